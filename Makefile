@@ -1,0 +1,66 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
+
+.PHONY: help demo test up down status token lint lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## watch one checkout complete and one roll back
+	@$(BIN)/python -m stack demo
+
+up: $(READY) ## start everything, or join what runs
+	@$(BIN)/python -m stack up
+
+down: ## stop everything
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down; fi
+
+status: $(READY) ## list the processes
+	@$(BIN)/python -m stack status
+
+token: $(READY) ## print a bearer token: USER=7, USER=7,8,9, SCOPE=operator
+	@# Every shell has a USER of its own, which is not the one that is meant.
+	@[ "$(origin USER)" = "command line" ] || { echo "for whom? make -s token USER=7" >&2; exit 1; }
+	@$(BIN)/python -m stack token "$(USER)" $(if $(SCOPE),--scope "$(SCOPE)")
+
+test: $(READY) ## all tests, on a stack of their own
+	$(BIN)/pytest
+
+lint: $(READY) ## style, types, walls, docstrings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet $(PACKAGES)
+
+lock: ## resolve the dependencies of pyproject.toml anew
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade); \
+	"$${compile[@]}" pyproject.toml --output-file requirements.lock && \
+	"$${compile[@]}" pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: down ## stop everything and forget it, the virtual environment too
+	rm -rf .stack $(VENV)
+
+# Says what it does on stderr: the output of `make token` is tokens only.
+$(READY): requirements-dev.lock
+	@if ! $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	        || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "installing python3-venv with apt-get" >&2; \
+	        { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv; } >/dev/null; \
+	    else \
+	        echo "python3-venv is missing; run:  sudo apt-get install -y python3-venv" >&2; exit 1; \
+	    fi; \
+	fi
+	@echo "installing the libraries into $(VENV)" >&2
+	@$(PYTHON) -m venv --clear $(VENV) >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< >&2
+	@touch $@

@@ -1,0 +1,1 @@
+"""The frame that every service bolts onto; it knows no service."""

@@ -1,0 +1,107 @@
+"""Batch: many events of one step in one transaction, with one commit."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from chassis import inbox
+from chassis.database import Database, is_outage
+from chassis.envelope import Envelope
+from chassis.rows import Loaded
+from chassis.step import Kind, Step
+from chassis.tracing import consuming
+from chassis.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+Resources = Mapping[type, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An event whose step raised, so that it has to be tried again later."""
+
+    envelope: Envelope
+    error: Exception
+
+
+class Batch:
+    """Runs one step over batches of events."""
+
+    def __init__(self, step: Step, database: Database, resources: Resources) -> None:
+        self.step = step
+        self._database = database
+        self._resources = {need.name: resources[need.provides] for need in step.resources}
+
+    async def run(self, arrived: Sequence[Envelope]) -> list[Failure]:
+        """Commit what the step makes of each event; gives back those for which it raised.
+
+        When anything raises, the batch is run again one by one, so that only the culprit fails. A database that
+        is out of reach is no failure of an event: the error is raised, and nothing is acknowledged.
+        """
+        if self.step.kind is Kind.EFFECT:
+            return await self._run_effects(arrived)
+        try:
+            await self._commit(arrived)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(arrived) == 1:
+                return [Failure(arrived[0], error)]
+            return [failure for envelope in arrived for failure in await self.run([envelope])]
+        return []
+
+    async def _commit(self, arrived: Sequence[Envelope]) -> None:
+        async def work(transaction: Transaction) -> None:
+            fresh = await inbox.accept(transaction, self.step.queue, arrived)
+            if fresh:
+                await self._step_through(transaction, fresh)
+
+        await self._database.run(work)
+
+    async def _step_through(self, transaction: Transaction, fresh: Sequence[Envelope]) -> None:
+        loaded = await Loaded.of(transaction.session, self.step, fresh)
+        clock = {"now": datetime.now(UTC)} if self.step.takes_now else {}
+        for envelope in fresh:
+            event = envelope.event
+            with consuming(self.step.queue, envelope.traceparent):
+                outcome = self.step.function(event, **loaded.arguments(event), **clock, **self._resources)
+                loaded.add(transaction.apply(outcome, envelope))
+            if outcome is None:
+                log.info("nothing left to do", step=self.step.queue, event=event.name, saga_id=str(event.saga_id))
+
+    async def _run_effects(self, arrived: Sequence[Envelope]) -> list[Failure]:
+        """Do the I/O of all events side by side, then commit what came of it in one transaction."""
+        fresh = await self._unhandled(arrived)
+        outcomes = await asyncio.gather(*(self._act(envelope) for envelope in fresh), return_exceptions=True)
+        done = [pair for pair in zip(fresh, outcomes, strict=True) if not isinstance(pair[1], BaseException)]
+        if done:
+            await self._commit_effects(done)
+        return [
+            Failure(envelope, outcome)
+            for envelope, outcome in zip(fresh, outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        ]
+
+    async def _act(self, envelope: Envelope) -> Any:
+        with consuming(self.step.queue, envelope.traceparent):
+            return await self.step.function(envelope.event, **self._resources)
+
+    async def _unhandled(self, arrived: Sequence[Envelope]) -> list[Envelope]:
+        async def work(transaction: Transaction) -> list[Envelope]:
+            return await inbox.unhandled(transaction, self.step.queue, arrived)
+
+        return await self._database.run(work)
+
+    async def _commit_effects(self, done: Sequence[tuple[Envelope, Any]]) -> None:
+        async def work(transaction: Transaction) -> None:
+            fresh = await inbox.accept(transaction, self.step.queue, [envelope for envelope, _ in done])
+            outcomes = {envelope.event_id: outcome for envelope, outcome in done}
+            for envelope in fresh:
+                transaction.apply(outcomes[envelope.event_id], envelope)
+
+        await self._database.run(work)

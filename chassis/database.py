@@ -1,0 +1,136 @@
+"""The service's own database: one transaction at a time, each in a task of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from chassis import outbox
+from chassis.relay import Relay
+from chassis.signals import Signals
+from chassis.transaction import Transaction
+
+Result = TypeVar("Result")
+Work = Callable[[Transaction], Awaitable[Result]]
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 4
+COMMAND_TIMEOUT = 30
+CONNECT_TIMEOUT = 5
+IDLE_IN_TRANSACTION_MS = 60_000
+
+# Another attempt may succeed: serialization failure, deadlock, too many connections, and the server going
+# away or coming up (PostgreSQL, appendix A). Class 08 is a broken connection.
+_TRANSIENT_STATES = {"40001", "40P01", "53300", "57P01", "57P02", "57P03"}
+
+
+class CommitUnknownError(Exception):
+    """The connection was lost while committing, so nobody knows whether the transaction counts."""
+
+
+class Database:
+    """Runs work in transactions; what they said goes to the relay and to those who wait, once committed."""
+
+    def __init__(self, url: str, relay: Relay, signals: Signals, pool_size: int = 10) -> None:
+        self.engine = create_async_engine(
+            async_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=COMMAND_TIMEOUT,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT,
+                "command_timeout": COMMAND_TIMEOUT,
+                "server_settings": {"idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS)},
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        self._relay = relay
+        self._signals = signals
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def run(self, work: Work[Result]) -> Result:
+        """The result of `work`, committed; tried again at once where the failure is transient.
+
+        A caller that is cancelled leaves the transaction to its end: cancelling a driver in the middle of a
+        statement would leak or poison its connection. Raises CommitUnknownError, or whatever `work` raises.
+        """
+        task = asyncio.create_task(self._attempts(work))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the transactions under way, and close the pool."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        await self.engine.dispose()
+
+    async def _attempts(self, work: Work[Result]) -> Result:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(is_transient),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            reraise=True,
+        )
+        return await retrying(self._attempt, work)
+
+    async def _attempt(self, work: Work[Result]) -> Result:
+        confirmed = self._relay.take_confirmed()
+        try:
+            async with self._sessions() as session:
+                transaction = Transaction(session)
+                result = await work(transaction)
+                if confirmed:
+                    await outbox.forget(session, confirmed)
+                messages = await transaction.flush()
+                await _commit(session)
+        except BaseException:
+            self._relay.confirm(confirmed)
+            raise
+        self._relay.send(messages)
+        self._signals.notify(message.saga_id for message in messages)
+        return result
+
+    def _finished(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("transaction rolled back", error=repr(error))
+
+
+async def _commit(session: AsyncSession) -> None:
+    try:
+        await session.commit()
+    except Exception as error:
+        if is_transient(error):
+            raise CommitUnknownError(str(error)) from error
+        raise
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed when it is simply done again."""
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        return error.connection_invalidated or state in _TRANSIENT_STATES or state.startswith("08")
+    if isinstance(error, asyncpg.PostgresError):
+        return error.sqlstate in _TRANSIENT_STATES or str(error.sqlstate).startswith("08")
+    return isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError))
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database, and not the work, is what failed."""
+    return isinstance(error, CommitUnknownError) or is_transient(error)
+
+
+def async_url(url: str) -> str:
+    """A PostgreSQL address, as `psql` takes it, for the asynchronous driver."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme.startswith("postgres"):
+        raise ValueError(f"expected a postgresql:// address, got {scheme!r}")
+    return f"postgresql+asyncpg://{rest}"

@@ -1,0 +1,71 @@
+"""The envelope of an event: its identity and its history, as CloudEvents 1.0 attributes in message headers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from contracts.event import Event
+
+
+class MalformedMessageError(ValueError):
+    """A message that can never be understood; trying again would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event with its stable id, the event that caused it, and the trace that it belongs to."""
+
+    event: Event
+    event_id: UUID
+    causation_id: UUID | None
+    occurred_at: datetime
+    traceparent: str
+
+    def headers(self) -> dict[str, str]:
+        """The headers of the message that carries the event (CloudEvents 1.0, binary mode; W3C Trace Context)."""
+        saga_id = str(self.event.saga_id)
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": str(self.event_id),
+            "ce-source": f"/{self.event.service}",
+            "ce-type": type_of(type(self.event)),
+            "ce-time": self.occurred_at.isoformat(),
+            "ce-subject": saga_id,
+            "ce-correlationid": saga_id,
+            "traceparent": self.traceparent,
+        }
+        return headers | ({"ce-causationid": str(self.causation_id)} if self.causation_id else {})
+
+
+def type_of(event: type[Event]) -> str:
+    """The name of an event with its version, such as `thing.happened.v1`."""
+    return f"{event.name}.v{event.version}"
+
+
+def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes) -> Envelope:
+    """The envelope in a message; raises MalformedMessageError when it is none of the events in `hears`."""
+    known = {type_of(event): event for event in hears}
+    try:
+        event = known[headers["ce-type"]].model_validate_json(body)
+        cause = headers.get("ce-causationid")
+        return Envelope(
+            event=event,
+            event_id=UUID(headers["ce-id"]),
+            causation_id=UUID(cause) if cause else None,
+            occurred_at=datetime.fromisoformat(headers["ce-time"]),
+            traceparent=str(headers.get("traceparent", "")),
+        )
+    except KeyError as missing:
+        raise MalformedMessageError(_unknown(missing.args[0], known)) from missing
+    except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        raise MalformedMessageError(str(error)) from error
+
+
+def _unknown(key: object, known: Mapping[str, object]) -> str:
+    if isinstance(key, str) and key.startswith("ce-"):
+        return f"header {key} is missing"
+    return f"event {key!r} is not heard here; known are {', '.join(sorted(known))}"

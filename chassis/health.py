@@ -1,0 +1,69 @@
+"""Health: alive means that the process answers; ready, that it can do its part of every saga."""
+
+import asyncio
+from http import HTTPStatus
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from chassis.broker import describe
+from chassis.runtime import Runtime
+from chassis.transaction import Transaction
+
+CHECK_TIMEOUT = 3
+OK = "ok"
+
+health_router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class Readiness(BaseModel):
+    """What the service needs, each `ok` or what is wrong with it."""
+
+    status: str
+    database: str
+    migrations: str
+    broker: str
+    consumers: str
+
+
+@health_router.get("/livez")
+async def livez() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+@health_router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Whether database, migrations, broker and every consumer of the service's own are there."""
+    checks = await _checks(request.app.state.runtime, request.app.state.head)
+    ready = all(state == OK for state in checks.values())
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(status="ready" if ready else "not ready", **checks)
+
+
+async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            revision = await runtime.database.run(_revision)
+        database = OK
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+        revision, database = "nothing", describe(error)
+    missing = [consumer.step.queue for consumer in runtime.consumers if not consumer.consuming]
+    return {
+        "database": database,
+        "migrations": OK if revision == head else f"expected {head}, found {revision}",
+        "broker": OK if runtime.publisher.connected else "not connected",
+        "consumers": f"missing: {', '.join(missing)}" if missing else OK,
+    }
+
+
+async def _revision(transaction: Transaction) -> str:
+    return str(await transaction.session.scalar(sa.text("SELECT version_num FROM alembic_version")))

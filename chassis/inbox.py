@@ -1,0 +1,67 @@
+"""Inbox: what each step has already handled, so that a message that comes twice has one effect."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from chassis.envelope import Envelope
+from chassis.models import Timestamp, frame
+from chassis.transaction import Transaction
+
+inbox = sa.Table(
+    "inbox",
+    frame,
+    sa.Column("step", sa.String(64), primary_key=True),
+    sa.Column("event_id", sa.Uuid, primary_key=True),
+    sa.Column("saga_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("heard", sa.String(64), nullable=False),
+    sa.Column("at", Timestamp, nullable=False, server_default=sa.func.clock_timestamp()),
+)
+
+# The rows are inserted in the order of their key: two replicas that got the same messages wait for each other
+# instead of deadlocking.
+_insert = sa.text(
+    """
+    INSERT INTO inbox (step, event_id, saga_id, heard)
+    SELECT :step, event_id, saga_id, heard
+    FROM unnest(:event_ids, :saga_ids, :heard) AS arrived (event_id, saga_id, heard)
+    ORDER BY event_id
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+    """
+).bindparams(
+    sa.bindparam("event_ids", type_=ARRAY(sa.Uuid)),
+    sa.bindparam("saga_ids", type_=ARRAY(sa.Uuid)),
+    sa.bindparam("heard", type_=ARRAY(sa.String)),
+)
+
+
+async def accept(transaction: Transaction, step: str, arrived: Sequence[Envelope]) -> list[Envelope]:
+    """Note that `step` handles these events now; gives back those that it had not handled before, once each."""
+    values = {
+        "step": step,
+        "event_ids": [envelope.event_id for envelope in arrived],
+        "saga_ids": [envelope.event.saga_id for envelope in arrived],
+        "heard": [envelope.event.name for envelope in arrived],
+    }
+    result = await transaction.session.execute(_insert, values)
+    fresh = {row.event_id for row in result}
+    return [envelope for envelope in arrived if _take(fresh, envelope.event_id)]
+
+
+async def unhandled(transaction: Transaction, step: str, arrived: Sequence[Envelope]) -> list[Envelope]:
+    """The events that `step` has not handled yet, once each; notes nothing."""
+    ids = {envelope.event_id: envelope for envelope in arrived}
+    query = sa.select(inbox.c.event_id).where(inbox.c.step == step, inbox.c.event_id.in_(ids))
+    for event_id in await transaction.session.scalars(query):
+        del ids[event_id]
+    return list(ids.values())
+
+
+def _take(fresh: set[UUID], event_id: UUID) -> bool:
+    if event_id not in fresh:
+        return False
+    fresh.remove(event_id)
+    return True

@@ -1,0 +1,105 @@
+"""Problem details: every error is `application/problem+json` (RFC 9457)."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDocument(BaseModel):
+    """The document of an error."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
+    """An error with an answer. `kind` is a kebab-case word that programs may compare."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        kind: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind or re.sub(r"[^a-z]+", "-", status.phrase.lower())
+        self.headers = headers
+
+
+def not_found(what: str) -> Problem:
+    """What is not there and what is not yours look the same."""
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these problems."""
+    schema = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+    return {int(status): {"description": status.phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def response(request: Request, problem: Problem, **more: Any) -> JSONResponse:
+    """The answer that states a problem."""
+    document = ProblemDocument(
+        type=f"urn:problem:{problem.kind}",
+        title=problem.status.phrase,
+        status=problem.status,
+        detail=problem.detail,
+        instance=request.url.path,
+        **more,
+    )
+    return JSONResponse(
+        document.model_dump(), problem.status, headers=dict(problem.headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101  # for the type checker: it is installed for this class
+    return response(request, error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101  # as above
+    status = HTTPStatus(error.status_code)
+    return response(request, Problem(status, str(error.detail), headers=error.headers))
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # as above
+    errors = [{"where": list(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()]
+    detail = "; ".join(f"{'.'.join(one['where'])}: {one['message']}" for one in errors)
+    problem = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid-request")
+    return response(request, problem, errors=jsonable_encoder(errors))
+
+
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return response(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; it has been noted."))

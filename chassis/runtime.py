@@ -1,0 +1,121 @@
+"""Runtime: the moving parts of one service process, from the first connection to an orderly end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from chassis.batch import Batch
+from chassis.broker import declare, describe, supervise
+from chassis.consumer import Consumer
+from chassis.database import Database
+from chassis.publisher import Publisher
+from chassis.relay import Relay
+from chassis.settings import ServiceSettings
+from chassis.signals import Signals
+from chassis.step import Service
+from chassis.topology import topology
+
+Provided = TypeVar("Provided")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that the clock begins: `work` runs every `every`, in the service's own process."""
+
+    every: timedelta
+    work: Callable[[Database], Awaitable[None]]
+
+
+class Runtime:
+    """Database, relay, publisher and one consumer per step of a service."""
+
+    def __init__(
+        self,
+        service: Service,
+        settings: ServiceSettings,
+        resources: Mapping[type, Any],
+        jobs: tuple[Job, ...] = (),
+    ) -> None:
+        self.service = service
+        self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
+        self.relay = Relay(self.publisher)
+        self.signals = Signals()
+        url = settings.database_url.get_secret_value()
+        self.database = Database(url, self.relay, self.signals, settings.database_pool)
+        self.consumers = [Consumer(Batch(step, self.database, resources), self.publisher) for step in service.heard]
+        self._resources = resources
+        self._settings = settings
+        self._jobs = jobs
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def consuming(self) -> bool:
+        """Whether every step of the service has its consumer."""
+        return all(consumer.consuming for consumer in self.consumers)
+
+    def resource(self, provided: type[Provided]) -> Provided:
+        """What the service provides under this class."""
+        found: Provided = self._resources[provided]
+        return found
+
+    def start(self) -> None:
+        """Begin to publish, to consume and to do the jobs; connections are made in the background."""
+        url = self._settings.rabbitmq_url.get_secret_value()
+        name = self.service.name
+        self._run("publish", supervise(url, f"{name} publish", self.publisher.serve))
+        self._run("consume", supervise(url, f"{name} consume", self._consume))
+        self._run("sweep", self.relay.sweep(self.database))
+        self._run("forget", self.relay.forget(self.database))
+        for number, job in enumerate(self._jobs):
+            self._run(f"job {number}", self._repeat(job))
+
+    async def stop(self) -> None:
+        """Take nothing more in, finish what is under way, bring out what was said, close; within the deadline."""
+        quarter = self._settings.shutdown_seconds / 4
+        await self._finish_consuming(2 * quarter)
+        await self._cancel(name for name in list(self._tasks) if name != "publish")
+        await self.relay.drain(self.database, quarter)
+        await self._cancel(["publish"])
+        await self.database.drain(quarter)
+
+    async def _consume(self, connection: AbstractConnection) -> None:
+        """Declare everything, then consume with all steps; when one of them ends, all do."""
+        channel = await connection.channel()
+        await declare(channel, topology(self.service))
+        await channel.close()
+        async with asyncio.TaskGroup() as group:
+            for consumer in self.consumers:
+                group.create_task(consumer.serve(connection))
+
+    async def _finish_consuming(self, seconds: float) -> None:
+        if not self.consuming:
+            return
+        try:
+            await asyncio.gather(*(consumer.stop() for consumer in self.consumers))
+            await asyncio.wait([self._tasks["consume"]], timeout=seconds)
+        except Exception as error:  # noqa: BLE001  # the broker is gone; what was not acknowledged comes again
+            log.warning("consumers did not stop in order", error=describe(error))
+
+    async def _repeat(self, job: Job) -> None:
+        while True:
+            try:
+                await job.work(self.database)
+            except Exception as error:  # noqa: BLE001  # the next round tries again
+                log.warning("job failed", error=describe(error))
+            await asyncio.sleep(job.every.total_seconds())
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.create_task(work, name=name)
+
+    async def _cancel(self, names: Iterable[str]) -> None:
+        tasks = [self._tasks.pop(name) for name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,111 @@
+"""Service: the FastAPI application around a runtime, its health, and the process that runs it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+
+from chassis import logs, migrations, problem
+from chassis.database import CommitUnknownError, is_outage
+from chassis.health import health_router
+from chassis.problem import Problem, ProblemDocument
+from chassis.runtime import Job, Runtime
+from chassis.settings import ServiceSettings
+from chassis.step import Service
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """All that makes a service what it is. Resources that are async context managers live as long as the service."""
+
+    service: Service
+    settings: ServiceSettings
+    router: APIRouter
+    migrations: Path
+    resources: Mapping[type, Any] = field(default_factory=dict)
+    jobs: tuple[Job, ...] = ()
+
+
+def run(definition: Definition) -> None:
+    """Bring the database up to date and serve until SIGTERM or SIGINT."""
+    logs.configure(f"{definition.service.name}_svc")
+    settings = definition.settings
+    migrations.upgrade(settings.database_url.get_secret_value(), definition.migrations)
+    uvicorn.run(
+        create_app(definition),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def create_app(definition: Definition) -> FastAPI:
+    """The application; nothing is opened before it starts."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            for resource in definition.resources.values():
+                if hasattr(resource, "__aexit__"):
+                    await stack.enter_async_context(resource)
+            runtime = Runtime(definition.service, definition.settings, definition.resources, definition.jobs)
+            app.state.runtime = runtime
+            runtime.start()
+            stack.push_async_callback(runtime.stop)
+            yield
+
+    app = FastAPI(title=f"{definition.service.name}_svc", lifespan=lifespan)
+    app.state.token_secret = definition.settings.token_secret.get_secret_value()
+    app.state.head = migrations.head(definition.migrations)
+    problem.install(app)
+    for outage in (DBAPIError, CommitUnknownError, OSError):
+        app.add_exception_handler(outage, _on_outage)
+    app.include_router(definition.router)
+    app.include_router(health_router)
+    _document_problems(app)
+    return app
+
+
+async def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+CurrentRuntime = Annotated[Runtime, Depends(_runtime)]
+"""The runtime of the service that answers."""
+
+
+async def _on_outage(request: Request, error: Exception) -> JSONResponse:
+    if not is_outage(error):
+        raise error
+    log.warning("database out of reach", path=request.url.path, error=str(error))
+    detail = "The database is out of reach; try again shortly."
+    unavailable = Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
+    return problem.response(request, unavailable)
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Let the OpenAPI document say that errors are problems; FastAPI's own error schemas are not used."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents to extend the document

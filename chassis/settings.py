@@ -1,0 +1,24 @@
+"""What every service is told by its environment."""
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def settings_of(service: str) -> SettingsConfigDict:
+    """Settings come from variables that begin with the name of the service."""
+    return SettingsConfigDict(env_prefix=f"{service.upper()}_", extra="ignore")
+
+
+class ServiceSettings(BaseSettings):
+    """The settings that all services share; each adds its own and says its prefix."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    database_url: SecretStr
+    """`postgresql://role:password@host:port/database`"""
+    rabbitmq_url: SecretStr
+    """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
+    token_secret: SecretStr = Field(validation_alias=AliasChoices("token_secret", "TOKEN_SECRET"), min_length=16)
+    """The key of the bearer tokens (HS256), the same in every service"""
+    database_pool: int = Field(default=10, ge=2)
+    shutdown_seconds: float = Field(default=8.0, gt=0)

@@ -1,0 +1,206 @@
+"""Steps: what a service does when it hears an event, declared by the signature of a pure function.
+
+The signature is the declaration. The first parameter is the event that is heard (or a union of events), the
+return annotation names the events that may be said. Of the other parameters
+
+- one whose class is a table is a row to load and lock: `Row` must exist, `Row | None` may, `list[Row]` are all
+  that there are; rows are found by `Annotated` markers `By` and `Via`, else by the table's primary key, in the
+  attribute of the event with that name or its plural;
+- `now: datetime` is the time of the attempt;
+- any other class is a resource that the service provides.
+
+What is returned is what happened: one event, `(event, row, …)` when rows come into being with it, or None when
+there is nothing to say because it has happened before.
+"""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from contracts.event import Event, Refusal
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class DeclarationError(TypeError):
+    """A signature that cannot be read as a step."""
+
+
+@dataclass(frozen=True)
+class By:
+    """Rows are found by this column instead of the primary key."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class Via:
+    """Rows are found by the primary key that the rows of this earlier parameter carry."""
+
+    parameter: str
+
+
+class Kind(StrEnum):
+    """How a step is run."""
+
+    STEP = "step"
+    UNDO = "undo"
+    EFFECT = "effect"
+    START = "start"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A parameter that is filled with locked rows."""
+
+    name: str
+    model: type
+    many: bool
+    optional: bool
+    by: str | None
+    via: str | None
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A parameter that is filled with what the service provides under this class."""
+
+    name: str
+    provides: type
+
+
+@dataclass(frozen=True)
+class Step:
+    """One declared step: what it hears, what it touches, what it may say and what it undoes."""
+
+    service: str
+    name: str
+    kind: Kind
+    function: Callable[..., Any]
+    hears: tuple[type[Event], ...]
+    says: tuple[type[Event], ...]
+    rows: tuple[Rows, ...]
+    resources: tuple[Resource, ...]
+    takes_now: bool
+    undoes: "Step | None" = None
+
+    @property
+    def queue(self) -> str:
+        """The queue of the step, and its name to the world."""
+        return f"{self.service}.{self.name}"
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether the step may decline. One that may not has to succeed in the end, so it is never given up."""
+        return any(issubclass(event, Refusal) for event in self.says)
+
+
+class Service:
+    """The steps of one service, in the order of their declaration."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps: list[Step] = []
+
+    def step(self, function: Function) -> Function:
+        """Declare a step on the way out."""
+        return self._declare(function, Kind.STEP)
+
+    def undo(self, undone: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare the compensation of `undone`, an earlier step or start of this service."""
+
+        def declare(function: Function) -> Function:
+            return self._declare(function, Kind.UNDO, undoes=self.declared(undone))
+
+        return declare
+
+    def effect(self, function: Function) -> Function:
+        """Declare a step that does I/O: async, run at least once, outside of any transaction."""
+        if not inspect.iscoroutinefunction(function):
+            raise DeclarationError(f"{function.__qualname__} does I/O, so it has to be `async def`")
+        return self._declare(function, Kind.EFFECT)
+
+    def start(self, function: Function) -> Function:
+        """Declare what begins a saga, or a part of it, from outside: a request, or the clock."""
+        return self._declare(function, Kind.START)
+
+    def declared(self, function: Callable[..., Any]) -> Step:
+        """The declaration of `function`; raises DeclarationError when there is none."""
+        for step in self.steps:
+            if step.function is function:
+                return step
+        raise DeclarationError(f"{function.__qualname__} is no step of {self.name}")
+
+    @property
+    def heard(self) -> list[Step]:
+        """The steps that hear an event, each of which has a queue."""
+        return [step for step in self.steps if step.kind is not Kind.START]
+
+    def _declare(self, function: Function, kind: Kind, undoes: Step | None = None) -> Function:
+        step = _read(self.name, function, kind, undoes)
+        if any(known.name == step.name for known in self.steps):
+            raise DeclarationError(f"{step.queue} is declared twice")
+        self.steps.append(step)
+        return function
+
+
+def _read(service: str, function: Callable[..., Any], kind: Kind, undoes: Step | None) -> Step:
+    hints = typing.get_type_hints(function, include_extras=True)
+    says = tuple(_events(hints.pop("return", None)))
+    hears = () if kind is Kind.START else tuple(_events(hints.pop(next(iter(hints), ""), None)))
+    if not says or (kind is not Kind.START and not hears):
+        raise DeclarationError(f"{function.__qualname__} must hear an event and return events")
+    rows = tuple(_rows(name, hint) for name, hint in hints.items() if _is_rows(hint))
+    known = {parameter.name for parameter in rows}
+    others = {name: hint for name, hint in hints.items() if name not in known}
+    resources = tuple(Resource(name, hint) for name, hint in others.items() if hint is not datetime)
+    name = function.__name__.rstrip("_")
+    takes_now = others.get("now") is datetime
+    return Step(service, name, kind, function, hears, says, rows, resources, takes_now, undoes)
+
+
+def _events(hint: Any) -> Iterator[type[Event]]:
+    """The event classes that an annotation names, in its order."""
+    if typing.get_origin(hint) is tuple:
+        yield from _events(typing.get_args(hint)[0])
+    elif _is_union(hint):
+        for member in typing.get_args(hint):
+            yield from _events(member)
+    elif isinstance(hint, type) and issubclass(hint, Event):
+        yield hint
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _is_rows(hint: Any) -> bool:
+    return any(hasattr(member, "__table__") for member in _members(hint))
+
+
+def _members(hint: Any) -> Iterable[Any]:
+    """The classes inside `X`, `X | None`, `list[X]` and `Annotated[any of these, …]`."""
+    arguments = typing.get_args(hint)
+    if not arguments:
+        return (hint,)
+    inside = arguments[:1] if typing.get_origin(hint) is typing.Annotated else arguments
+    return [member for argument in inside for member in _members(argument)]
+
+
+def _rows(name: str, hint: Any) -> Rows:
+    markers = getattr(hint, "__metadata__", ())
+    bare = typing.get_args(hint)[0] if markers else hint
+    members = list(_members(bare))
+    return Rows(
+        name=name,
+        model=next(member for member in members if member is not type(None)),
+        many=typing.get_origin(bare) is list,
+        optional=type(None) in members,
+        by=next((marker.column for marker in markers if isinstance(marker, By)), None),
+        via=next((marker.parameter for marker in markers if isinstance(marker, Via)), None),
+    )

@@ -1,0 +1,68 @@
+"""A local transaction: rows that change and events that are said, committed together or not at all."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chassis import outbox
+from chassis.envelope import Envelope
+from chassis.tracing import traceparent_after
+from contracts.event import Event
+
+
+def new_id() -> UUID:
+    """A new id that sorts by time (UUIDv7, RFC 9562)."""
+    return uuid_utils.compat.uuid7()
+
+
+class Transaction:
+    """An open transaction; whoever opened it commits it, what runs inside never does."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.said: list[Envelope] = []
+
+    def say(self, event: Event, cause: Envelope | None = None) -> None:
+        """Let the world know, once this transaction is committed."""
+        self.said.append(
+            Envelope(
+                event=event,
+                event_id=new_id(),
+                causation_id=cause.event_id if cause else None,
+                occurred_at=datetime.now(UTC),
+                traceparent=traceparent_after(cause.traceparent if cause else None, event.saga_id),
+            )
+        )
+
+    def apply(self, outcome: Any, cause: Envelope | None = None) -> list[Any]:
+        """Say the event and store the new rows that a step returned; gives back the rows."""
+        event, rows = split(outcome)
+        self.session.add_all(rows)
+        if event is not None:
+            self.say(event, cause)
+        return rows
+
+    async def flush(self) -> list[outbox.Outgoing]:
+        """Send rows and messages to the database; gives back the messages, to be published after the commit."""
+        await self.session.flush()
+        messages = [outbox.Outgoing.of(envelope) for envelope in self.said]
+        if messages:
+            await outbox.put(self.session, messages)
+        return messages
+
+
+def split(outcome: Any) -> tuple[Event | None, list[Any]]:
+    """What a step returned, as the event that happened (if any) and the rows that came into being with it."""
+    if not isinstance(outcome, tuple):
+        return outcome, []
+    event, *rest = outcome
+    return event, list(_flat(rest))
+
+
+def _flat(rows: Iterable[Any]) -> Iterable[Any]:
+    for row in rows:
+        yield from row if isinstance(row, list) else (row,)

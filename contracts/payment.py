@@ -1,0 +1,51 @@
+"""What payment_svc says about a payment."""
+
+from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
+from contracts.seat import PricedSeat
+
+
+class Published(Hold):
+    """A payment over `total_price`, the sum of the prices of `seats`, can now be paid."""
+
+    seats: tuple[PricedSeat, ...]
+    total_price: Points
+
+
+class PublishRejected(Hold, Refusal):
+    """No payment was made for the held seats."""
+
+    seat_ids: tuple[SeatId, ...]
+
+
+class Cancelled(Hold):
+    """The payment can never be paid any more."""
+
+    seat_ids: tuple[SeatId, ...]
+    reason: Reason
+
+
+class Paid(Checkout, Timed):
+    """The payment is paid."""
+
+    amount: Points
+    seat_ids: tuple[SeatId, ...]
+
+
+class Rejected(Checkout, Refusal):
+    """The payment was not paid."""
+
+
+class Reverted(Checkout):
+    """The payment is no longer paid, and still spoken for by the checkout."""
+
+    reason: Reason
+
+
+class Sent(Checkout, end=True):
+    """The external platform has the payment."""
+
+
+class SendFailed(Checkout, end=True):
+    """The external platform refuses this delivery for good; a person has to look."""
+
+    reason: Reason

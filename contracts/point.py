@@ -1,0 +1,20 @@
+"""What point_svc says."""
+
+from contracts.event import Checkout, Points, Reason, Refusal, Timed
+
+
+class Spent(Checkout, Timed):
+    """The price left the user's wallet."""
+
+    amount: Points
+
+
+class Rejected(Checkout, Refusal):
+    """Nothing was spent."""
+
+
+class Refunded(Checkout):
+    """What `spent` took is back in the wallet."""
+
+    amount: Points
+    reason: Reason

@@ -1,0 +1,47 @@
+"""What reservation_svc says."""
+
+from pydantic import AwareDatetime
+
+from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
+
+
+class Requested(Hold):
+    """A user asked for these seats."""
+
+    seat_ids: tuple[SeatId, ...]
+
+
+class Opened(Hold, end=True):
+    """The seats are the user's to pay for until `expires_at`."""
+
+    expires_at: AwareDatetime
+
+
+class Refused(Hold, end=True):
+    """The hold is over and nothing of it is left anywhere."""
+
+    reason: Reason
+
+
+class Expired(Hold):
+    """The hold's time ran out unpaid; everything that it took is to be given back."""
+
+    seat_ids: tuple[SeatId, ...]
+    reason: Reason
+
+
+class Confirmed(Checkout, Timed):
+    """The reservation of these seats is confirmed; `amount` is the sum of their prices."""
+
+    amount: Points
+    seat_ids: tuple[SeatId, ...]
+
+
+class Rejected(Checkout, Refusal):
+    """The reservation could not be confirmed."""
+
+
+class Reverted(Checkout):
+    """The reservation is back to what it was before `confirmed`."""
+
+    reason: Reason

@@ -1,0 +1,41 @@
+"""What seat_svc says."""
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId
+
+
+class PricedSeat(BaseModel):
+    """A seat and what it costs, as seat_svc knows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    seat_id: SeatId
+    price: Points
+
+
+class Held(Hold):
+    """The seats are occupied in the name of the payment."""
+
+    seats: tuple[PricedSeat, ...]
+
+
+class HoldRejected(Hold, Refusal):
+    """None of the seats was occupied."""
+
+
+class Released(Hold):
+    """Nothing is occupied in the name of the payment any more."""
+
+    reason: Reason
+
+
+class Reserved(Checkout):
+    """The seats are sold: the point of no return."""
+
+    amount: Points
+    seat_ids: tuple[SeatId, ...]
+
+
+class Rejected(Checkout, Refusal):
+    """The seats could not be sold to this payment."""

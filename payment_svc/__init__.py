@@ -1,0 +1,1 @@
+"""payment_svc owns payments, and the checkouts that pay them."""

@@ -1,0 +1,157 @@
+"""The REST interface of payment_svc."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict
+
+from chassis.bearer import CurrentUser
+from chassis.idempotency import IdempotencyKey, recall, remember
+from chassis.prefer import PreferredWait, applied
+from chassis.problem import Problem, documented, not_found
+from chassis.runtime import Runtime
+from chassis.service import CurrentRuntime
+from chassis.transaction import Transaction, new_id
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.progress import progress_router
+from payment_svc.steps import request
+
+router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY))
+
+
+@dataclass(frozen=True)
+class CheckoutPolicy:
+    """How long a checkout may still move forward after its request."""
+
+    lifetime: timedelta
+
+
+class Order(BaseModel):
+    """The payment to pay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    payment_id: UUID
+
+
+class PaymentState(BaseModel):
+    """A payment as its user sees it; `status` is in lower case."""
+
+    payment_id: UUID
+    status: str
+    total_price: int
+    paid_at: datetime | None
+
+
+class CheckoutState(BaseModel):
+    """A checkout as its user sees it; `status` is pending, completed or failed, the latter with a `reason`."""
+
+    checkout_id: UUID
+    payment_id: UUID
+    status: str
+    reason: str | None
+    amount: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@router.get("/payments/{payment_id}", tags=["payments"], responses=documented(HTTPStatus.NOT_FOUND))
+async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime) -> PaymentState:
+    """What a hold costs and whether it is paid."""
+
+    async def work(transaction: Transaction) -> Payment | None:
+        return await transaction.session.get(Payment, payment_id)
+
+    owed = await runtime.database.run(work)
+    if owed is None or owed.user_id != user_id:
+        raise not_found("payment")
+    return PaymentState(
+        payment_id=payment_id, status=owed.status.lower(), total_price=owed.total_price, paid_at=owed.paid_at
+    )
+
+
+@router.post(
+    "/checkouts",
+    tags=["checkouts"],
+    status_code=HTTPStatus.ACCEPTED,
+    responses={
+        200: {"model": CheckoutState, "description": "The outcome, where the client waited for it"},
+        **documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
+)
+async def check_out(
+    order: Order,
+    key: IdempotencyKey,
+    user_id: CurrentUser,
+    runtime: CurrentRuntime,
+    wait: PreferredWait,
+    response: Response,
+) -> CheckoutState:
+    """Begin to pay. The answer comes at once; what becomes of it is found under `Location`."""
+    accepted = await _accept(runtime, order, key, user_id)
+    response.headers["Location"] = f"/checkouts/{accepted.checkout_id}"
+    response.headers["Retry-After"] = "1"
+    settled = await _settled(runtime, accepted.checkout_id, user_id, wait) if wait else None
+    return applied(response, wait, settled) or accepted
+
+
+@router.get("/checkouts/{checkout_id}", tags=["checkouts"], responses=documented(HTTPStatus.NOT_FOUND))
+async def checkout(checkout_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime) -> CheckoutState:
+    """How far a checkout has come. A failed one is an answer like any other."""
+    return await _find(runtime, checkout_id, user_id)
+
+
+router.include_router(progress_router)
+
+
+async def _accept(runtime: Runtime, order: Order, key: str, user_id: str) -> CheckoutState:
+    """Lock the payment and begin the saga, once for each key."""
+    fingerprint = order.model_dump_json()
+    now = datetime.now(UTC)
+    deadline = now + runtime.resource(CheckoutPolicy).lifetime
+
+    async def work(transaction: Transaction) -> CheckoutState:
+        if (known := await recall(transaction, user_id, key, fingerprint)) is not None:
+            return CheckoutState.model_validate(known)
+        owed = await transaction.session.get(Payment, order.payment_id, with_for_update=True)
+        attempt = transaction.apply(request(_free(owed, user_id), new_id(), deadline, now))[0]
+        state = _state(attempt)
+        await remember(transaction, user_id, key, fingerprint, state.model_dump(mode="json"))
+        return state
+
+    return await runtime.database.run(work)
+
+
+def _free(owed: Payment | None, user_id: str) -> Payment:
+    """The payment, if it is the user's and nobody speaks for it."""
+    if owed is None or owed.user_id != user_id:
+        raise not_found("payment")
+    if owed.status != PaymentStatus.PUBLISHED:
+        raise Problem(HTTPStatus.CONFLICT, f"The payment is {owed.status.lower()}.", f"payment-{owed.status.lower()}")
+    return owed
+
+
+async def _find(runtime: Runtime, checkout_id: UUID, user_id: str) -> CheckoutState:
+    async def work(transaction: Transaction) -> Checkout | None:
+        return await transaction.session.get(Checkout, checkout_id)
+
+    attempt = await runtime.database.run(work)
+    if attempt is None or attempt.user_id != user_id:
+        raise not_found("checkout")
+    return _state(attempt)
+
+
+async def _settled(runtime: Runtime, checkout_id: UUID, user_id: str, wait: int) -> CheckoutState | None:
+    async def look() -> CheckoutState | None:
+        state = await _find(runtime, checkout_id, user_id)
+        return state if state.status != CheckoutStatus.PENDING.lower() else None
+
+    return await runtime.signals.until(checkout_id, look, wait)
+
+
+def _state(attempt: Checkout) -> CheckoutState:
+    shown = attempt.model_dump(include=set(CheckoutState.model_fields))
+    return CheckoutState.model_validate(shown | {"status": attempt.status.lower()})

@@ -1,0 +1,29 @@
+"""The process of payment_svc."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from chassis.service import Definition, run
+from payment_svc.api import CheckoutPolicy, router
+from payment_svc.platform import Platform
+from payment_svc.settings import Settings
+from payment_svc.steps import PaymentPolicy, service
+
+
+def definition(settings: Settings) -> Definition:
+    """The service as a whole."""
+    return Definition(
+        service,
+        settings,
+        router,
+        migrations=Path(__file__).parent / "migrations",
+        resources={
+            CheckoutPolicy: CheckoutPolicy(timedelta(seconds=settings.checkout_seconds)),
+            PaymentPolicy: PaymentPolicy(settings.most_points),
+            Platform: Platform(settings.platform_url, settings.platform_secret.get_secret_value()),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run(definition(Settings()))

@@ -1,0 +1,113 @@
+"""The payment, the checkouts that try to pay it, and what became of its delivery."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from chassis.models import state_field, timestamp_field
+
+
+class Table(SQLModel, registry=registry()):
+    """The base of the tables of this service."""
+
+
+class PaymentStatus(StrEnum):
+    """How far a payment has come. PROCESSING is a semantic lock: the payment is spoken for by its checkout."""
+
+    PUBLISHED = "PUBLISHED"
+    PROCESSING = "PROCESSING"
+    PAID = "PAID"
+    CANCELLED = "CANCELLED"
+
+
+class CheckoutStatus(StrEnum):
+    """How a checkout ended, if it did."""
+
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class DeliveryStatus(StrEnum):
+    """What the external platform made of a payment."""
+
+    SENT = "SENT"
+    FAILED = "FAILED"
+
+
+class Payment(Table, table=True):
+    """What a user owes for held seats; `checkout_id` is the checkout that has locked or paid it."""
+
+    __table_args__ = (sa.CheckConstraint("total_price > 0", name="total_price_positive"),)
+
+    payment_id: UUID = Field(primary_key=True)
+    user_id: str = Field(max_length=64)
+    total_price: int = Field(sa_type=sa.BigInteger)
+    status: PaymentStatus = state_field(PaymentStatus, default=PaymentStatus.PUBLISHED)
+    checkout_id: UUID | None = None
+    created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
+    paid_at: datetime | None = timestamp_field(default=None)
+
+    def lock(self, checkout_id: UUID) -> None:
+        """The checkout speaks for the payment from now on."""
+        self.status, self.checkout_id = PaymentStatus.PROCESSING, checkout_id
+
+    def pay(self, now: datetime) -> None:
+        """The payment is paid by the checkout that has locked it."""
+        self.status, self.paid_at = PaymentStatus.PAID, now
+
+    def revert(self) -> None:
+        """The payment is locked again, and not paid."""
+        self.status, self.paid_at = PaymentStatus.PROCESSING, None
+
+    def unlock(self) -> None:
+        """Nobody speaks for the payment any more."""
+        self.status, self.checkout_id = PaymentStatus.PUBLISHED, None
+
+    def cancel(self) -> None:
+        """The payment can never be paid; a checkout under way still has to come back to close itself."""
+        self.status = PaymentStatus.CANCELLED
+
+    def is_locked_by(self, checkout_id: UUID) -> bool:
+        """Whether this checkout holds the semantic lock."""
+        return self.status == PaymentStatus.PROCESSING and self.checkout_id == checkout_id
+
+    def is_paid_by(self, checkout_id: UUID) -> bool:
+        """Whether this checkout has paid."""
+        return self.status == PaymentStatus.PAID and self.checkout_id == checkout_id
+
+
+class Checkout(Table, table=True):
+    """One attempt of a user to pay a payment: the resource that the REST interface shows."""
+
+    checkout_id: UUID = Field(primary_key=True)
+    payment_id: UUID = Field(index=True)
+    user_id: str = Field(max_length=64)
+    amount: int = Field(sa_type=sa.BigInteger)
+    deadline: datetime = timestamp_field()
+    status: CheckoutStatus = state_field(CheckoutStatus, default=CheckoutStatus.PENDING)
+    reason: str | None = Field(default=None, max_length=64)
+    created_at: datetime = timestamp_field()
+    finished_at: datetime | None = timestamp_field(default=None)
+
+    def complete(self, now: datetime) -> None:
+        """The checkout reached its end."""
+        self.status, self.finished_at = CheckoutStatus.COMPLETED, now
+
+    def fail(self, reason: str, now: datetime) -> None:
+        """The checkout is undone, because of `reason`."""
+        self.status, self.reason, self.finished_at = CheckoutStatus.FAILED, reason, now
+
+
+class Delivery(Table, table=True):
+    """A payment that the external platform has answered for good."""
+
+    checkout_id: UUID = Field(primary_key=True)
+    payment_id: UUID
+    status: DeliveryStatus = state_field(DeliveryStatus)
+    reason: str | None = Field(default=None, max_length=64)
+    delivered_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))

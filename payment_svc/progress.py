@@ -1,0 +1,118 @@
+"""The progress of a checkout as Server-Sent Events (WHATWG HTML, section 9.2).
+
+What a checkout has gone through, as far as this service has heard, is what its inbox says; nothing else has to be
+written down. The events of one checkout come in one order, so their positions serve as ids, and a client that lost
+its connection goes on after the last that it saw.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Header, Response
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from pydantic import BaseModel
+
+from chassis.bearer import CurrentUser
+from chassis.inbox import inbox
+from chassis.problem import documented, not_found
+from chassis.runtime import Runtime
+from chassis.service import CurrentRuntime
+from chassis.transaction import Transaction
+from contracts import checkout
+from payment_svc.models import Checkout, CheckoutStatus
+
+progress_router = APIRouter(tags=["checkouts"])
+
+_POSITION = re.compile(r"[0-9]{1,6}")
+QUIET_SECONDS = 15
+LONGEST_STREAM_SECONDS = 300
+
+
+class Happening(BaseModel):
+    """One event of a checkout: what happened, and when this service knew."""
+
+    event: str
+    at: datetime
+    checkout_id: UUID
+    reason: str | None = None
+
+
+@progress_router.get(
+    "/checkouts/{checkout_id}/events",
+    response_class=EventSourceResponse,
+    responses={204: {"description": "Nothing more will come"}, **documented(HTTPStatus.NOT_FOUND)},
+)
+async def events(
+    checkout_id: UUID,
+    user_id: CurrentUser,
+    runtime: CurrentRuntime,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """What happens to the checkout, as it happens, until it has ended."""
+    seen = int(last_event_id) if last_event_id and _POSITION.fullmatch(last_event_id) else 0
+    history = await _history(runtime, checkout_id, user_id)
+    if _is_over(history) and seen >= len(history):
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return EventSourceResponse(_stream(runtime, checkout_id, user_id, seen))
+
+
+async def _stream(runtime: Runtime, checkout_id: UUID, user_id: str, seen: int) -> AsyncIterator[bytes]:
+    """The events after the first `seen`; ends with the checkout, or after five minutes, and clients reconnect."""
+    ends = asyncio.get_running_loop().time() + LONGEST_STREAM_SECONDS
+
+    async def look() -> list[Happening] | None:
+        history = await _history(runtime, checkout_id, user_id)
+        return history if len(history) > seen or _is_over(history) else None
+
+    while asyncio.get_running_loop().time() < ends:
+        history = await runtime.signals.until(checkout_id, look, QUIET_SECONDS)
+        if history is None:
+            yield KEEPALIVE_COMMENT
+            continue
+        for number, happening in enumerate(history[seen:], start=seen + 1):
+            yield _encode(number, happening)
+        seen = len(history)
+        if _is_over(history):
+            return
+
+
+async def _history(runtime: Runtime, checkout_id: UUID, user_id: str) -> list[Happening]:
+    """What has happened so far; raises Problem 404 when it is not the user's."""
+
+    async def work(transaction: Transaction) -> list[Happening]:
+        attempt = await transaction.session.get(Checkout, checkout_id)
+        if attempt is None or attempt.user_id != user_id:
+            raise not_found("checkout")
+        query = sa.select(inbox.c.heard, inbox.c.at).where(inbox.c.saga_id == checkout_id)
+        heard = await transaction.session.execute(query.order_by(inbox.c.at))
+        return _happenings(attempt, [(row.heard, row.at) for row in heard])
+
+    return await runtime.database.run(work)
+
+
+def _happenings(attempt: Checkout, heard: list[tuple[str, datetime]]) -> list[Happening]:
+    """The request, what the others said about it, and the end if there is one."""
+    ends = {CheckoutStatus.COMPLETED: checkout.Completed.name, CheckoutStatus.FAILED: checkout.Failed.name}
+    names = [(checkout.Requested.name, attempt.created_at)]
+    names += [(name, at) for name, at in heard if name != checkout.Completed.name]
+    happenings = [Happening(event=name, at=at, checkout_id=attempt.checkout_id) for name, at in names]
+    if attempt.finished_at is not None:
+        end, at = ends[attempt.status], attempt.finished_at
+        happenings.append(Happening(event=end, at=at, checkout_id=attempt.checkout_id, reason=attempt.reason))
+    return happenings
+
+
+def _is_over(history: list[Happening]) -> bool:
+    return history[-1].event in (checkout.Completed.name, checkout.Failed.name)
+
+
+def _encode(number: int, happening: Happening) -> bytes:
+    data = json.dumps(happening.model_dump(mode="json"))
+    return format_sse_event(data_str=data, event=happening.event, id=str(number))

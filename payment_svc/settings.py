@@ -1,0 +1,20 @@
+"""The settings of payment_svc, from variables that begin with `PAYMENT_`."""
+
+from pydantic import Field, SecretStr
+
+from chassis.settings import ServiceSettings, settings_of
+
+
+class Settings(ServiceSettings):
+    """Where the external platform is, how long a checkout may take, how much a payment may ask for."""
+
+    model_config = settings_of("payment")
+
+    platform_url: str
+    """The address that deliveries are posted to"""
+    platform_secret: SecretStr
+    """The Standard Webhooks secret, `whsec_…`"""
+    checkout_seconds: float = Field(default=60, gt=0)
+    """How long after its request a checkout may still move forward"""
+    most_points: int = Field(default=1_000_000, ge=1)
+    """The largest total of a payment"""

@@ -1,0 +1,135 @@
+"""What payment_svc does in a hold and in a checkout, and how it undoes it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from chassis.step import Service
+from contracts import checkout, payment, point, reservation, seat
+from payment_svc.models import Checkout, CheckoutStatus, Delivery, DeliveryStatus, Payment, PaymentStatus
+from payment_svc.platform import Platform
+
+service = Service("payment")
+
+
+@dataclass(frozen=True)
+class PaymentPolicy:
+    """How much one payment may ask for, in points."""
+
+    most: int
+
+
+@service.step
+def publish(
+    held: seat.Held, existing: Payment | None, policy: PaymentPolicy
+) -> tuple[payment.Published, Payment] | payment.PublishRejected | None:
+    """Make a payment for the held seats."""
+    if existing is not None:
+        return None
+    total = sum(priced.price for priced in held.seats)
+    if total > policy.most:
+        seat_ids = tuple(priced.seat_id for priced in held.seats)
+        return payment.PublishRejected.after(held, seat_ids=seat_ids, reason="total-over-limit")
+    new = Payment(payment_id=held.payment_id, user_id=held.user_id, total_price=total)
+    return payment.Published.after(held, total_price=total), new
+
+
+@service.undo(publish)
+def cancel(lost: reservation.Expired, owed: Payment) -> payment.Cancelled | None:
+    """Withdraw the payment of a hold that is over; a paid one cannot be, as its reservation is confirmed."""
+    if owed.status not in (PaymentStatus.PUBLISHED, PaymentStatus.PROCESSING):
+        return None
+    owed.cancel()
+    return payment.Cancelled.after(lost)
+
+
+@service.start
+def request(owed: Payment, checkout_id: UUID, deadline: datetime, now: datetime) -> tuple[checkout.Requested, Checkout]:
+    """Begin to pay a payment that is free: lock it, and ask the others to do their parts."""
+    owed.lock(checkout_id)
+    new = Checkout(
+        checkout_id=checkout_id,
+        payment_id=owed.payment_id,
+        user_id=owed.user_id,
+        amount=owed.total_price,
+        deadline=deadline,
+        created_at=now,
+    )
+    event = checkout.Requested(
+        checkout_id=checkout_id,
+        payment_id=owed.payment_id,
+        user_id=owed.user_id,
+        amount=owed.total_price,
+        deadline=deadline,
+    )
+    return event, new
+
+
+@service.step
+def pay(
+    confirmed: reservation.Confirmed, owed: Payment | None, now: datetime
+) -> payment.Paid | payment.Rejected | None:
+    """Mark the payment as paid."""
+    if owed is not None and owed.is_paid_by(confirmed.checkout_id):
+        return None
+    if owed is None or owed.user_id != confirmed.user_id:
+        return payment.Rejected.after(confirmed, reason="unknown-payment")
+    if reason := _objection(confirmed, owed, now):
+        return payment.Rejected.after(confirmed, reason=reason)
+    owed.pay(now)
+    return payment.Paid.after(confirmed)
+
+
+@service.undo(pay)
+def revert(lost: seat.Rejected, owed: Payment) -> payment.Reverted | None:
+    """Take back what `pay` did; the checkout still speaks for the payment."""
+    if not owed.is_paid_by(lost.checkout_id):
+        return None
+    owed.revert()
+    return payment.Reverted.after(lost)
+
+
+@service.step
+def complete(reserved: seat.Reserved, attempt: Checkout, now: datetime) -> checkout.Completed | None:
+    """Finish the checkout: the seats are sold."""
+    if attempt.status != CheckoutStatus.PENDING:
+        return None
+    attempt.complete(now)
+    return checkout.Completed.after(reserved, completed_at=now)
+
+
+@service.undo(request)
+def close(
+    lost: point.Rejected | point.Refunded, attempt: Checkout, owed: Payment, now: datetime
+) -> checkout.Failed | None:
+    """Finish a checkout of which nothing is left, and let go of the payment."""
+    if attempt.status != CheckoutStatus.PENDING:
+        return None
+    attempt.fail(lost.reason, now)
+    if owed.is_locked_by(lost.checkout_id):
+        owed.unlock()
+    return checkout.Failed.after(lost)
+
+
+@service.effect
+async def send(completed: checkout.Completed, platform: Platform) -> tuple[payment.Sent | payment.SendFailed, Delivery]:
+    """Tell the external platform about the payment. The checkout's id makes a repetition harmless."""
+    refusal = await platform.deliver(completed.checkout_id, completed)
+    status = DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT
+    answered = Delivery(
+        checkout_id=completed.checkout_id, payment_id=completed.payment_id, status=status, reason=refusal
+    )
+    if refusal:
+        return payment.SendFailed.after(completed, reason=refusal), answered
+    return payment.Sent.after(completed), answered
+
+
+def _objection(confirmed: reservation.Confirmed, owed: Payment, now: datetime) -> str | None:
+    """Why the payment cannot be paid by this checkout, if so."""
+    if not owed.is_locked_by(confirmed.checkout_id):
+        return "payment-not-locked"
+    if owed.total_price != confirmed.amount:
+        return "wrong-amount"
+    if confirmed.is_late(now):
+        return "deadline-passed"
+    return None

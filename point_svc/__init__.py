@@ -1,0 +1,1 @@
+"""point_svc owns points: charged, spent, refunded."""

@@ -1,0 +1,1 @@
+"""reservation_svc owns reservations: requested, held for a while, confirmed."""

@@ -1,0 +1,118 @@
+"""The REST interface of reservation_svc."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from sqlmodel import col, select
+
+from chassis.bearer import CurrentUser
+from chassis.prefer import PreferredWait, applied
+from chassis.problem import documented, not_found
+from chassis.runtime import Runtime
+from chassis.service import CurrentRuntime
+from chassis.transaction import Transaction, new_id
+from contracts.event import SeatId
+from reservation_svc.models import Reservation, Status
+from reservation_svc.steps import request
+
+router = APIRouter(
+    prefix="/reservations",
+    tags=["reservations"],
+    responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+
+MOST_SEATS = 10
+
+
+def _distinct(seat_ids: list[int]) -> list[int]:
+    if len(set(seat_ids)) != len(seat_ids):
+        raise ValueError("a seat is asked for twice")
+    return seat_ids
+
+
+class Wish(BaseModel):
+    """The seats that a user wants to hold, all or none."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=MOST_SEATS), AfterValidator(_distinct)]
+
+
+class Seat(BaseModel):
+    """A seat of the reservation; its price is known once the seat is held."""
+
+    seat_id: int
+    price: int | None
+
+
+class ReservationState(BaseModel):
+    """A reservation as its user sees it; `status` is in lower case."""
+
+    payment_id: UUID
+    status: str
+    expires_at: datetime | None
+    reason: str | None
+    seats: list[Seat]
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={200: {"model": ReservationState, "description": "The outcome, where the client waited for it"}},
+)
+async def reserve(
+    wish: Wish, user_id: CurrentUser, runtime: CurrentRuntime, wait: PreferredWait, response: Response
+) -> ReservationState:
+    """Ask for seats. The answer comes at once; what becomes of it is found under `Location`."""
+    payment_id = new_id()
+
+    async def work(transaction: Transaction) -> ReservationState:
+        rows = transaction.apply(request(payment_id, user_id, wish.seat_ids))
+        return _state(rows)
+
+    accepted = await runtime.database.run(work)
+    response.headers["Location"] = f"/reservations/{payment_id}"
+    response.headers["Retry-After"] = "1"
+    settled = await _settled(runtime, payment_id, user_id, wait) if wait else None
+    return applied(response, wait, settled) or accepted
+
+
+@router.get("/{payment_id}", responses=documented(HTTPStatus.NOT_FOUND))
+async def reservation(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime) -> ReservationState:
+    """How far a reservation has come."""
+    return await _find(runtime, payment_id, user_id)
+
+
+async def _find(runtime: Runtime, payment_id: UUID, user_id: str) -> ReservationState:
+    query = select(Reservation).where(Reservation.payment_id == payment_id, Reservation.user_id == user_id)
+
+    async def work(transaction: Transaction) -> list[Reservation]:
+        return list(await transaction.session.scalars(query.order_by(col(Reservation.reservation_id))))
+
+    rows = await runtime.database.run(work)
+    if not rows:
+        raise not_found("reservation")
+    return _state(rows)
+
+
+async def _settled(runtime: Runtime, payment_id: UUID, user_id: str, wait: int) -> ReservationState | None:
+    async def look() -> ReservationState | None:
+        state = await _find(runtime, payment_id, user_id)
+        return state if state.status != Status.REQUESTED.lower() else None
+
+    return await runtime.signals.until(payment_id, look, wait)
+
+
+def _state(rows: list[Reservation]) -> ReservationState:
+    first = rows[0]
+    return ReservationState(
+        payment_id=first.payment_id,
+        status=first.status.lower(),
+        expires_at=first.expires_at,
+        reason=first.reason,
+        seats=[Seat(seat_id=row.seat_id, price=row.price) for row in rows],
+    )

@@ -1,0 +1,36 @@
+"""The clock of the holds."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from chassis.database import Database
+from chassis.transaction import Transaction
+from reservation_svc.models import Reservation, Status
+from reservation_svc.steps import expire
+
+MOST = 100
+
+
+async def expire_due(database: Database) -> None:
+    """Expire the holds whose time is up, a bounded number in each transaction."""
+    while await database.run(_expire_some) == MOST:
+        pass
+
+
+async def _expire_some(transaction: Transaction) -> int:
+    """Expire up to `MOST` holds; gives back how many were due.
+
+    All rows of a hold are locked before they are judged, in the order in which a checkout locks them.
+    """
+    session, now = transaction.session, datetime.now(UTC)
+    due = select(Reservation.payment_id).where(Reservation.status == Status.TEMP, col(Reservation.expires_at) <= now)
+    payment_ids = list(await session.scalars(due.distinct().limit(MOST)))
+    if not payment_ids:
+        return 0
+    query = select(Reservation).where(col(Reservation.payment_id).in_(payment_ids))
+    rows = list(await session.scalars(query.order_by(sa.text("reservation_id")).with_for_update()))
+    for payment_id in payment_ids:
+        transaction.apply(expire([row for row in rows if row.payment_id == payment_id], now))
+    return len(payment_ids)

@@ -1,0 +1,27 @@
+"""The process of reservation_svc."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from chassis.runtime import Job
+from chassis.service import Definition, run
+from reservation_svc.api import router
+from reservation_svc.expiry import expire_due
+from reservation_svc.settings import Settings
+from reservation_svc.steps import HoldPolicy, service
+
+
+def definition(settings: Settings) -> Definition:
+    """The service as a whole."""
+    return Definition(
+        service,
+        settings,
+        router,
+        migrations=Path(__file__).parent / "migrations",
+        resources={HoldPolicy: HoldPolicy(timedelta(seconds=settings.hold_seconds))},
+        jobs=(Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),),
+    )
+
+
+if __name__ == "__main__":
+    run(definition(Settings()))

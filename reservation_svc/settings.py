@@ -1,0 +1,14 @@
+"""The settings of reservation_svc, from variables that begin with `RESERVATION_`."""
+
+from pydantic import Field
+
+from chassis.settings import ServiceSettings, settings_of
+
+
+class Settings(ServiceSettings):
+    """How long seats are held, and how often holds are looked through for those whose time is up."""
+
+    model_config = settings_of("reservation")
+
+    hold_seconds: float = Field(default=600, gt=0)
+    expiry_interval_seconds: float = Field(default=1, gt=0)

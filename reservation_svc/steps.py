@@ -1,0 +1,109 @@
+"""What reservation_svc does in a hold and in a checkout, and how it undoes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from chassis.step import By, Service
+from contracts import payment, point, reservation, seat
+from reservation_svc.models import Reservation, Status
+
+service = Service("reservation")
+
+Reservations = Annotated[list[Reservation], By("payment_id")]
+
+
+@dataclass(frozen=True)
+class HoldPolicy:
+    """How long seats are held for a user who has not paid yet."""
+
+    duration: timedelta
+
+
+@service.start
+def request(payment_id: UUID, user_id: str, seat_ids: Sequence[int]) -> tuple[reservation.Requested, list[Reservation]]:
+    """Ask for seats, all or none."""
+    event = reservation.Requested(payment_id=payment_id, user_id=user_id, seat_ids=tuple(seat_ids))
+    return event, [Reservation(payment_id=payment_id, user_id=user_id, seat_id=seat_id) for seat_id in seat_ids]
+
+
+@service.step
+def open_(
+    published: payment.Published, reservations: Reservations, policy: HoldPolicy, now: datetime
+) -> reservation.Opened | None:
+    """Let the user pay for the seats until the hold's time is up."""
+    requested = [row for row in reservations if row.status == Status.REQUESTED]
+    if not requested:
+        return None
+    prices = {priced.seat_id: priced.price for priced in published.seats}
+    for row in requested:
+        row.open(prices[row.seat_id], now + policy.duration)
+    return reservation.Opened.after(published, expires_at=now + policy.duration)
+
+
+@service.undo(request)
+def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) -> reservation.Refused | None:
+    """Close a hold of which nothing is left; one that ran out of time stays EXPIRED."""
+    for row in reservations:
+        if row.status == Status.REQUESTED:
+            row.end(Status.REJECTED, lost.reason)
+    return reservation.Refused.after(lost) if reservations else None
+
+
+@service.start
+def expire(reservations: Reservations, now: datetime) -> reservation.Expired | None:
+    """Give up a hold whose time is up, unless a checkout was faster: whoever finds it TEMP has it."""
+    if not reservations or any(row.status != Status.TEMP or row.is_open(now) for row in reservations):
+        return None
+    for row in reservations:
+        row.end(Status.EXPIRED, "hold-expired")
+    return reservation.Expired(
+        payment_id=reservations[0].payment_id,
+        user_id=reservations[0].user_id,
+        seat_ids=tuple(row.seat_id for row in reservations),
+        reason="hold-expired",
+    )
+
+
+@service.step
+def confirm(
+    spent: point.Spent, reservations: Reservations, now: datetime
+) -> reservation.Confirmed | reservation.Rejected | None:
+    """Make the reservation of the paid seats final."""
+    if reservations and all(row.is_confirmed_by(spent.checkout_id) for row in reservations):
+        return None
+    if reason := _objection(spent, reservations, now):
+        return reservation.Rejected.after(spent, reason=reason)
+    for row in reservations:
+        row.confirm(spent.checkout_id)
+    return reservation.Confirmed.after(spent, seat_ids=tuple(row.seat_id for row in reservations))
+
+
+@service.undo(confirm)
+def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations) -> reservation.Reverted | None:
+    """Take back what `confirm` did; the user still holds the seats."""
+    owned = [row for row in reservations if row.is_confirmed_by(lost.checkout_id)]
+    for row in owned:
+        row.revert()
+    return reservation.Reverted.after(lost) if owned else None
+
+
+def _objection(spent: point.Spent, reservations: list[Reservation], now: datetime) -> str | None:
+    """Why the reservation cannot be confirmed, if so."""
+    if not reservations:
+        return "unknown-reservation"
+    if any(row.user_id != spent.user_id for row in reservations):
+        return "foreign-reservation"
+    if spent.is_late(now):
+        return "deadline-passed"
+    if any(row.status == Status.CONFIRMED for row in reservations):
+        return "already-confirmed"
+    if any(row.status not in (Status.TEMP, Status.EXPIRED) for row in reservations):
+        return "not-held"
+    if any(not row.is_open(now) for row in reservations):
+        return "hold-expired"
+    if sum(row.price or 0 for row in reservations) != spent.amount:
+        return "wrong-amount"
+    return None

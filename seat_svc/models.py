@@ -1,0 +1,99 @@
+"""The catalogue: concerts, their dates, and who holds which seat."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from chassis.models import state_field, timestamp_field
+
+
+class Table(SQLModel, registry=registry()):
+    """The base of the tables of this service."""
+
+
+class SeatStatus(StrEnum):
+    """Who may have a seat. WITHDRAWN is off sale by an operator's word, whoever held it meanwhile."""
+
+    AVAILABLE = "AVAILABLE"
+    OCCUPIED = "OCCUPIED"
+    RESERVED = "RESERVED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class DateStatus(StrEnum):
+    """Whether a date still has seats that are not sold."""
+
+    AVAILABLE = "AVAILABLE"
+    SOLD_OUT = "SOLD_OUT"
+
+
+class Concert(Table, table=True):
+    """A concert, on one or more dates."""
+
+    concert_id: int = Field(primary_key=True)
+    title: str = Field(max_length=200)
+
+
+class ConcertDate(Table, table=True):
+    """One evening of a concert; `open_seats` counts the seats that are neither sold nor withdrawn."""
+
+    __tablename__ = "concert_date"
+    __table_args__ = (sa.CheckConstraint("open_seats >= 0", name="open_seats_not_negative"),)
+
+    date_id: int = Field(primary_key=True)
+    concert_id: int = Field(foreign_key="concert.concert_id", index=True)
+    starts_at: datetime = timestamp_field()
+    status: DateStatus = state_field(DateStatus, default=DateStatus.AVAILABLE)
+    open_seats: int
+
+    def count(self, change: int) -> None:
+        """Some seats went (less than 0) or came back (more); without open seats the date is sold out."""
+        self.open_seats += change
+        self.status = DateStatus.AVAILABLE if self.open_seats else DateStatus.SOLD_OUT
+
+
+class Seat(Table, table=True):
+    """One seat on one date; `holder` is the payment in whose name it is occupied or reserved."""
+
+    __table_args__ = (sa.CheckConstraint("price > 0", name="price_positive"),)
+
+    seat_id: int = Field(primary_key=True)
+    date_id: int = Field(foreign_key="concert_date.date_id", index=True)
+    label: str = Field(max_length=16)
+    price: int = Field(sa_type=sa.BigInteger)
+    status: SeatStatus = state_field(SeatStatus, default=SeatStatus.AVAILABLE)
+    holder: UUID | None = None
+
+    def hold(self, payment_id: UUID) -> None:
+        """The seat is occupied in the name of the payment."""
+        self.status, self.holder = SeatStatus.OCCUPIED, payment_id
+
+    def release(self) -> None:
+        """Nobody holds the seat any more; a withdrawn one stays withdrawn."""
+        self.holder = None
+        if self.status == SeatStatus.OCCUPIED:
+            self.status = SeatStatus.AVAILABLE
+
+    def reserve(self) -> None:
+        """The seat is its holder's for good."""
+        self.status = SeatStatus.RESERVED
+
+    def withdraw(self) -> None:
+        """The seat is off sale; its holder is remembered, in case it returns."""
+        self.status = SeatStatus.WITHDRAWN
+
+    def put_back(self) -> None:
+        """The seat is on sale again, or its holder's again."""
+        self.status = SeatStatus.OCCUPIED if self.holder else SeatStatus.AVAILABLE
+
+    def is_held_by(self, payment_id: UUID) -> bool:
+        """Whether the seat is occupied in the name of this payment."""
+        return self.status == SeatStatus.OCCUPIED and self.holder == payment_id
+
+    def is_reserved_by(self, payment_id: UUID) -> bool:
+        """Whether the seat has been sold to this payment."""
+        return self.status == SeatStatus.RESERVED and self.holder == payment_id

@@ -1,0 +1,9 @@
+"""The settings of seat_svc, from variables that begin with `SEAT_`."""
+
+from chassis.settings import ServiceSettings, settings_of
+
+
+class Settings(ServiceSettings):
+    """Nothing beyond what every service needs."""
+
+    model_config = settings_of("seat")

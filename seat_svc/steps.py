@@ -1,0 +1,72 @@
+"""What seat_svc does in a hold and in a checkout, and how it undoes it."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Annotated
+
+from chassis.step import Service, Via
+from contracts import payment, reservation, seat
+from contracts.seat import PricedSeat
+from seat_svc.models import ConcertDate, Seat, SeatStatus
+
+service = Service("seat")
+
+Dates = Annotated[list[ConcertDate], Via("seats")]
+
+
+@service.step
+def hold(request: reservation.Requested, seats: list[Seat]) -> seat.Held | seat.HoldRejected | None:
+    """Occupy the seats, all or none."""
+    if seats and all(row.is_held_by(request.payment_id) for row in seats):
+        return None
+    if len(seats) < len(request.seat_ids):
+        return seat.HoldRejected.after(request, reason="unknown-seat")
+    if any(row.status != SeatStatus.AVAILABLE for row in seats):
+        return seat.HoldRejected.after(request, reason=_unavailable(seats))
+    for row in seats:
+        row.hold(request.payment_id)
+    return seat.Held.after(request, seats=tuple(PricedSeat(seat_id=row.seat_id, price=row.price) for row in seats))
+
+
+@service.undo(hold)
+def release(lost: payment.PublishRejected | payment.Cancelled, seats: list[Seat]) -> seat.Released | None:
+    """Give up what is held in the name of the payment."""
+    held = [row for row in seats if row.holder == lost.payment_id and row.status != SeatStatus.RESERVED]
+    for row in held:
+        row.release()
+    return seat.Released.after(lost) if held else None
+
+
+@service.step
+def reserve(paid: payment.Paid, seats: list[Seat], dates: Dates, now: datetime) -> seat.Reserved | seat.Rejected | None:
+    """Sell the seats to the payment; from here on a checkout only goes forward."""
+    if seats and all(row.is_reserved_by(paid.payment_id) for row in seats):
+        return None
+    if reason := _objection(paid, seats, now):
+        return seat.Rejected.after(paid, reason=reason)
+    for row in seats:
+        row.reserve()
+    sold = Counter(row.date_id for row in seats)
+    for date in dates:
+        date.count(-sold[date.date_id])
+    return seat.Reserved.after(paid)
+
+
+def _unavailable(seats: list[Seat]) -> str:
+    withdrawn = any(row.status == SeatStatus.WITHDRAWN for row in seats)
+    return "seat-withdrawn" if withdrawn else "seat-taken"
+
+
+def _objection(paid: payment.Paid, seats: list[Seat], now: datetime) -> str | None:
+    """Why the seats cannot be sold to this payment, if so."""
+    if len(seats) < len(paid.seat_ids):
+        return "unknown-seat"
+    if any(row.status == SeatStatus.WITHDRAWN for row in seats):
+        return "seat-withdrawn"
+    if not all(row.is_held_by(paid.payment_id) for row in seats):
+        return "seat-lost"
+    if sum(row.price for row in seats) != paid.amount:
+        return "wrong-amount"
+    if paid.is_late(now):
+        return "deadline-passed"
+    return None

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
@@ -30,6 +31,7 @@ from payment_svc.models import Checkout, CheckoutStatus
 
 progress_router = APIRouter(tags=["checkouts"])
 
+_MEDIA_TYPE = "text/event-stream"
 _POSITION = re.compile(r"[0-9]{1,6}")
 QUIET_SECONDS = 15
 LONGEST_STREAM_SECONDS = 300
@@ -46,8 +48,12 @@ class Happening(BaseModel):
 
 @progress_router.get(
     "/checkouts/{checkout_id}/events",
-    response_class=EventSourceResponse,
-    responses={204: {"description": "Nothing more will come"}, **documented(HTTPStatus.NOT_FOUND)},
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "A stream of `Happening`s, each with its name as `event:`", "content": {_MEDIA_TYPE: {}}},
+        204: {"description": "Nothing more will come"},
+        **documented(HTTPStatus.NOT_FOUND),
+    },
 )
 async def events(
     checkout_id: UUID,

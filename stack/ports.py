@@ -1,0 +1,66 @@
+"""Which ports a stack uses: the usual ones, or the next that nobody has."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+from stack.directory import write_private
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from stack.directory import Directory
+
+USUAL = {
+    "point_svc": 8001,
+    "reservation_svc": 8002,
+    "payment_svc": 8003,
+    "seat_svc": 8004,
+    "platform": 8005,
+    "postgres": 18432,
+    "rabbitmq": 18672,
+    "management": 18673,
+    "distribution": 18674,
+    "epmd": 18675,
+}
+_TRIES = 1000
+
+
+class Ports:
+    """The ports of one stack, claimed for as long as this object lives and remembered for the next time."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Claim a port for every name in `USUAL`; what was remembered goes first."""
+        self._file = directory.path / "ports.json"
+        remembered = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self._claims: list[socket.socket] = []
+        self._chosen = {name: self._claim(remembered.get(name, usual)) for name, usual in USUAL.items()}
+        write_private(self._file, json.dumps(self._chosen, indent=2))
+
+    def __getitem__(self, name: str) -> int:
+        """The port of `name`."""
+        return self._chosen[name]
+
+    def _claim(self, first: int) -> int:
+        for port in range(first, first + _TRIES):
+            claim = _claimed(port)
+            if claim is not None:
+                self._claims.append(claim)
+                return port
+        raise StackError(f"no free port between {first} and {first + _TRIES}")
+
+
+def _claimed(port: int) -> socket.socket | None:
+    # A program binds its port seconds after it was chosen; until then another stack would find it free. So
+    # the choice is marked by a name that the kernel keeps per machine, and drops when this process ends.
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0concert-seats-port-{port}")
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        claim.close()
+        return None
+    return claim

@@ -1,0 +1,53 @@
+"""Whether something answers at a URL."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import aio_pika
+import asyncpg
+import httpx2
+from aiormq.exceptions import AMQPError
+
+_TIMEOUT = 3.0
+_NOT_YET = (OSError, TimeoutError, AMQPError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx2.HTTPError)
+
+
+async def answers(url: str) -> bool:
+    """Say whether `url` (http, amqp, postgresql or tcp) answers now, signed in where it names a user."""
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            return await _PROBES[urlsplit(url).scheme](url)
+    except _NOT_YET:
+        return False
+
+
+async def _http(url: str) -> bool:
+    # A proxy named in the environment has no business between two processes of one machine.
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        return (await client.get(url)).status_code == httpx2.codes.OK
+
+
+async def _amqp(url: str) -> bool:
+    # aiormq logs every connection that is refused.
+    await _tcp(url)
+    async with await aio_pika.connect(url):
+        return True
+
+
+async def _postgresql(url: str) -> bool:
+    connection = await asyncpg.connect(url)
+    await connection.close()
+    return True
+
+
+async def _tcp(url: str) -> bool:
+    parts = urlsplit(url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+_PROBES = {"http": _http, "amqp": _amqp, "postgresql": _postgresql, "tcp": _tcp}

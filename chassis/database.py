@@ -7,6 +7,7 @@ from typing import TypeVar
 import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -25,9 +26,10 @@ COMMAND_TIMEOUT = 30
 CONNECT_TIMEOUT = 5
 IDLE_IN_TRANSACTION_MS = 60_000
 
-# Another attempt may succeed: serialization failure, deadlock, too many connections, and the server going
-# away or coming up (PostgreSQL, appendix A). Class 08 is a broken connection.
-_TRANSIENT_STATES = {"40001", "40P01", "53300", "57P01", "57P02", "57P03"}
+# Another attempt may succeed: serialization failure, deadlock, too many connections, a statement that was cancelled,
+# a session ended for idling, the server going away or coming up (PostgreSQL, appendix A). Class 08 is a broken
+# connection.
+_TRANSIENT_STATES = {"40001", "40P01", "53300", "57014", "25P03", "57P01", "57P02", "57P03", "57P05"}
 
 
 class CommitUnknownError(Exception):
@@ -120,7 +122,7 @@ def is_transient(error: BaseException) -> bool:
         return error.connection_invalidated or state in _TRANSIENT_STATES or state.startswith("08")
     if isinstance(error, asyncpg.PostgresError):
         return error.sqlstate in _TRANSIENT_STATES or str(error.sqlstate).startswith("08")
-    return isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError))
+    return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError))
 
 
 def is_outage(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from chassis import logs, migrations, problem
 from chassis.database import CommitUnknownError, is_outage
@@ -20,6 +21,7 @@ from chassis.problem import Problem, ProblemDocument
 from chassis.runtime import Job, Runtime
 from chassis.settings import ServiceSettings
 from chassis.step import Service
+from chassis.tracing import ContinueTrace
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +71,9 @@ def create_app(definition: Definition) -> FastAPI:
     app = FastAPI(title=f"{definition.service.name}_svc", lifespan=lifespan)
     app.state.token_secret = definition.settings.token_secret.get_secret_value()
     app.state.head = migrations.head(definition.migrations)
+    app.add_middleware(ContinueTrace)
     problem.install(app)
-    for outage in (DBAPIError, CommitUnknownError, OSError):
+    for outage in (DBAPIError, CommitUnknownError, OSError, PoolTimeoutError):
         app.add_exception_handler(outage, _on_outage)
     app.include_router(definition.router)
     app.include_router(health_router)

@@ -21,4 +21,5 @@ class ServiceSettings(BaseSettings):
     token_secret: SecretStr = Field(validation_alias=AliasChoices("token_secret", "TOKEN_SECRET"), min_length=16)
     """The key of the bearer tokens (HS256), the same in every service"""
     database_pool: int = Field(default=10, ge=2)
-    shutdown_seconds: float = Field(default=8.0, gt=0)
+    shutdown_seconds: float = Field(default=6.0, gt=0)
+    """How long an orderly end may take, after the requests under way have been answered"""

@@ -2,11 +2,14 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
 from uuid import UUID
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+Scope = MutableMapping[str, Any]
 
 _tracer = trace.get_tracer("chassis")
 _propagator = TraceContextTextMapPropagator()
@@ -35,3 +38,19 @@ def consuming(step: str, traceparent: str) -> Iterator[None]:
     parent = _propagator.extract({"traceparent": traceparent})
     with _tracer.start_as_current_span(step, context=parent, kind=trace.SpanKind.CONSUMER):
         yield
+
+
+class ContinueTrace:
+    """ASGI middleware: what a request does belongs to the trace of its `traceparent` header, if it has one."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        """Answer the request within its trace."""
+        headers = dict(scope.get("headers", ()))
+        token = context.attach(_propagator.extract({"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            context.detach(token)

@@ -47,9 +47,7 @@ def up() -> None:
     broker = urls["RABBITMQ_MANAGEMENT_URL"].rpartition("@")[2]
     if broker:
         console.print(f"{'rabbitmq':<12} http://{broker}", highlight=False)
-    console.print(
-        f"passwords and all other addresses: {Directory.of().env_file}", highlight=False, soft_wrap=True
-    )
+    console.print(f"passwords and all other addresses: {Directory.of().env_file}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -121,9 +121,7 @@ def _wait_until_ready(directory: Directory, progress: Progress, *, quiet: bool) 
 
 
 def _tell(state: State, told: set[str], progress: Progress) -> None:
-    ready = [
-        (entry.ready_after, name) for name, entry in state.programs.items() if entry.ready_after is not None
-    ]
+    ready = [(entry.ready_after, name) for name, entry in state.programs.items() if entry.ready_after is not None]
     for after, name in sorted(ready):
         if name not in told:
             told.add(name)
@@ -135,11 +133,15 @@ def _give_up_if_hopeless(directory: Directory, state: State, elapsed: float) -> 
         raise StackError(state.failure)
     for name, entry in state.programs.items():
         if entry.exits_unready >= _HOPELESS:
-            raise StackError(
-                _trouble(directory, name, f"ended {entry.exits_unready} times before it was ready")
-            )
+            raise StackError(_trouble(directory, name, f"ended {entry.exits_unready} times before it was ready"))
     if elapsed > _UP_WITHIN:
-        raise StackError(_trouble(directory, state.unready()[0], f"is not ready after {elapsed:.0f} s"))
+        raise StackError(_trouble(directory, _culprit(state), f"is not ready after {elapsed:.0f} s"))
+
+
+def _culprit(state: State) -> str:
+    # What has no process waits for what has one.
+    unready = state.unready()
+    return next((name for name in unready if state.programs[name].pid is not None), unready[0])
 
 
 def _trouble(directory: Directory, name: str, what: str) -> str:

@@ -27,9 +27,7 @@ def install(package: str, log: Path, progress: Progress) -> None:
     """
     command = f"apt-get update && apt-get install -y --no-install-recommends {package}"
     if shutil.which("apt-get") is None:
-        raise StackError(
-            f"{package} is missing, and there is no apt-get here: install {package} and try again"
-        )
+        raise StackError(f"{package} is missing, and there is no apt-get here: install {package} and try again")
     if os.geteuid() != 0:
         raise StackError(f"{package} is missing; run:  sudo sh -c '{command}'")
     progress.done(f"{package} is missing: installing it with apt-get")

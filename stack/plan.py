@@ -12,6 +12,7 @@ from stack import postgres, rabbitmq
 from stack.credentials import Credentials
 from stack.directory import ROOT, write_private
 from stack.errors import StackError
+from stack.packages import tail
 from stack.ports import Ports
 from stack.program import Once, Program
 
@@ -119,7 +120,8 @@ class Plan:
                 stderr=output,
             )
         if await process.wait() != 0:
-            raise StackError("the catalogue could not be seeded")
+            log = self.directory.log("catalogue")
+            raise StackError(f"seeding failed. The last lines of {log}:\n{tail(log)}")
 
     def _describe(self) -> None:
         for service in SERVICES:

@@ -143,16 +143,23 @@ class Server:
         if failed:
             raise StackError(f"initdb failed; its last lines in {log}:\n{tail(log)}")
 
-    async def _create_databases(self) -> None:
-        connection = await asyncpg.connect(self.url())
+    async def _create_databases(self) -> bool:
         try:
-            for database in ("postgres", "template1"):
-                await connection.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
-            existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
-            for service in set(self.services) - existing:
-                await self._create_database(connection, service)
-        finally:
-            await connection.close()
+            connection = await asyncpg.connect(self.url())
+            try:
+                await self._create_missing(connection)
+            finally:
+                await connection.close()
+        except Exception:  # noqa: BLE001 - whatever a dying server does to its client, the next try decides
+            return False
+        return True
+
+    async def _create_missing(self, connection: asyncpg.Connection) -> None:
+        for database in ("postgres", "template1"):
+            await connection.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+        existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+        for service in set(self.services) - existing:
+            await self._create_database(connection, service)
 
     async def _create_database(self, connection: asyncpg.Connection, service: str) -> None:
         roles = await connection.fetch("SELECT FROM pg_roles WHERE rolname = $1", service)

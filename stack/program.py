@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def _nothing() -> None:
-    return None
+async def _nothing() -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Program:
     port: int
     probe: str
     needs: tuple[str, ...] = ()
-    # Before its first start; and each time that it answers, before anybody else may rely on it.
-    before: Callable[[], Awaitable[None]] = _nothing
-    after: Callable[[], Awaitable[None]] = _nothing
+    # Before its first start; raises StackError if the program cannot be started.
+    before: Callable[[], Awaitable[object]] = _nothing
+    # Each time that it answers, before anybody else may rely on it; asked again until it succeeds.
+    after: Callable[[], Awaitable[bool]] = _nothing
     stop_signal: signal.Signals = signal.SIGTERM
     # Seconds from that signal to SIGKILL.
     patience: float = 12.0
@@ -43,7 +44,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Once:
-    """An action that is done one time, when what it `needs` is ready."""
+    """An action that is done one time, when what it `needs` is ready; raises StackError if it cannot be."""
 
     name: str
     action: Callable[[], Awaitable[None]]

@@ -132,9 +132,7 @@ class Node:
     async def _write_files(self) -> None:
         folder = self.folder
         (folder / "traces").mkdir(parents=True, exist_ok=True)
-        config = _CONFIG.format(
-            amqp=self.ports["rabbitmq"], management=self.ports["management"], folder=folder
-        )
+        config = _CONFIG.format(amqp=self.ports["rabbitmq"], management=self.ports["management"], folder=folder)
         advanced = _ADVANCED.format(folder=folder, user=ADMIN, password=self.credentials.admin)
         write_private(folder / ".erlang.cookie", self.credentials.erlang_cookie)
         write_private(folder / "rabbitmq-env.conf", "")
@@ -183,6 +181,12 @@ class ForeignBroker:
         """Make one user per service through the HTTP API, or bring an existing one up to date."""
         if not self.management_url:
             return
+        try:
+            await self._put_users()
+        except httpx2.HTTPError as error:
+            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}") from error
+
+    async def _put_users(self) -> None:
         vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")
         async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
             for service in self.services:

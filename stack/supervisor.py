@@ -78,12 +78,13 @@ class Board:
 class Keeper:
     """Keeps one program running."""
 
-    def __init__(self, program: Program, board: Board) -> None:
+    def __init__(self, program: Program, board: Board, tasks: asyncio.TaskGroup) -> None:
         """Begin as soon as what the program needs is ready."""
         self.program = program
         self._board = board
         self._process: subprocess.Popen[bytes] | None = None
-        self._task = asyncio.create_task(self._keep())
+        self._tasks = tasks
+        self._task = tasks.create_task(self._keep())
 
     async def stop(self) -> None:
         """Start it no more, and end it."""
@@ -110,7 +111,7 @@ class Keeper:
         began = time.monotonic()
         self._process = start(self.program, self._board.directory.log(self.program.name))
         self._board.started(self.program.name, self._process.pid)
-        watching = asyncio.create_task(self._watch())
+        watching = self._tasks.create_task(self._watch())
         try:
             await ended(self._process)
         finally:
@@ -120,18 +121,20 @@ class Keeper:
         return time.monotonic() - began
 
     async def _watch(self) -> None:
-        while not await answers(self.program.probe):  # noqa: ASYNC110 - another process has no event to set
+        while not await self._answers():  # noqa: ASYNC110 - another process has no event to set
             await asyncio.sleep(_PROBE_EVERY)
-        await self.program.after()
         self._board.ready(self.program.name)
+
+    async def _answers(self) -> bool:
+        return await answers(self.program.probe) and await self.program.after()
 
 
 async def _do(once: Once, board: Board) -> None:
     await board.until_ready(once.needs)
     try:
         await once.action()
-    except (StackError, OSError) as error:
-        board.failed(f"{once.name}: {error}\nSee {board.directory.log(once.name)}")
+    except StackError as error:
+        board.failed(f"{once.name}: {error}")
         return
     board.ready(once.name)
 
@@ -153,12 +156,13 @@ async def supervise(directory: Directory) -> None:
     plan = Plan(directory)
     plan.write_environment()
     board = Board(directory, plan.programs, plan.onces)
-    keepers = [Keeper(program, board) for program in plan.programs]
-    actions = [asyncio.create_task(_do(once, board)) for once in plan.onces]
-    await stopping.wait()
-    for action in actions:
-        action.cancel()
-    await _stop_all(keepers)
+    async with asyncio.TaskGroup() as tasks:
+        keepers = [Keeper(program, board, tasks) for program in plan.programs]
+        actions = [tasks.create_task(_do(once, board)) for once in plan.onces]
+        await stopping.wait()
+        for action in actions:
+            action.cancel()
+        await _stop_all(keepers)
     (directory.pids / "supervisor").unlink()
 
 

@@ -19,5 +19,5 @@ def state_field(states: type[StrEnum], **options: Any) -> Any:
 
 
 def timestamp_field(**options: Any) -> Any:
-    """A column with a point in time that knows its zone."""
+    """A column with a moment that knows its zone."""
     return Field(sa_type=Timestamp, **options)

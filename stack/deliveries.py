@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
+from http import HTTPStatus
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, TypeAdapter
@@ -12,8 +13,10 @@ from pydantic import BaseModel, TypeAdapter
 if TYPE_CHECKING:
     from pathlib import Path
 
+# With a write-ahead log SQLite otherwise leaves the last commits to the next checkpoint: hence FULL.
 _TABLES = """
 PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS delivery (
     webhook_id TEXT PRIMARY KEY,
     body TEXT NOT NULL,
@@ -27,6 +30,8 @@ CREATE TABLE IF NOT EXISTS attempt (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS attempt_of_delivery ON attempt (webhook_id);
 """
+
+_ATTEMPT = "INSERT INTO attempt (webhook_id, received_at, status) VALUES (?, ?, ?)"
 
 _DELIVERIES = """
 SELECT webhook_id, body, received_at,
@@ -59,19 +64,28 @@ class Store:
     def __init__(self, folder: Path) -> None:
         """Keep the memory in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = folder / "deliveries.sqlite"
-        with closing(sqlite3.connect(self._file)) as connection:
-            connection.executescript(_TABLES)
+        self._connection = sqlite3.connect(folder / "deliveries.sqlite", check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.executescript(_TABLES)
+        self._one_at_a_time = Lock()
 
-    def keep(self, webhook_id: str, body: str) -> bool:
-        """Store a delivery unless it is there; answer whether it is new."""
-        insert = "INSERT INTO delivery VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        return self._write(insert, webhook_id, body, _now()) == 1
+    def keep(self, webhook_id: str, body: str, answer: int | None = None) -> int:
+        """Store a delivery unless it is there, and note the attempt; the status to answer with.
 
-    def attempted(self, webhook_id: str, status: int) -> None:
-        """Note one attempt."""
-        insert = "INSERT INTO attempt (webhook_id, received_at, status) VALUES (?, ?, ?)"
-        self._write(insert, webhook_id, _now(), status)
+        That is `answer` if given, else 201 for a new delivery and 200 for one that was there.
+        """
+        with self._one_at_a_time, self._connection as connection:
+            insert = "INSERT INTO delivery VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            is_new = connection.execute(insert, (webhook_id, body, _now())).rowcount == 1
+            status = answer or (HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+            connection.execute(_ATTEMPT, (webhook_id, _now(), status))
+        return status
+
+    def refuse(self, webhook_id: str, status: int) -> int:
+        """Note an attempt that was answered with `status`, and nothing else."""
+        with self._one_at_a_time, self._connection as connection:
+            connection.execute(_ATTEMPT, (webhook_id, _now(), status))
+        return status
 
     def deliveries(self) -> list[Delivery]:
         """All deliveries, the earliest first."""
@@ -88,20 +102,9 @@ class Store:
         rows = self._read("SELECT * FROM attempt ORDER BY number")
         return TypeAdapter(list[Attempt]).validate_python(rows)
 
-    def _write(self, statement: str, *values: str | int) -> int:
-        with closing(self._connect()) as connection, connection:
-            return connection.execute(statement, values).rowcount
-
     def _read(self, statement: str, *values: str) -> list[dict[str, object]]:
-        with closing(self._connect()) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(statement, values)]
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, timeout=30)
-        # With a write-ahead log SQLite otherwise leaves the last commits to the next checkpoint.
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+        with self._one_at_a_time:
+            return [dict(row) for row in self._connection.execute(statement, values)]
 
 
 def _now() -> str:

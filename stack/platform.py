@@ -66,12 +66,19 @@ class Platform:
     async def receive(self, request: Request) -> int:
         """Take one delivery; the status to answer with."""
         body = (await request.body()).decode(errors="replace")
+        webhook_id = request.headers.get("webhook-id", "")
         if not self._is_genuine(body, request):
-            return HTTPStatus.UNAUTHORIZED
-        failure = self.next_failure()
-        if failure is None:
-            return await self._keep(request, body)
-        return await self._fail(failure, request, body)
+            return await run_in_threadpool(self.store.refuse, webhook_id, HTTPStatus.UNAUTHORIZED)
+        match self.next_failure():
+            case Failures(mode="error", status=status):
+                return await run_in_threadpool(self.store.refuse, webhook_id, status)
+            case Failures(mode="refuse"):
+                return await run_in_threadpool(self.store.refuse, webhook_id, HTTPStatus.UNPROCESSABLE_ENTITY)
+            case Failures(mode="after-store", status=status):
+                return await run_in_threadpool(self.store.keep, webhook_id, body, status)
+            case Failures(mode="slow", delay=delay):
+                await asyncio.sleep(delay)
+        return await run_in_threadpool(self.store.keep, webhook_id, body)
 
     def _is_genuine(self, body: str, request: Request) -> bool:
         try:
@@ -79,23 +86,6 @@ class Platform:
         except (WebhookVerificationError, json.JSONDecodeError):
             return False
         return True
-
-    async def _fail(self, failure: Failures, request: Request, body: str) -> int:
-        match failure.mode:
-            case "error":
-                return failure.status
-            case "refuse":
-                return HTTPStatus.UNPROCESSABLE_ENTITY
-            case "slow":
-                await asyncio.sleep(failure.delay)
-                return await self._keep(request, body)
-            case "after-store":
-                await self._keep(request, body)
-                return failure.status
-
-    async def _keep(self, request: Request, body: str) -> int:
-        is_new = await run_in_threadpool(self.store.keep, request.headers["webhook-id"], body)
-        return HTTPStatus.CREATED if is_new else HTTPStatus.OK
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -114,12 +104,10 @@ def _add_deliveries(app: FastAPI, platform: Platform) -> None:
     @app.post("/deliveries")
     async def deliver(request: Request) -> JSONResponse:
         """Take a delivery signed as Standard Webhooks says: 201 the first time, 200 when it was there."""
-        webhook_id = request.headers.get("webhook-id", "")
         status = await platform.receive(request)
-        await run_in_threadpool(platform.store.attempted, webhook_id, status)
         if status >= HTTPStatus.BAD_REQUEST:
             return _problem(request, status)
-        return JSONResponse({"webhook_id": webhook_id}, status)
+        return JSONResponse({"webhook_id": request.headers["webhook-id"]}, status)
 
     @app.get("/deliveries")
     def list_deliveries() -> list[Delivery]:

@@ -1,0 +1,147 @@
+"""People who use the system: fans who hold and buy seats, operators who take them off sale."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.system import System
+
+OK, ACCEPTED = 200, 202
+WAIT = 30
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Seats that are held for a fan, and the payment that will pay for them."""
+
+    payment_id: UUID
+    seat_ids: tuple[int, ...]
+    total: int
+
+
+class Fan:
+    """A user of a name that nobody else has."""
+
+    def __init__(self, system: System, name: str = "fan") -> None:
+        self.user_id = f"{name}-{uuid.uuid4().hex[:12]}"
+        self.token = system.token(self.user_id)
+        self._system = system
+
+    async def ask(self, method: str, service: str, path: str, **options: Any) -> httpx2.Response:
+        """The answer to one request of the fan."""
+        return await self._system.ask(method, service, path, self.token, **options)
+
+    async def get(self, service: str, path: str) -> Any:
+        """What is found under a path."""
+        answer = await self.ask("GET", service, path)
+        assert answer.status_code == OK, answer.text
+        return answer.json()
+
+    async def charge(self, amount: int) -> int:
+        """Put points into the wallet; the balance after that."""
+        answer = await self.ask("POST", "point", "/points/charge", json={"amount": amount})
+        assert answer.status_code == OK, answer.text
+        return int(answer.json()["balance"])
+
+    async def balance(self) -> int:
+        """What the wallet holds."""
+        return int((await self.get("point", "/points"))["balance"])
+
+    async def reserve(self, seat_ids: Sequence[int], wait: int | None = WAIT) -> httpx2.Response:
+        """Ask for seats; the answer is the outcome unless `wait` is None."""
+        headers = {"Prefer": f"wait={wait}"} if wait else {}
+        body = {"seat_ids": list(seat_ids)}
+        return await self.ask("POST", "reservation", "/reservations", json=body, headers=headers)
+
+    async def hold(self, *seat_ids: int) -> Hold:
+        """Hold seats that are free."""
+        answer = await self.reserve(seat_ids)
+        state = answer.json()
+        assert (answer.status_code, state["status"]) == (OK, "temp"), answer.text
+        return Hold(UUID(state["payment_id"]), tuple(seat_ids), sum(seat["price"] for seat in state["seats"]))
+
+    async def order(self, payment_id: UUID, key: str | None = None, wait: int | None = None) -> httpx2.Response:
+        """Ask to pay, with a key of its own unless one is given."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        if wait:
+            headers["Prefer"] = f"wait={wait}"
+        body = {"payment_id": str(payment_id)}
+        return await self.ask("POST", "payment", "/checkouts", json=body, headers=headers)
+
+    async def begin(self, hold: Hold) -> UUID:
+        """Begin to pay; the checkout that was accepted."""
+        answer = await self.order(hold.payment_id)
+        assert answer.status_code == ACCEPTED, answer.text
+        return UUID(answer.json()["checkout_id"])
+
+    async def end_of(self, checkout_id: UUID) -> dict[str, Any]:
+        """The checkout, once it has ended."""
+
+        async def look() -> dict[str, Any]:
+            found: dict[str, Any] = await self.get("payment", f"/checkouts/{checkout_id}")
+            return found
+
+        return await eventually(look, lambda state: state["status"] != "pending")
+
+    async def check_out(self, hold: Hold) -> dict[str, Any]:
+        """Pay, and wait for the outcome."""
+        return await self.end_of(await self.begin(hold))
+
+
+class Operator(Fan):
+    """A user whose token has the scope of an operator."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__(system, "operator")
+        self.token = system.token(self.user_id, scope="operator")
+
+    async def withdraw(self, seat_id: int) -> httpx2.Response:
+        """Take a seat off sale."""
+        return await self.ask("POST", "seat", f"/operations/seats/{seat_id}/withdraw")
+
+    async def put_back(self, seat_id: int) -> httpx2.Response:
+        """Put a seat back on sale."""
+        return await self.ask("POST", "seat", f"/operations/seats/{seat_id}/return")
+
+
+class Platform:
+    """The external platform, and how it fails."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def fail(self, mode: str, count: int | None = None) -> None:
+        """Fail from now on, `count` times if that is given."""
+        answer = await self._system.ask("PUT", "platform", "/failures", json={"mode": mode, "count": count})
+        assert answer.status_code == OK, answer.text
+
+    async def recover(self) -> None:
+        """Work again."""
+        await self._system.ask("DELETE", "platform", "/failures")
+
+    async def delivery(self, checkout_id: UUID) -> dict[str, Any] | None:
+        """What the platform keeps of a checkout."""
+        answer = await self._system.ask("GET", "platform", f"/deliveries/{checkout_id}")
+        return dict(answer.json()) if answer.status_code == OK else None
+
+    async def delivered(self, checkout_id: UUID) -> dict[str, Any]:
+        """What the platform keeps of a checkout, once it does."""
+        found = await eventually(lambda: self.delivery(checkout_id))
+        assert found is not None
+        return found
+
+    async def attempts(self, checkout_id: UUID) -> list[int]:
+        """The statuses with which the attempts to deliver a checkout were answered, in their order."""
+        answer = await self._system.ask("GET", "platform", "/attempts")
+        return [one["status"] for one in answer.json() if one["webhook_id"] == str(checkout_id)]
+
+
+async def all_of(*fans: Any) -> list[Any]:
+    """What all of them do, at once."""
+    return list(await asyncio.gather(*fans))

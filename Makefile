@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
 
-.PHONY: help demo test up down status token lint lock clean
+.PHONY: help demo test e2e-compose up down status token lint lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## watch one checkout complete and one roll back
 	@$(BIN)/python -m stack demo
@@ -30,6 +30,10 @@ token: $(READY) ## print a bearer token: USER=7, USER=7,8,9, SCOPE=operator
 
 test: $(READY) ## all tests, on a stack of their own
 	$(BIN)/pytest
+
+e2e-compose: $(READY) ## the end-to-end tests, on a running `docker compose up`
+	@$(BIN)/python -m stack.compose_env .stack/compose.env
+	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/end_to_end
 
 lint: $(READY) ## style, types, walls, docstrings
 	$(BIN)/ruff check

@@ -16,7 +16,7 @@ there is nothing to say because it has happened before.
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -49,6 +49,7 @@ class Kind(StrEnum):
     """How a step is run."""
 
     STEP = "step"
+    PIVOT = "pivot"
     UNDO = "undo"
     EFFECT = "effect"
     START = "start"
@@ -95,9 +96,19 @@ class Step:
         return f"{self.service}.{self.name}"
 
     @property
+    def saga(self) -> str:
+        """The saga that the step belongs to."""
+        return self.says[0].saga
+
+    @property
+    def refusals(self) -> tuple[type[Event], ...]:
+        """The events by which the step declines."""
+        return tuple(event for event in self.says if issubclass(event, Refusal))
+
+    @property
     def can_refuse(self) -> bool:
         """Whether the step may decline. One that may not has to succeed in the end, so it is never given up."""
-        return any(issubclass(event, Refusal) for event in self.says)
+        return bool(self.refusals)
 
 
 class Service:
@@ -106,10 +117,15 @@ class Service:
     def __init__(self, name: str) -> None:
         self.name = name
         self.steps: list[Step] = []
+        self.resources: dict[str, dict[type[Event], str]] = {}
 
     def step(self, function: Function) -> Function:
         """Declare a step on the way out."""
         return self._declare(function, Kind.STEP)
+
+    def pivot(self, function: Function) -> Function:
+        """Declare the step after which a saga only goes forward: nothing undoes it, and nothing after it may refuse."""
+        return self._declare(function, Kind.PIVOT)
 
     def undo(self, undone: Callable[..., Any]) -> Callable[[Function], Function]:
         """Declare the compensation of `undone`, an earlier step or start of this service."""
@@ -126,8 +142,20 @@ class Service:
         return self._declare(function, Kind.EFFECT)
 
     def start(self, function: Function) -> Function:
-        """Declare what begins a saga, or a part of it, from outside: a request, or the clock."""
+        """Declare what begins a saga from outside: a request."""
         return self._declare(function, Kind.START)
+
+    def lapse(self, undone: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare what undoes `undone` from outside, without a refusal: the clock. The saga goes all the way back."""
+
+        def declare(function: Function) -> Function:
+            return self._declare(function, Kind.START, undoes=self.declared(undone))
+
+        return declare
+
+    def shows(self, resource: str, ends: Mapping[type[Event], str]) -> None:
+        """Declare as what status a REST resource shows each end of its saga."""
+        self.resources[resource] = dict(ends)
 
     def declared(self, function: Callable[..., Any]) -> Step:
         """The declaration of `function`; raises DeclarationError when there is none."""

@@ -124,6 +124,9 @@ async def send(completed: checkout.Completed, platform: Platform) -> tuple[payme
     return payment.Sent.after(completed), answered
 
 
+service.shows("checkout", {payment.Sent: "completed", payment.SendFailed: "completed", checkout.Failed: "failed"})
+
+
 def _objection(confirmed: reservation.Confirmed, owed: Payment, now: datetime) -> str | None:
     """Why the payment cannot be paid by this checkout, if so."""
     if not owed.is_locked_by(confirmed.checkout_id):

@@ -52,7 +52,7 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
     return reservation.Refused.after(lost) if reservations else None
 
 
-@service.start
+@service.lapse(open_)
 def expire(reservations: Reservations, now: datetime) -> reservation.Expired | None:
     """Give up a hold whose time is up, unless a checkout was faster: whoever finds it TEMP has it."""
     if not reservations or any(row.status != Status.TEMP or row.is_open(now) for row in reservations):
@@ -88,6 +88,9 @@ def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations
     for row in owned:
         row.revert()
     return reservation.Reverted.after(lost) if owned else None
+
+
+service.shows("reservation", {reservation.Opened: "temp", reservation.Refused: "rejected or expired"})
 
 
 def _objection(spent: point.Spent, reservations: list[Reservation], now: datetime) -> str | None:

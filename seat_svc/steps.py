@@ -37,7 +37,7 @@ def release(lost: payment.PublishRejected | payment.Cancelled, seats: list[Seat]
     return seat.Released.after(lost) if held else None
 
 
-@service.step
+@service.pivot
 def reserve(paid: payment.Paid, seats: list[Seat], dates: Dates, now: datetime) -> seat.Reserved | seat.Rejected | None:
     """Sell the seats to the payment; from here on a checkout only goes forward."""
     if seats and all(row.is_reserved_by(paid.payment_id) for row in seats):

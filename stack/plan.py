@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stack import postgres, rabbitmq
@@ -38,6 +38,7 @@ class Plan:
         self._credentials = Credentials.of(self.directory)
         self._token_secret = os.environ.get("TOKEN_SECRET", self._credentials.token_secret)
         self._needs: list[str] = []
+        self._uses: list[str] = []
         self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
         self._add_databases()
         self._add_broker()
@@ -58,7 +59,8 @@ class Plan:
         server = postgres.Server(self.directory, self._ports, self._credentials, missing)
         self._database_urls = {name: given[name] or server.url(name) for name in SERVICES}
         if missing:
-            self._add(server.program())
+            self.programs.append(server.program())
+            self._needs.append("postgres")
 
     def _add_broker(self) -> None:
         amqp, management = (os.environ.get(name, "") for name in ("RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL"))
@@ -69,12 +71,9 @@ class Plan:
             self._needs.append("broker-users")
         else:
             self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, SERVICES)
-            for program in self._broker.programs():
-                self._add(program)
-
-    def _add(self, program: Program) -> None:
-        self.programs.append(program)
-        self._needs.append(program.name)
+            self.programs += self._broker.programs()
+            # A service waits for its broker by itself: so it gets ready while the broker boots, which takes longest.
+            self._uses.append("rabbitmq")
 
     def _add_platform(self) -> None:
         settings = {
@@ -83,7 +82,7 @@ class Plan:
             "PLATFORM_SECRET": self._credentials.platform_secret,
             "PLATFORM_DATA": str(self.directory.path / "platform"),
         }
-        self.programs.append(self._python("platform", "stack.platform", settings, ()))
+        self.programs.append(self._python("platform", "stack.platform", settings))
 
     def _add_service(self, service: str) -> None:
         name = f"{service}_svc"
@@ -98,16 +97,16 @@ class Plan:
         if service == "payment":
             environment["PAYMENT_PLATFORM_URL"] = f"{self._urls['platform']}/deliveries"
             environment["PAYMENT_PLATFORM_SECRET"] = self._credentials.platform_secret
-        self.programs.append(self._python(name, f"{name}.main", environment, tuple(self._needs)))
+        program = self._python(name, f"{name}.main", environment)
+        self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
-    def _python(self, name: str, module: str, settings: dict[str, str], needs: tuple[str, ...]) -> Program:
+    def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
         return Program(
             name=name,
             command=[sys.executable, "-m", module],
             environment=os.environ | {"PYTHONUNBUFFERED": "1"} | settings,
             port=self._ports[name],
             probe=f"{self._urls[name]}/readyz",
-            needs=needs,
         )
 
     async def _seed(self) -> None:

@@ -23,7 +23,10 @@ async def _nothing() -> bool:
 
 @dataclass(frozen=True)
 class Program:
-    """A program to keep running: started when what it `needs` is ready, ready when `probe` answers."""
+    """A program to keep running: started when what it `needs` is ready, ready when `probe` answers.
+
+    What it needs or `uses` is stopped after it.
+    """
 
     name: str
     command: Sequence[str]
@@ -31,6 +34,7 @@ class Program:
     port: int
     probe: str
     needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     # Before its first start; raises StackError if the program cannot be started.
     before: Callable[[], Awaitable[object]] = _nothing
     # Each time that it answers, before anybody else may rely on it; asked again until it succeeds.

@@ -142,7 +142,7 @@ async def _do(once: Once, board: Board) -> None:
 async def _stop_all(keepers: list[Keeper]) -> None:
     # First what nobody needs any more, then what those needed, and so on.
     while keepers:
-        needed = {name for keeper in keepers for name in keeper.program.needs}
+        needed = {name for keeper in keepers for name in keeper.program.needs + keeper.program.uses}
         leaves = [keeper for keeper in keepers if keeper.program.name not in needed]
         await asyncio.gather(*(keeper.stop() for keeper in leaves))
         keepers = [keeper for keeper in keepers if keeper not in leaves]

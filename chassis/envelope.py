@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from contracts.event import Event
 
 
@@ -48,24 +46,26 @@ def type_of(event: type[Event]) -> str:
 
 def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes) -> Envelope:
     """The envelope in a message; raises MalformedMessageError when it is none of the events in `hears`."""
-    known = {type_of(event): event for event in hears}
     try:
-        event = known[headers["ce-type"]].model_validate_json(body)
+        event_type, version = _heard(hears, str(headers["ce-type"]))
         cause = headers.get("ce-causationid")
         return Envelope(
-            event=event,
+            event=event_type.read(version, body),
             event_id=UUID(headers["ce-id"]),
             causation_id=UUID(cause) if cause else None,
             occurred_at=datetime.fromisoformat(headers["ce-time"]),
             traceparent=str(headers.get("traceparent", "")),
         )
     except KeyError as missing:
-        raise MalformedMessageError(_unknown(missing.args[0], known)) from missing
-    except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        raise MalformedMessageError(f"{missing.args[0]} is missing") from missing
+    except (ValueError, TypeError, AttributeError) as error:
         raise MalformedMessageError(str(error)) from error
 
 
-def _unknown(key: object, known: Mapping[str, object]) -> str:
-    if isinstance(key, str) and key.startswith("ce-"):
-        return f"header {key} is missing"
-    return f"event {key!r} is not heard here; known are {', '.join(sorted(known))}"
+def _heard(hears: Iterable[type[Event]], ce_type: str) -> tuple[type[Event], int]:
+    """The event and the version that a `ce-type` names."""
+    name, _, version = ce_type.rpartition(".v")
+    known = {event.name: event for event in hears}
+    if name not in known or not version.isdecimal():
+        raise ValueError(f"event {ce_type!r} is not heard here; known are {', '.join(sorted(known))}")
+    return known[name], int(version)

@@ -1,6 +1,8 @@
 """The base of every event, and what all events of one saga carry."""
 
+import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
@@ -20,6 +22,10 @@ Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z]+(-[a-z]+)*$")]
 """Why something was refused or undone: a kebab-case word that programs may compare."""
 
 
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes the body of one version out of the body of the version before."""
+
+
 def _kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
@@ -28,8 +34,9 @@ class Event(BaseModel):
     """Something that happened; immutable, complete by value, refused when malformed.
 
     A concrete event is named after its module and class (`point.Spent` is `point.spent`) and published by the
-    service of that module, unless the class names another with `service=`. `end=True` declares that no step
-    needs to hear it, because a saga may end there.
+    service of that module, unless the class names another with `service=`. `version=` counts the changes of its
+    schema; each older version has an upcaster. `end=True` declares that no step needs to hear it, because a saga
+    may end there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -37,15 +44,36 @@ class Event(BaseModel):
     name: ClassVar[str]
     service: ClassVar[str]
     saga: ClassVar[str]
-    version: ClassVar[int] = 1
-    end: ClassVar[bool] = False
+    version: ClassVar[int]
+    end: ClassVar[bool]
+    upcasters: ClassVar[dict[int, Upcaster]]
 
-    def __init_subclass__(cls, *, service: str | None = None, end: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, service: str | None = None, version: int = 1, end: bool = False, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
         module = cls.__module__.rpartition(".")[2]
         cls.name = f"{module}.{_kebab(cls.__name__)}"
         cls.service = service or module
+        cls.version = version
         cls.end = end
+        cls.upcasters = {}
+
+    @classmethod
+    def read(cls, version: int, body: bytes | str) -> Self:
+        """The event in a message body of any version that was ever published, lifted to the current one.
+
+        Raises ValueError: a pydantic.ValidationError for a malformed body, or for a version that has no upcaster.
+        """
+        if version == cls.version:
+            return cls.model_validate_json(body)
+        if version not in cls.upcasters:
+            known = ", ".join(map(str, [*sorted(cls.upcasters), cls.version]))
+            raise ValueError(f"{cls.name} is known in version {known}, this is version {version}")
+        values = json.loads(body)
+        for old in range(version, cls.version):
+            values = cls.upcasters[old](values)
+        return cls.model_validate_json(json.dumps(values))
 
     @property
     def saga_id(self) -> UUID:
@@ -106,3 +134,13 @@ class Refusal(Event):
     """A step declined, so every step before it has to be undone. Mixed into the events that say so."""
 
     reason: Reason
+
+
+def upcaster(event: type[Event], *, version: int) -> Callable[[Upcaster], Upcaster]:
+    """Declare how a body of this version of `event` becomes one of the next."""
+
+    def declare(lift: Upcaster) -> Upcaster:
+        event.upcasters[version] = lift
+        return lift
+
+    return declare

@@ -1,4 +1,4 @@
-"""The command line: `python -m stack up | down | status | token`."""
+"""The command line: `python -m stack up | demo | down | status | token`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 import stack
+from stack.demo import run as run_demo
+from stack.demo import until_interrupted
 from stack.directory import Directory
 from stack.errors import StackError
 from stack.probe import answers
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
+if not console.is_terminal:
+    console = Console(width=160)
 
 
 @contextmanager
@@ -39,15 +43,26 @@ def _errors_for_people() -> Iterator[None]:
 @app.command()
 def up() -> None:
     """Start the stack, or join the one that runs, and say where everything is."""
-    with _errors_for_people():
-        urls = stack.up(progress=ConsoleProgress(console))
-    for name, url in urls.items():
-        if name.endswith("_URL") and url.startswith("http") and "@" not in url:
-            console.print(f"{name.removesuffix('_URL').lower():<12} {url}/docs", highlight=False)
-    broker = urls["RABBITMQ_MANAGEMENT_URL"].rpartition("@")[2]
-    if broker:
-        console.print(f"{'rabbitmq':<12} http://{broker}", highlight=False)
-    console.print(f"passwords and all other addresses: {Directory.of().env_file}", highlight=False, soft_wrap=True)
+    _say_where(_up())
+
+
+@app.command()
+def demo() -> None:
+    """Watch a checkout complete and one roll back; on a terminal, look around until Ctrl-C."""
+    was_running = Directory.of().is_supervised
+    environment = _up()
+    try:
+        as_promised = asyncio.run(run_demo(console, environment))
+        if console.is_terminal and as_promised:
+            _say_where(environment)
+            console.print("look around; Ctrl-C ends the demo")
+            asyncio.run(until_interrupted())
+    finally:
+        if not was_running:
+            stack.down()
+            console.print("stopped what the demo had started")
+    if not as_promised:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -72,6 +87,21 @@ def status() -> None:
     for (name, entry), is_ready in zip(programs.items(), ready, strict=True):
         table.add_row(name, str(entry.pid or "-"), str(entry.port), "yes" if is_ready else "no")
     console.print(table)
+
+
+def _up() -> dict[str, str]:
+    with _errors_for_people():
+        return stack.up(progress=ConsoleProgress(console))
+
+
+def _say_where(environment: dict[str, str]) -> None:
+    for name, url in environment.items():
+        if name.endswith("_URL") and url.startswith("http") and "@" not in url:
+            console.print(f"{name.removesuffix('_URL').lower():<12} {url}/docs", highlight=False)
+    broker = environment["RABBITMQ_MANAGEMENT_URL"].rpartition("@")[2]
+    if broker:
+        console.print(f"{'rabbitmq':<12} http://{broker}", highlight=False)
+    console.print(f"passwords and all other addresses: {Directory.of().env_file}", highlight=False, soft_wrap=True)
 
 
 async def _probe_all(urls: list[str]) -> list[bool]:

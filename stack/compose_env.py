@@ -14,7 +14,7 @@ from stack.directory import ROOT, write_private
 from stack.errors import StackError
 from stack.plan import SERVICES
 
-_DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq-definitions.json"
+_DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
 
 

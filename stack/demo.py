@@ -6,24 +6,22 @@ import asyncio
 import signal
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx2
 from rich import box
 from rich.table import Table
-from tenacity import AsyncRetrying, retry_if_not_result, stop_after_delay, wait_fixed
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
-from stack.invariants import examine
+from stack.invariants import Finding, examine
 from stack.timeline import Observer, Said, observing
 from stack.tokens import token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from rich.console import Console
-
-Seen = TypeVar("Seen")
 
 PATIENCE = 30
 CHARGE = 200_000
@@ -110,7 +108,7 @@ class Demo:
 
     async def _examine(self) -> bool:
         """Show each invariant, once what was under way has come to rest."""
-        findings = await _settled(lambda: examine(self._environment), lambda all_: not any(f.violations for f in all_))
+        findings = await _settled(self._environment)
         table = self._table("as the four databases, the broker and the platform say", "", "invariant", "")
         for finding in findings:
             table.add_row(finding.invariant, finding.what, "; ".join(finding.violations) or "holds")
@@ -157,15 +155,15 @@ async def _demo(console: Console, environment: Mapping[str, str]) -> AsyncIterat
         yield Demo(console, environment, observer, http)
 
 
-async def _settled(look: Callable[[], Awaitable[Seen]], done: Callable[[Seen], bool]) -> Seen:
-    """What is seen once it is as it should be, or at the latest when patience ends."""
+async def _settled(environment: Mapping[str, str]) -> list[Finding]:
+    """The invariants once they hold, or as they are when patience ends."""
     retrying = AsyncRetrying(
-        retry=retry_if_not_result(done),
+        retry=retry_if_result(lambda findings: any(finding.violations for finding in findings)),
         stop=stop_after_delay(PATIENCE),
         wait=wait_fixed(0.5),
-        retry_error_callback=lambda last: last.outcome.result() if last.outcome else None,
+        retry_error_callback=lambda last: last.outcome.result() if last.outcome else [],
     )
-    return await retrying(look)
+    return await retrying(examine, environment)
 
 
 def _bearer(value: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ class Entry(BaseModel):
 
     def lives(self) -> bool:
         """Say whether the process that is meant lives; a later one that got the same id is not it."""
-        return self.pid is not None and start_time(self.pid) == self.started
+        return self.pid is not None and self.started is not None and start_time(self.pid) == self.started
 
 
 class State(BaseModel):

@@ -26,6 +26,7 @@ def configure(service: str) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_rendering()))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # the sessions say the same, once
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 

@@ -1,6 +1,5 @@
 """People who use the system: fans who hold and buy seats, operators who take them off sale."""
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,40 +107,3 @@ class Operator(Fan):
     async def put_back(self, seat_id: int) -> httpx2.Response:
         """Put a seat back on sale."""
         return await self.ask("POST", "seat", f"/operations/seats/{seat_id}/return")
-
-
-class Platform:
-    """The external platform, and how it fails."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-
-    async def fail(self, mode: str, count: int | None = None) -> None:
-        """Fail from now on, `count` times if that is given."""
-        answer = await self._system.ask("PUT", "platform", "/failures", json={"mode": mode, "count": count})
-        assert answer.status_code == OK, answer.text
-
-    async def recover(self) -> None:
-        """Work again."""
-        await self._system.ask("DELETE", "platform", "/failures")
-
-    async def delivery(self, checkout_id: UUID) -> dict[str, Any] | None:
-        """What the platform keeps of a checkout."""
-        answer = await self._system.ask("GET", "platform", f"/deliveries/{checkout_id}")
-        return dict(answer.json()) if answer.status_code == OK else None
-
-    async def delivered(self, checkout_id: UUID) -> dict[str, Any]:
-        """What the platform keeps of a checkout, once it does."""
-        found = await eventually(lambda: self.delivery(checkout_id))
-        assert found is not None
-        return found
-
-    async def attempts(self, checkout_id: UUID) -> list[int]:
-        """The statuses with which the attempts to deliver a checkout were answered, in their order."""
-        answer = await self._system.ask("GET", "platform", "/attempts")
-        return [one["status"] for one in answer.json() if one["webhook_id"] == str(checkout_id)]
-
-
-async def all_of(*fans: Any) -> list[Any]:
-    """What all of them do, at once."""
-    return list(await asyncio.gather(*fans))

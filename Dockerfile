@@ -1,0 +1,29 @@
+# One stage for each image of compose.yaml. A clone may be readable by its owner only, the images are not.
+
+FROM rabbitmq:4-management AS rabbitmq
+COPY --chmod=644 stack/compose/rabbitmq/* /etc/rabbitmq/
+
+FROM postgres:17 AS postgres
+COPY --chmod=644 stack/compose/postgres/* /docker-entrypoint-initdb.d/
+
+FROM python:3.13-slim AS build
+COPY requirements.lock .
+RUN python -m venv --without-pip /opt/venv && \
+    python -m pip --python /opt/venv/bin/python --disable-pip-version-check \
+        install --quiet --no-cache-dir --require-hashes -r requirements.lock
+WORKDIR /app
+COPY . .
+# Bytecode is made here, because nothing can be written later.
+RUN rm -r stack/compose && chmod -R a+rX,go-w . && python -m compileall -q .
+
+# Every process of ours; the command says which: `point_svc.main`, `stack.platform`, …
+FROM python:3.13-slim AS python
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app && \
+    install --directory --owner app --group app /data
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+USER app
+EXPOSE 8000
+ENTRYPOINT ["python", "-m"]

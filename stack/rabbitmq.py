@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
+from chassis.topology import permissions
 from stack.credentials import ADMIN
 from stack.directory import write_private
 from stack.errors import StackError
@@ -19,8 +20,6 @@ from stack.packages import install
 from stack.program import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from stack.credentials import Credentials
     from stack.directory import Directory
     from stack.ports import Ports
@@ -56,12 +55,6 @@ def ensure_installed(directory: Directory, progress: Progress) -> None:
         install("rabbitmq-server", directory.log("apt"), progress)
     if not _SERVER.exists():
         raise StackError(f"rabbitmq-server is installed, but there is no {_SERVER}")
-
-
-def permissions(service: str, services: Iterable[str]) -> dict[str, str]:
-    """What the user of a service may: declare, write and read its own, and bind to everybody's exchange."""
-    own = rf"^{service}(\..*)?$"
-    return {"configure": own, "write": own, "read": rf"^({service}\..*|{'|'.join(services)})$"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ class Node:
 
     def _definitions(self) -> dict[str, object]:
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        rights = {ADMIN: everything} | {name: permissions(name, self.services) for name in self.services}
+        rights = {ADMIN: everything} | {name: asdict(permissions(name, self.services)) for name in self.services}
         return {
             "vhosts": [{"name": "/"}],
             "users": [self._user(name) for name in rights],
@@ -191,6 +184,6 @@ class ForeignBroker:
         async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
             for service in self.services:
                 user = {"password": self.credentials.password(service), "tags": ""}
-                rights = permissions(service, self.services)
+                rights = asdict(permissions(service, self.services))
                 (await api.put(f"/api/users/{service}", json=user)).raise_for_status()
                 (await api.put(f"/api/permissions/{vhost}/{service}", json=rights)).raise_for_status()

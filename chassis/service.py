@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import structlog
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from chassis import logs, migrations, problem
+from chassis import asyncapi, asyncapi_page, logs, migrations, problem
 from chassis.database import CommitUnknownError, is_outage
+from chassis.graph import Choreography
 from chassis.health import health_router
 from chassis.problem import Problem, ProblemDocument
 from chassis.runtime import Job, Runtime
@@ -78,6 +79,7 @@ def create_app(definition: Definition) -> FastAPI:
     app.include_router(definition.router)
     app.include_router(health_router)
     _document_problems(app)
+    _document_events(app, definition.service)
     return app
 
 
@@ -112,3 +114,17 @@ def _document_problems(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents to extend the document
+
+
+def _document_events(app: FastAPI, service: Service) -> None:
+    """Serve what the service hears and says, as a page for people and as AsyncAPI for programs."""
+    document = asyncapi.document(Choreography((service,)), title=app.title, version=app.version)
+    page = asyncapi_page.render(document)
+
+    @app.get("/asyncapi", include_in_schema=False)
+    async def asyncapi_html() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Content-Security-Policy": asyncapi_page.POLICY})
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def asyncapi_json() -> JSONResponse:
+        return JSONResponse(document)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
 
-.PHONY: help demo test e2e-compose up down status token lint lock clean
+.PHONY: help demo test e2e-compose up down status token lint publish lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,12 +35,17 @@ e2e-compose: $(READY) ## the end-to-end tests, on a running `docker compose up`
 	@$(BIN)/python -m stack.compose_env .stack/compose.env
 	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/end_to_end
 
-lint: $(READY) ## style, types, walls, docstrings
+lint: $(READY) ## style, types, walls, docstrings, closed choreography, current files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/interrogate --quiet $(PACKAGES)
+	$(BIN)/python -m chassis check
+	$(BIN)/python -m chassis publish --check
+
+publish: $(READY) ## write what is derived from the steps anew
+	@$(BIN)/python -m chassis publish
 
 lock: ## resolve the dependencies of pyproject.toml anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; \

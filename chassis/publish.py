@@ -88,10 +88,10 @@ def _readme(graph: Choreography, root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _essence(schema: Any) -> Any:
-    """A schema without its words for people, which may change at any time."""
+    """A schema without its words and examples for people, which may change at any time."""
     if isinstance(schema, dict):
-        words = ("description", "title")
-        return {key: _essence(value) for key, value in schema.items() if key not in words or not isinstance(value, str)}
+        words = {"description": str, "title": str, "examples": list}
+        return {key: _essence(value) for key, value in schema.items() if not isinstance(value, words.get(key, ()))}
     return [_essence(one) for one in schema] if isinstance(schema, list) else schema
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-UserId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@:-]+$")]
+UserId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@:-]+$", examples=["7"])]
 """Who asks: the `sub` of the bearer token."""
 
 SeatId = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -18,7 +18,7 @@ SeatId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Points = Annotated[int, Field(ge=1, le=10**12)]
 """An amount or a price, in whole points."""
 
-Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z]+(-[a-z]+)*$")]
+Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z]+(-[a-z]+)*$", examples=["insufficient-points"])]
 """Why something was refused or undone: a kebab-case word that programs may compare."""
 
 

@@ -1,0 +1,1 @@
+"""Level 2: what is declared and published holds together."""

@@ -1,0 +1,178 @@
+"""The choreography is closed, and every way to break it is noticed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chassis.graph import Choreography, load
+from chassis.proof import Flaw, check
+from chassis.step import Kind, Service, Step
+from contracts import checkout, payment, point, reservation
+from contracts.event import Checkout, Event
+
+ROOT = Path(__file__).parents[2]
+Change = Callable[[Step], Step | None]
+
+
+class Invented(Checkout, service="point"):
+    """An event that no step of the real system says or hears."""
+
+
+def broken(changes: Mapping[str, Change]) -> list[Flaw]:
+    """The flaws of a copy of the real choreography in which some steps are changed, or taken out."""
+    return check(Choreography(tuple(_copy(service, changes) for service in load(ROOT).services)))
+
+
+def _copy(service: Service, changes: Mapping[str, Change]) -> Service:
+    copy = Service(service.name)
+    copy.resources = service.resources
+    copy.steps = [changed for step in service.steps if (changed := _changed(step, changes))]
+    return copy
+
+
+def _changed(step: Step, changes: Mapping[str, Change]) -> Step | None:
+    """The step after its change; a step that it undoes is the changed one, too."""
+    changed = changes[step.queue](step) if step.queue in changes else step
+    if changed is not None and changed.undoes is not None:
+        return replace(changed, undoes=_changed(changed.undoes, changes))
+    return changed
+
+
+def says(*events: type[Event]) -> Change:
+    """A step that may say these events as well."""
+    return lambda step: replace(step, says=(*step.says, *events))
+
+
+def hears(*events: type[Event]) -> Change:
+    """A step that hears these events instead."""
+    return lambda step: replace(step, hears=events)
+
+
+def becomes(kind: Kind) -> Change:
+    """A step of another kind."""
+    return lambda step: replace(step, kind=kind)
+
+
+def gone(_: Step) -> None:
+    """No step at all."""
+
+
+def found(flaws: list[Flaw], rule: str, *words: str) -> bool:
+    """Whether a flaw of this rule names all these words."""
+    return any(flaw.rule == rule and all(word in str(flaw) for word in words) for flaw in flaws)
+
+
+def test_the_choreography_is_closed() -> None:
+    """The real declarations have no flaw."""
+    assert check(load(ROOT)) == []
+
+
+def test_an_event_that_nobody_says_is_named_with_the_step_that_hears_it() -> None:
+    """A step that hears what nobody says would wait for ever."""
+    flaws = broken({"reservation.confirm": hears(Invented)})
+
+    assert found(flaws, "unsaid", "reservation.confirm", Invented.name)
+
+
+def test_an_event_that_nobody_hears_is_named_unless_it_is_an_end() -> None:
+    """An event that falls on deaf ears would stop its saga."""
+    flaws = broken({"reservation.confirm": hears(Invented)})
+
+    assert found(flaws, "unheard", "point.spend", "point.spent", "end=True")
+    assert not found(flaws, "unheard", "payment.sent")
+
+
+UNDONE = {
+    "reservation.reject": "reservation.request",
+    "seat.release": "seat.hold",
+    "payment.cancel": "payment.publish",
+    "payment.close": "payment.request",
+    "point.refund": "point.spend",
+    "reservation.revert": "reservation.confirm",
+    "payment.revert": "payment.pay",
+}
+
+
+@pytest.mark.parametrize(("compensation", "standing"), UNDONE.items())
+def test_a_missing_compensation_leaves_its_step_standing(compensation: str, standing: str) -> None:
+    """Without its compensation a step is named as the one that stays committed."""
+    assert found(broken({compensation: gone}), "left-standing", standing)
+
+
+def test_every_compensation_of_the_system_was_taken_out_once() -> None:
+    """The test above covers all compensations that hear an event."""
+    assert set(UNDONE) == {step.queue for step in load(ROOT).steps if step.kind is Kind.UNDO}
+
+
+def test_a_compensation_that_hears_too_early_a_refusal_undoes_too_much() -> None:
+    """A compensation of a step that cannot have committed yet is named."""
+    flaws = broken({"reservation.revert": hears(payment.Rejected, payment.Reverted, point.Rejected)})
+
+    assert found(flaws, "undone-too-much", "reservation.confirm", "point.spend")
+
+
+def test_compensations_out_of_order_are_noticed() -> None:
+    """The way back mirrors the way out, so undoing an earlier step first is a flaw."""
+    flaws = broken(
+        {
+            "reservation.revert": hears(point.Refunded),
+            "point.refund": hears(payment.Rejected, payment.Reverted),
+            "payment.close": hears(reservation.Reverted),
+        }
+    )
+
+    assert found(flaws, "undone-out-of-order", "payment.rejected", "reservation.confirm")
+
+
+def test_a_compensation_cannot_refuse() -> None:
+    """Nothing would undo the refusal of a compensation."""
+    assert found(broken({"point.refund": says(point.Rejected)}), "refusing-compensation", "point.refund")
+
+
+def test_an_effect_before_the_pivot_is_named() -> None:
+    """I/O cannot be undone, so it has no place before the pivot."""
+    assert found(broken({"reservation.confirm": becomes(Kind.EFFECT)}), "effect-before-pivot", "reservation.confirm")
+
+
+def test_a_refusal_after_the_pivot_is_named() -> None:
+    """After the pivot a saga only goes forward."""
+    flaws = broken({"payment.complete": says(payment.Rejected)})
+
+    assert found(flaws, "refusal-after-pivot", "payment.complete", "seat.reserve")
+
+
+def test_a_compensation_of_the_pivot_is_named() -> None:
+    """What can be undone is no pivot."""
+    reserve = next(step for step in load(ROOT).steps if step.queue == "seat.reserve")
+    flaws = broken({"seat.release": lambda step: replace(step, undoes=reserve)})
+
+    assert found(flaws, "undone-pivot", "seat.release", "seat.reserve")
+
+
+def test_a_cycle_forward_is_named() -> None:
+    """A step that follows from itself would go round for ever."""
+    flaws = broken({"point.spend": hears(checkout.Requested, reservation.Confirmed)})
+
+    assert found(flaws, "cycle", "point.spend")
+
+
+def test_two_services_that_claim_one_event_are_named() -> None:
+    """An event has one owner."""
+    assert found(broken({"seat.hold": says(point.Spent)}), "two-voices", "point.spent", "point and seat")
+
+
+def test_a_service_that_says_an_event_of_another_is_named() -> None:
+    """A service may write to its own exchange only."""
+    assert found(broken({"seat.hold": says(payment.Published)}), "foreign-voice", "seat.hold", "payment.published")
+
+
+def test_an_end_that_no_resource_shows_is_named() -> None:
+    """Whoever asks must be able to see how a saga ended."""
+    graph = load(ROOT)
+    hidden = Service("payment")
+    hidden.steps = next(service.steps for service in graph.services if service.name == "payment")
+    services = tuple(hidden if service.name == "payment" else service for service in graph.services)
+
+    assert found(check(Choreography(services)), "hidden-end", "checkout.failed")

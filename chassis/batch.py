@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from chassis import inbox
+from chassis.crash import Point, crash_point
 from chassis.database import Database, is_outage
 from chassis.envelope import Envelope
 from chassis.rows import Loaded
@@ -57,7 +58,9 @@ class Batch:
 
     async def _commit(self, arrived: Sequence[Envelope]) -> None:
         async def work(transaction: Transaction) -> None:
+            crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
             fresh = await inbox.accept(transaction, self.step.queue, arrived)
+            crash_point(Point.AFTER_INBOX, [self.step.queue])
             if fresh:
                 await self._step_through(transaction, fresh)
 
@@ -99,7 +102,9 @@ class Batch:
 
     async def _commit_effects(self, done: Sequence[tuple[Envelope, Any]]) -> None:
         async def work(transaction: Transaction) -> None:
+            crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
             fresh = await inbox.accept(transaction, self.step.queue, [envelope for envelope, _ in done])
+            crash_point(Point.AFTER_INBOX, [self.step.queue])
             outcomes = {envelope.event_id: outcome for envelope, outcome in done}
             for envelope in fresh:
                 transaction.apply(outcomes[envelope.event_id], envelope)

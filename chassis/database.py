@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from chassis import outbox
+from chassis.crash import Point, crash_point
 from chassis.relay import Relay
 from chassis.signals import Signals
 from chassis.transaction import Transaction
@@ -92,10 +93,12 @@ class Database:
                 if confirmed:
                     await outbox.forget(session, confirmed)
                 messages = await transaction.flush()
+                crash_point(Point.BEFORE_COMMIT, (message.routing_key for message in messages))
                 await _commit(session)
         except BaseException:
             self._relay.confirm(confirmed)
             raise
+        crash_point(Point.AFTER_COMMIT, (message.routing_key for message in messages))
         self._relay.send(messages)
         self._signals.notify(message.saga_id for message in messages)
         return result

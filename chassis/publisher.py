@@ -14,6 +14,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
+from chassis.crash import Point, crash_point
 from chassis.outbox import Outgoing
 from chassis.transaction import new_id
 
@@ -103,6 +104,7 @@ class Publisher:
                 error=describe(error),
             )
             return False
+        crash_point(Point.AFTER_PUBLISH, [message.routing_key])
         return True
 
     def _parcel(self, message: Outgoing) -> Parcel:

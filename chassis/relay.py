@@ -13,6 +13,7 @@ import structlog
 
 from chassis import outbox
 from chassis.broker import describe
+from chassis.crash import Point, crash_point
 from chassis.outbox import Outgoing
 from chassis.publisher import Publisher
 
@@ -78,7 +79,9 @@ class Relay:
             await database.run(_nothing)
 
     async def _publish(self, messages: Sequence[Outgoing]) -> None:
-        self.confirm(await self._publisher.publish(messages))
+        confirmed = await self._publisher.publish(messages)
+        crash_point(Point.AFTER_CONFIRM, (message.routing_key for message in messages))
+        self.confirm(confirmed)
 
     async def _sweep_once(self, database: "Database") -> None:
         if not self._publisher.connected:

@@ -3,19 +3,20 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from pamqp.commands import Basic
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
-from chassis import envelope
+from chassis import envelope, metrics
 from chassis.batch import Batch, Failure
 from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
 from chassis.database import is_outage
 from chassis.envelope import Envelope, MalformedMessageError
 from chassis.publisher import Publisher
-from chassis.retry import Retry
+from chassis.retry import LONGEST_DELAY, Retry
 from chassis.step import Kind
 from chassis.topology import PARKED
 
@@ -34,6 +35,8 @@ class Consumer:
         self.step = batch.step
         self._batch = batch
         self._retry = Retry(batch.step, publisher)
+        self.struggling: set[UUID] = set()
+        """The events that this step must handle in the end and has failed to, as often as there are delays."""
         self._arrivals: Arrivals | None = None
         self._subscription: tuple[AbstractQueue, str] | None = None
 
@@ -75,8 +78,14 @@ class Consumer:
         One acknowledgement covers all deliveries up to the last, which is sound because this is the only reader
         of its channel and hands them on in their order. When it raises, nothing is acknowledged.
         """
+        metrics.batch_size.labels(self.step.queue).observe(len(messages))
+        with metrics.batch_seconds.labels(self.step.queue).time():
+            await self._settle(messages)
+
+    async def _settle(self, messages: Sequence[AbstractIncomingMessage]) -> None:
         async with asyncio.timeout(BATCH_DEADLINE):
             understood = await self._parse(messages)
+            self.struggling.difference_update(known.event_id for known, _ in understood)
             for failure in await self._run([known for known, _ in understood]):
                 await self._again(failure, dict(_by_id(understood)))
         await messages[-1].ack(multiple=True)
@@ -99,13 +108,15 @@ class Consumer:
                 understood.append((envelope.parse(self.step.hears, message.headers, message.body), message))
             except MalformedMessageError as error:
                 await self._retry.park(message, error)
+                metrics.parkings.labels(self.step.queue).inc()
                 log.error("message parked", step=self.step.queue, error=describe(error))
         return understood
 
     async def _again(self, failure: Failure, messages: dict[object, AbstractIncomingMessage]) -> None:
         known = failure.envelope
         destination = await self._retry.again(messages[known.event_id], failure.error)
-        report = log.error if destination == PARKED else log.warning
+        self._count(destination, known.event_id)
+        report = log.warning if destination != PARKED and known.event_id not in self.struggling else log.error
         report(
             "step failed",
             step=self.step.queue,
@@ -114,6 +125,14 @@ class Consumer:
             saga_id=str(known.event.saga_id),
             error=describe(failure.error),
         )
+
+    def _count(self, destination: str, event_id: UUID) -> None:
+        if destination == PARKED:
+            metrics.parkings.labels(self.step.queue).inc()
+            return
+        metrics.retries.labels(self.step.queue, destination).inc()
+        if destination == LONGEST_DELAY and not self.step.can_refuse:
+            self.struggling.add(event_id)
 
 
 def _by_id(

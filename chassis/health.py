@@ -31,6 +31,8 @@ class Readiness(BaseModel):
     migrations: str
     broker: str
     consumers: str
+    alarms: list[str]
+    """What needs somebody's attention, and would not be mended by taking this process out of service"""
 
 
 @health_router.get("/livez")
@@ -46,7 +48,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     ready = all(state == OK for state in checks.values())
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status="ready" if ready else "not ready", **checks)
+    return Readiness(status="ready" if ready else "not ready", alarms=_alarms(request.app.state.runtime), **checks)
 
 
 async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
@@ -63,6 +65,11 @@ async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
         "broker": OK if runtime.publisher.connected else "not connected",
         "consumers": f"missing: {', '.join(missing)}" if missing else OK,
     }
+
+
+def _alarms(runtime: Runtime) -> list[str]:
+    failing = ((consumer.step.queue, len(consumer.struggling)) for consumer in runtime.consumers)
+    return [f"{queue} keeps failing for {count} messages" for queue, count in failing if count]
 
 
 async def _revision(transaction: Transaction) -> str:

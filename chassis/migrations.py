@@ -72,6 +72,7 @@ def create_inbox_and_outbox() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
     )
     op.create_index("ix_inbox_saga_id", "inbox", ["saga_id"])
+    op.create_index("ix_inbox_at", "inbox", ["at"], postgresql_using="brin")
     op.create_table(
         "outbox",
         sa.Column("event_id", sa.Uuid, primary_key=True),

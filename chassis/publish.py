@@ -44,6 +44,7 @@ def files(graph: Choreography, root: Path) -> dict[Path, str]:
     """The text of every derived file, by its path from the root."""
     written = {
         FOLDER / "choreography.md": f"# The choreography\n\n{picture.document(graph)}",
+        FOLDER / "choreography.json": _json(picture.as_data(graph)),
         FOLDER / "asyncapi.yaml": asyncapi.to_yaml(asyncapi.document(graph)),
         FOLDER / "topology.json": _json(drift.declared(graph)),
     }

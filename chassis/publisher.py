@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from pamqp.commands import Basic
 from yarl import URL
 
+from chassis import metrics
 from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
 from chassis.crash import Point, crash_point
 from chassis.outbox import Outgoing
@@ -47,6 +48,7 @@ class Publisher:
     def __init__(self, service: str, url: str) -> None:
         self.service = service
         self._user = URL(url).user or "guest"
+        self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._broken = asyncio.Event()
 
@@ -61,13 +63,25 @@ class Publisher:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             await channel.declare_exchange(self.service, aio_pika.ExchangeType.TOPIC, durable=True)
         self._broken.clear()
-        self._channel = channel
+        self._connection, self._channel = connection, channel
         try:
             async with asyncio.TaskGroup() as ends:
                 ends.create_task(until_closed(connection, channel))
                 ends.create_task(self._until_broken())
         finally:
-            self._channel = None
+            self._connection, self._channel = None, None
+
+    async def depth(self, queue: str) -> float:
+        """How many messages rest in a queue; not a number when the broker does not say."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT / 5):
+                if self._connection is not None:
+                    async with self._connection.channel() as channel:
+                        declared = await channel.declare_queue(queue, passive=True)
+                        return declared.declaration_result.message_count or 0
+        except Exception as error:  # noqa: BLE001  # whoever asks is told that nobody knows
+            log.debug("queue not counted", queue=queue, error=describe(error))
+        return float("nan")
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
         """Publish events; gives back the ids of those that the broker has confirmed."""
@@ -96,6 +110,7 @@ class Publisher:
         try:
             await self.deliver(self._parcel(message))
         except (NotPublishedError, TimeoutError) as error:
+            metrics.unpublished.labels(message.routing_key).inc()
             log.warning(
                 "event not published, stays in the outbox",
                 event=message.routing_key,

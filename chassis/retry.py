@@ -18,6 +18,7 @@ from chassis.topology import PARKED, RETRY_DELAYS, retry_names
 
 ATTEMPT = "x-attempt"
 _DELAYS = tuple(RETRY_DELAYS)
+LONGEST_DELAY = _DELAYS[-1]
 
 
 def after(step: Step, attempts: int) -> str:
@@ -28,7 +29,7 @@ def after(step: Step, attempts: int) -> str:
     """
     if attempts <= len(_DELAYS):
         return _DELAYS[attempts - 1]
-    return PARKED if step.can_refuse else _DELAYS[-1]
+    return PARKED if step.can_refuse else LONGEST_DELAY
 
 
 class Retry:

@@ -15,6 +15,7 @@ from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.publisher import Publisher
 from chassis.relay import Relay
+from chassis.retention import INTERVAL, Retention, purging
 from chassis.settings import ServiceSettings
 from chassis.signals import Signals
 from chassis.step import Service
@@ -52,7 +53,8 @@ class Runtime:
         self.consumers = [Consumer(Batch(step, self.database, resources), self.publisher) for step in service.heard]
         self._resources = resources
         self._settings = settings
-        self._jobs = jobs
+        inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
+        self._jobs = (*jobs, Job(INTERVAL, purging(inbox)))
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property

@@ -20,6 +20,7 @@ from chassis.graph import Choreography
 from chassis.health import health_router
 from chassis.problem import Problem, ProblemDocument
 from chassis.runtime import Job, Runtime
+from chassis.scrape import Unfinished, metrics_router
 from chassis.settings import ServiceSettings
 from chassis.step import Service
 from chassis.tracing import ContinueTrace
@@ -37,6 +38,7 @@ class Definition:
     migrations: Path
     resources: Mapping[type, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
+    unfinished: Unfinished | None = None
 
 
 def run(definition: Definition) -> None:
@@ -77,7 +79,9 @@ def create_app(definition: Definition) -> FastAPI:
     for outage in (DBAPIError, CommitUnknownError, OSError, PoolTimeoutError):
         app.add_exception_handler(outage, _on_outage)
     app.include_router(definition.router)
+    app.state.unfinished = definition.unfinished
     app.include_router(health_router)
+    app.include_router(metrics_router)
     _document_problems(app)
     _document_events(app, definition.service)
     return app

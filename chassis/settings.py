@@ -23,3 +23,5 @@ class ServiceSettings(BaseSettings):
     database_pool: int = Field(default=10, ge=2)
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
+    inbox_days: float = Field(default=30, gt=0)
+    """How long a step remembers what it has handled; longer than any message may stay parked"""

@@ -19,6 +19,11 @@ def new_id() -> UUID:
     return uuid_utils.compat.uuid7()
 
 
+def made_at(new: UUID) -> datetime:
+    """When an id of `new_id` was made: its first 48 bits are the milliseconds since 1970."""
+    return datetime.fromtimestamp((new.int >> 80) / 1000, UTC)
+
+
 class Transaction:
     """An open transaction; whoever opened it commits it, what runs inside never does."""
 

@@ -16,6 +16,7 @@ from chassis.runtime import Runtime
 from chassis.service import CurrentRuntime
 from chassis.transaction import Transaction, new_id
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.operations import operations_router
 from payment_svc.progress import progress_router
 from payment_svc.steps import request
 
@@ -105,6 +106,7 @@ async def checkout(checkout_id: UUID, user_id: CurrentUser, runtime: CurrentRunt
 
 
 router.include_router(progress_router)
+router.include_router(operations_router)
 
 
 async def _accept(runtime: Runtime, order: Order, key: str, user_id: str) -> CheckoutState:

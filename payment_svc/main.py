@@ -3,8 +3,11 @@
 from datetime import timedelta
 from pathlib import Path
 
+from chassis.retention import INTERVAL, Retention, purging
+from chassis.runtime import Job
 from chassis.service import Definition, run
 from payment_svc.api import CheckoutPolicy, router
+from payment_svc.operations import StuckPolicy, oldest_pending
 from payment_svc.platform import Platform
 from payment_svc.settings import Settings
 from payment_svc.steps import PaymentPolicy, service
@@ -19,9 +22,20 @@ def definition(settings: Settings) -> Definition:
         migrations=Path(__file__).parent / "migrations",
         resources={
             CheckoutPolicy: CheckoutPolicy(timedelta(seconds=settings.checkout_seconds)),
+            StuckPolicy: StuckPolicy(timedelta(seconds=settings.stuck_seconds)),
             PaymentPolicy: PaymentPolicy(settings.most_points),
             Platform: Platform(settings.platform_url, settings.platform_secret.get_secret_value()),
         },
+        jobs=(Job(INTERVAL, purging(*_retentions(settings))),),
+        unfinished=oldest_pending,
+    )
+
+
+def _retentions(settings: Settings) -> tuple[Retention, ...]:
+    return (
+        Retention("idempotency", "at", timedelta(days=settings.idempotency_days)),
+        Retention("checkout", "finished_at", timedelta(days=settings.checkout_days)),
+        Retention("delivery", "delivered_at", timedelta(days=settings.checkout_days)),
     )
 
 

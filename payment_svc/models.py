@@ -84,6 +84,11 @@ class Payment(Table, table=True):
 class Checkout(Table, table=True):
     """One attempt of a user to pay a payment: the resource that the REST interface shows."""
 
+    __table_args__ = (
+        sa.Index("ix_checkout_pending", "created_at", postgresql_where=sa.text("status = 'PENDING'")),
+        sa.Index("ix_checkout_finished_at", "finished_at", postgresql_using="brin"),
+    )
+
     checkout_id: UUID = Field(primary_key=True)
     payment_id: UUID = Field(index=True)
     user_id: str = Field(max_length=64)

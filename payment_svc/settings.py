@@ -18,3 +18,9 @@ class Settings(ServiceSettings):
     """How long after its request a checkout may still move forward"""
     most_points: int = Field(default=1_000_000, ge=1)
     """The largest total of a payment"""
+    idempotency_days: float = Field(default=1, gt=0)
+    """How long the answer to an Idempotency-Key is kept"""
+    checkout_days: float = Field(default=90, gt=0)
+    """How long a finished checkout can be asked for"""
+    stuck_seconds: float = Field(default=120, gt=0)
+    """After how long a pending checkout counts as stuck"""

@@ -19,6 +19,12 @@ async def expire_due(database: Database) -> None:
         pass
 
 
+async def oldest_requested(transaction: Transaction) -> datetime | None:
+    """Since when the oldest request for seats has no answer."""
+    query = select(sa.func.min(Reservation.created_at)).where(Reservation.status == Status.REQUESTED)
+    return await transaction.session.scalar(query)
+
+
 async def _expire_some(transaction: Transaction) -> int:
     """Expire up to `MOST` holds; gives back how many were due.
 

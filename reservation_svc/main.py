@@ -6,7 +6,7 @@ from pathlib import Path
 from chassis.runtime import Job
 from chassis.service import Definition, run
 from reservation_svc.api import router
-from reservation_svc.expiry import expire_due
+from reservation_svc.expiry import expire_due, oldest_requested
 from reservation_svc.settings import Settings
 from reservation_svc.steps import HoldPolicy, service
 
@@ -20,6 +20,7 @@ def definition(settings: Settings) -> Definition:
         migrations=Path(__file__).parent / "migrations",
         resources={HoldPolicy: HoldPolicy(timedelta(seconds=settings.hold_seconds))},
         jobs=(Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),),
+        unfinished=oldest_requested,
     )
 
 

@@ -33,6 +33,7 @@ class Reservation(Table, table=True):
     __table_args__ = (
         sa.UniqueConstraint("payment_id", "seat_id"),
         sa.Index("ix_reservation_due", "expires_at", postgresql_where=sa.text("status = 'TEMP'")),
+        sa.Index("ix_reservation_requested", "created_at", postgresql_where=sa.text("status = 'REQUESTED'")),
     )
 
     reservation_id: UUID = Field(default_factory=new_id, primary_key=True)

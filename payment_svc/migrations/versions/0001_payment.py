@@ -49,6 +49,9 @@ def upgrade() -> None:
         sa.CheckConstraint("status IN ('PENDING', 'COMPLETED', 'FAILED')", name="checkoutstatus"),
     )
     op.create_index("ix_checkout_payment_id", "checkout", ["payment_id"])
+    pending = sa.text("status = 'PENDING'")
+    op.create_index("ix_checkout_pending", "checkout", ["created_at"], postgresql_where=pending)
+    op.create_index("ix_checkout_finished_at", "checkout", ["finished_at"], postgresql_using="brin")
     op.create_table(
         "delivery",
         sa.Column("checkout_id", sa.Uuid, primary_key=True),

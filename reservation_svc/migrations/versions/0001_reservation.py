@@ -32,6 +32,8 @@ def upgrade() -> None:
         sa.CheckConstraint(f"status IN ({STATES})", name="status"),
     )
     op.create_index("ix_reservation_due", "reservation", ["expires_at"], postgresql_where=sa.text("status = 'TEMP'"))
+    requested = sa.text("status = 'REQUESTED'")
+    op.create_index("ix_reservation_requested", "reservation", ["created_at"], postgresql_where=requested)
 
 
 def downgrade() -> None:

@@ -1,0 +1,51 @@
+"""Retention: what has served its time is deleted, a bounded number of rows in each transaction."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from chassis.database import Database
+from chassis.transaction import Transaction
+
+MOST = 1_000
+INTERVAL = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Rows of a table go when the moment in this column is longer ago than `age`."""
+
+    table: str
+    column: str
+    age: timedelta
+
+
+def purging(*retentions: Retention) -> Callable[[Database], Awaitable[None]]:
+    """The work that deletes what these retentions let go."""
+
+    async def purge(database: Database) -> None:
+        for retention in retentions:
+            while await database.run(_purge_some(retention)) == MOST:
+                pass
+
+    return purge
+
+
+def _purge_some(retention: Retention) -> Callable[[Transaction], Awaitable[int]]:
+    """Delete the oldest rows, and say how many went. Rows that another replica is deleting are left to it."""
+    delete = sa.text(
+        f"""
+        DELETE FROM {retention.table} WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM {retention.table} WHERE {retention.column} < now() - :age
+            LIMIT :most FOR UPDATE SKIP LOCKED
+        ))
+        """  # noqa: S608  # names from the code, not from a client
+    ).bindparams(sa.bindparam("age", type_=sa.Interval))
+
+    async def purge_some(transaction: Transaction) -> int:
+        result = await transaction.session.execute(delete, {"age": retention.age, "most": MOST})
+        return int(result.rowcount)  # type: ignore[attr-defined]  # a DELETE has one
+
+    return purge_some

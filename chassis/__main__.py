@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis import drift as drifting
-from chassis import picture, proof
+from chassis import parked_cli, picture, proof
 from chassis.graph import Choreography, load
 from chassis.publish import publish as write_published
 from chassis.publish import stale
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(parked_cli.app, name="parked")
 console = Console()
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from contracts.event import Event
 
 
@@ -58,6 +60,9 @@ def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes)
         )
     except KeyError as missing:
         raise MalformedMessageError(f"{missing.args[0]} is missing") from missing
+    except ValidationError as invalid:
+        errors = (f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in invalid.errors())
+        raise MalformedMessageError("; ".join(errors)) from invalid
     except (ValueError, TypeError, AttributeError) as error:
         raise MalformedMessageError(str(error)) from error
 

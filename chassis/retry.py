@@ -67,6 +67,11 @@ class Retry:
 
 
 def _attempts(headers: Mapping[str, Any]) -> int:
+    """How often a message has failed; one that somebody put back from the parked ones begins anew."""
+    deaths = headers.get("x-death")
+    latest = deaths[0] if isinstance(deaths, list) and deaths else {}
+    if isinstance(latest, dict) and str(latest.get("queue", "")).endswith(f".{PARKED}"):
+        return 0
     counted = headers.get(ATTEMPT, 0)
     return counted if isinstance(counted, int) else 0
 

@@ -22,6 +22,10 @@ RabbitMQ before 4.0 counts lost connections too, so the limit has to leave room 
 """
 
 
+LOOKING_LIMIT = 1_000_000
+"""Looking at a parked message counts as a delivery; RabbitMQ 4 would limit those to 20 if nobody said otherwise."""
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A durable topic exchange."""
@@ -72,7 +76,7 @@ def topology(service: Service) -> Topology:
         queues=(
             *(_step_queue(step) for step in service.heard),
             *(_retry_queue(service.name, delay, ms) for delay, ms in RETRY_DELAYS.items()),
-            Queue(f"{service.name}.{PARKED}", {"x-queue-type": "quorum"}),
+            _parked_queue(service.name),
         ),
         bindings=tuple(_bindings(service)),
     )
@@ -114,6 +118,16 @@ def _retry_queue(service: str, delay: str, milliseconds: int) -> Queue:
         "x-dead-letter-exchange": retry_names(service).redeliver,
     }
     return Queue(f"{service}.retry.{delay}", arguments | _AT_LEAST_ONCE)
+
+
+def _parked_queue(service: str) -> Queue:
+    """Rejecting a parked message sends it back where it came from: its routing key still names its queue."""
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": LOOKING_LIMIT,
+        "x-dead-letter-exchange": retry_names(service).redeliver,
+    }
+    return Queue(f"{service}.{PARKED}", arguments | _AT_LEAST_ONCE)
 
 
 # Dead-lettering is safe only when the broker waits for the target's confirm, which it does for quorum queues

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 UserId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@:-]+$", examples=["7"])]
 """Who asks: the `sub` of the bearer token."""
@@ -21,6 +21,8 @@ Points = Annotated[int, Field(ge=1, le=10**12)]
 Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z]+(-[a-z]+)*$", examples=["insufficient-points"])]
 """Why something was refused or undone: a kebab-case word that programs may compare."""
 
+
+_OBJECT = TypeAdapter(dict[str, Any])
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes the body of one version out of the body of the version before."""
@@ -70,7 +72,7 @@ class Event(BaseModel):
         if version not in cls.upcasters:
             known = ", ".join(map(str, [*sorted(cls.upcasters), cls.version]))
             raise ValueError(f"{cls.name} is known in version {known}, this is version {version}")
-        values = json.loads(body)
+        values = _OBJECT.validate_json(body)
         for old in range(version, cls.version):
             values = cls.upcasters[old](values)
         return cls.model_validate_json(json.dumps(values))

@@ -1,0 +1,46 @@
+"""A PostgreSQL of its own for the tests of the migrations, started when the first of them needs it."""
+
+import socket
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+
+from stack.credentials import Credentials
+from stack.directory import Directory
+from stack.postgres import Server, ensure_installed
+from stack.probe import answers
+from stack.program import start, stop
+from stack.progress import Progress
+
+if TYPE_CHECKING:
+    from stack.ports import Ports
+
+START_SECONDS = 60
+
+
+def a_port() -> "Ports":
+    """A free port for the server; a whole stack would claim ten."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return cast("Ports", {"postgres": probe.getsockname()[1]})
+
+
+@pytest.fixture(scope="session")
+async def postgres_admin_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The URL of a server that is gone when the tests are over; on it, whoever comes may create databases."""
+    directory = Directory(tmp_path_factory.mktemp("postgres"))
+    directory.create()
+    ensure_installed(directory, Progress())
+    program = Server(directory, a_port(), Credentials.of(directory), services=()).program()
+    await program.before()
+    process = start(program, directory.log(program.name))
+    try:
+        starting = AsyncRetrying(
+            retry=retry_if_result(lambda ready: not ready), stop=stop_after_delay(START_SECONDS), wait=wait_fixed(0.1)
+        )
+        await starting(answers, program.probe)
+        yield program.probe
+    finally:
+        await stop(process, program.stop_signal, program.patience)

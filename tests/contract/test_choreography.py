@@ -1,0 +1,146 @@
+"""Who hears what, says what and undoes what: the two choreographies, written out and compared with the code."""
+
+import pytest
+
+from chassis.step import Kind, Service, Step
+from chassis.topology import Binding, topology
+from payment_svc.steps import service as payment
+from point_svc.steps import service as point
+from reservation_svc.steps import service as reservation
+from seat_svc.steps import service as seat
+from tests.contract.test_events import EVENTS
+
+SERVICES = (point, reservation, payment, seat)
+STEPS = {step.queue: step for service in SERVICES for step in service.heard}
+STARTS = {step.queue: step for service in SERVICES for step in service.steps if step.kind is Kind.START}
+
+HEARS_AND_SAYS = {
+    # the hold
+    "seat.hold": ("reservation.requested", "seat.held / seat.hold-rejected"),
+    "payment.publish": ("seat.held", "payment.published / payment.publish-rejected"),
+    "reservation.open": ("payment.published", "reservation.opened"),
+    # its way back: from a refusal, or (the last two) from a hold whose time is up
+    "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.refused"),
+    "payment.cancel": ("reservation.expired", "payment.cancelled"),
+    "seat.release": ("payment.publish-rejected / payment.cancelled", "seat.released"),
+    # the checkout
+    "point.spend": ("checkout.requested", "point.spent / point.rejected"),
+    "reservation.confirm": ("point.spent", "reservation.confirmed / reservation.rejected"),
+    "payment.pay": ("reservation.confirmed", "payment.paid / payment.rejected"),
+    "seat.reserve": ("payment.paid", "seat.reserved / seat.rejected"),
+    "payment.complete": ("seat.reserved", "checkout.completed"),
+    "payment.send": ("checkout.completed", "payment.sent / payment.send-failed"),
+    # its way back
+    "payment.revert": ("seat.rejected", "payment.reverted"),
+    "reservation.revert": ("payment.rejected / payment.reverted", "reservation.reverted"),
+    "point.refund": ("reservation.rejected / reservation.reverted", "point.refunded"),
+    "payment.close": ("point.rejected / point.refunded", "checkout.failed"),
+}
+BEGUN = {
+    "reservation.request": "reservation.requested",
+    "reservation.expire": "reservation.expired",
+    "payment.request": "checkout.requested",
+}
+UNDOES = {
+    "seat.release": "seat.hold",
+    "payment.cancel": "payment.publish",
+    "reservation.reject": "reservation.request",
+    "reservation.expire": "reservation.open",
+    "point.refund": "point.spend",
+    "reservation.revert": "reservation.confirm",
+    "payment.revert": "payment.pay",
+    "payment.close": "payment.request",
+}
+ENDS = {"reservation.opened", "reservation.refused", "payment.sent", "payment.send-failed", "checkout.failed"}
+
+
+def names(cell: str) -> set[str]:
+    """The names in a cell of the table."""
+    return set(cell.split(" / "))
+
+
+def said() -> set[str]:
+    """Every event that is said by somebody."""
+    return {event.name for step in (*STEPS.values(), *STARTS.values()) for event in step.says}
+
+
+def heard() -> set[str]:
+    """Every event that is heard by somebody."""
+    return {event.name for step in STEPS.values() for event in step.hears}
+
+
+def test_the_steps_are_those_of_the_choreographies() -> None:
+    """No step is missing, and there is none besides."""
+    assert set(STEPS) == set(HEARS_AND_SAYS)
+    assert {queue: step.says[0].name for queue, step in STARTS.items()} == BEGUN
+
+
+@pytest.mark.parametrize("queue", HEARS_AND_SAYS)
+def test_a_step_hears_and_says_what_is_written(queue: str) -> None:
+    """Its signature is its line of the table."""
+    # given
+    hears, says = HEARS_AND_SAYS[queue]
+    # when
+    step = STEPS[queue]
+    # then
+    assert {event.name for event in step.hears} == names(hears)
+    assert {event.name for event in step.says} == names(says)
+
+
+def test_each_way_back_is_declared() -> None:
+    """Who undoes whom."""
+    steps = [*STEPS.values(), *STARTS.values()]
+    assert {step.queue: step.undoes.queue for step in steps if step.undoes is not None} == UNDOES
+
+
+def test_there_is_one_pivot_and_one_effect() -> None:
+    """The sale of the seats is the point of no return; I/O comes after it."""
+    assert [queue for queue, step in STEPS.items() if step.kind is Kind.PIVOT] == ["seat.reserve"]
+    assert [queue for queue, step in STEPS.items() if step.kind is Kind.EFFECT] == ["payment.send"]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_queues_are_bound_to_the_exchanges_of_those_who_speak(service: Service) -> None:
+    """A queue is named after its step, an exchange after its service, and a routing key is the name of an event."""
+    # given
+    own = {queue: cells for queue, cells in HEARS_AND_SAYS.items() if queue.startswith(f"{service.name}.")}
+    # what is about a checkout as a whole is said by payment_svc
+    written = {
+        Binding("payment" if name.startswith("checkout.") else name.partition(".")[0], name, queue)
+        for queue, (hears, _) in own.items()
+        for name in names(hears)
+    }
+    # when
+    declared = topology(service)
+    # then
+    retries = {f"{service.name}.retry", f"{service.name}.redeliver"}
+    assert {binding for binding in declared.bindings if binding.exchange not in retries} == written
+    assert {queue.name for queue in declared.queues} >= set(own)
+
+
+def test_what_is_heard_is_said_by_somebody() -> None:
+    """No step waits for ever."""
+    assert heard() <= said()
+
+
+def test_what_is_said_is_heard_or_an_end() -> None:
+    """No saga stops for want of a listener, and an end is an end."""
+    assert said() - heard() == ENDS
+    assert {event.name for event in EVENTS if event.end} == ENDS
+
+
+def test_every_event_of_the_language_is_said() -> None:
+    """Nothing is published that nobody says."""
+    assert {event.name for event in EVENTS} == said()
+
+
+@pytest.mark.parametrize("step", [*STEPS.values(), *STARTS.values()], ids=lambda step: step.queue)
+def test_a_service_says_its_own_events_only(step: Step) -> None:
+    """A service may write to its own exchange only."""
+    assert {event.service for event in step.says} == {step.service}
+
+
+@pytest.mark.parametrize("queue", sorted(UNDOES.keys() & STEPS.keys()))
+def test_a_compensation_cannot_refuse(queue: str) -> None:
+    """It is retried until it works."""
+    assert not STEPS[queue].can_refuse

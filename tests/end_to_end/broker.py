@@ -1,0 +1,234 @@
+"""RabbitMQ as an administrator sees it: listens to everything, puts messages where they are wanted."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+import aio_pika
+import httpx2
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+
+from tests.end_to_end.databases import SERVICES
+from tests.end_to_end.eventually import eventually
+
+MARK = "x-end-to-end"
+"""The header of messages that a test made up; a service keeps it when it parks them."""
+
+BARRIER = "barrier"
+OK = 200
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Events of this name, published to this exchange, go to this queue."""
+
+    exchange: str
+    routing_key: str
+    queue: str
+
+
+class Observer:
+    """Has a queue of its own, and remembers all messages that reached it, in their order."""
+
+    def __init__(self) -> None:
+        self.messages: list[AbstractIncomingMessage] = []
+
+    async def hear(self, message: AbstractIncomingMessage) -> None:
+        """Remember a message."""
+        self.messages.append(message)
+
+    def said(self, saga_id: UUID) -> list[AbstractIncomingMessage]:
+        """The messages of one saga."""
+        return [message for message in self.messages if message.correlation_id == str(saga_id)]
+
+    def names(self, saga_id: UUID) -> list[str | None]:
+        """The names of the events of one saga."""
+        return [message.type for message in self.said(saga_id)]
+
+    async def heard(self, saga_id: UUID, name: str) -> AbstractIncomingMessage:
+        """The first message of this name in a saga, once it is there."""
+
+        async def look() -> list[AbstractIncomingMessage]:
+            return [message for message in self.said(saga_id) if message.type == name]
+
+        return (await eventually(look))[0]
+
+    async def counted(self, count: int) -> None:
+        """Wait until so many messages were heard."""
+
+        async def look() -> int:
+            return len(self.messages)
+
+        await eventually(look, lambda heard: heard >= count)
+
+
+class Diversion(Observer):
+    """An observer of messages that do not reach their step unless they are passed on."""
+
+    def __init__(self, broker: "Broker", queue: str) -> None:
+        super().__init__()
+        self._broker = broker
+        self._queue = queue
+        self._passed: list[AbstractIncomingMessage] = []
+
+    async def pass_on(self, message: AbstractIncomingMessage, body: bytes | None = None) -> None:
+        """Let a message reach its step after all, with another body if one is given."""
+        self._passed.append(message)
+        await self._broker.put(self._queue, message, body)
+
+    async def pass_all(self) -> None:
+        """Let everything reach its step that has not yet."""
+        for message in self.messages:
+            if message not in self._passed:
+                await self.pass_on(message)
+
+
+class Broker:
+    """The broker of a running stack."""
+
+    def __init__(
+        self, connection: AbstractConnection, channel: AbstractChannel, management: httpx2.AsyncClient
+    ) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._management = management
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def of(cls, environment: Mapping[str, str]) -> AsyncIterator[Self]:
+        """The broker of a stack, while the context lasts."""
+        connection = await aio_pika.connect(environment["RABBITMQ_URL"])
+        url = environment["RABBITMQ_MANAGEMENT_URL"]
+        async with connection, httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False) as management:
+            yield cls(connection, await connection.channel(on_return_raises=True), management)
+
+    async def ask(self, path: str) -> Any:
+        """What the management interface answers."""
+        answer = await self._management.get(f"/api/{path}")
+        assert answer.status_code == OK, answer.text
+        return answer.json()
+
+    async def bindings(self) -> list[Binding]:
+        """Which events reach which steps."""
+        found = await self.ask("bindings/%2F")
+        known = [Binding(one["source"], one["routing_key"], one["destination"]) for one in found]
+        return [one for one in known if one.exchange in SERVICES and not one.queue.startswith("amq.")]
+
+    async def _binding(self, queue: str, event: str) -> Binding:
+        return next(one for one in await self.bindings() if (one.queue, one.routing_key) == (queue, event))
+
+    async def steps(self) -> list[str]:
+        """The queues of all steps."""
+        return sorted({binding.queue for binding in await self.bindings()})
+
+    @contextlib.asynccontextmanager
+    async def observe(self, exchanges: Iterable[str] = SERVICES, routing_key: str = "#") -> AsyncIterator[Observer]:
+        """Hear everything that is published to these exchanges, while the context lasts."""
+        observer = Observer()
+        async with self._listening(observer, exchanges, routing_key):
+            yield observer
+
+    @contextlib.asynccontextmanager
+    async def diverted(self, queue: str, event: str) -> AsyncIterator[Diversion]:
+        """Keep an event from reaching a step, as a slow broker would, until it is passed on or the context ends."""
+        binding = await self._binding(queue, event)
+        diversion = Diversion(self, queue)
+        async with self._listening(diversion, [binding.exchange], event), self.unheard(queue, event):
+            yield diversion
+        await diversion.pass_all()
+
+    @contextlib.asynccontextmanager
+    async def unheard(self, queue: str, event: str) -> AsyncIterator[None]:
+        """Let an event reach nobody while the context lasts: the broker gives it back to whoever publishes it."""
+        binding = await self._binding(queue, event)
+        step = await self._channel.get_queue(queue, ensure=False)
+        await step.unbind(binding.exchange, event)
+        try:
+            yield
+        finally:
+            await step.bind(binding.exchange, event)
+
+    @contextlib.asynccontextmanager
+    async def nothing_fails(self) -> AsyncIterator[None]:
+        """No step raises while the context lasts: no message goes to rest or is parked, but for those of tests."""
+        async with self.observe(f"{service}.retry" for service in SERVICES) as observer:
+            yield
+        failed = [message for message in observer.messages if MARK not in message.headers]
+        assert not failed, [(one.routing_key, one.type, one.headers.get("x-last-error")) for one in failed]
+
+    async def put(self, queue: str, message: AbstractIncomingMessage, body: bytes | None = None) -> None:
+        """Deliver a message to a queue once more, in all that a service looks at as it was."""
+        await self.publish(queue, body or message.body, message.headers, message.correlation_id, message.type)
+
+    async def publish(
+        self,
+        queue: str,
+        body: bytes,
+        headers: Mapping[str, Any],
+        correlation_id: str | None = None,
+        event: str | None = None,
+    ) -> None:
+        """Deliver any message to a queue."""
+        message = aio_pika.Message(
+            body,
+            headers=dict(headers),
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            correlation_id=correlation_id,
+            type=event,
+        )
+        await self._channel.default_exchange.publish(message, queue)
+
+    async def depth(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+        declared = await self._channel.declare_queue(queue, passive=True)
+        return declared.declaration_result.message_count or 0
+
+    async def caught_up(self) -> None:
+        """Wait until every step has handled all that is in its queue now.
+
+        A message that nobody understands is parked as soon as it is met. One that is put into the queue after
+        such a message was parked is met only when the batch of the first has been acknowledged.
+        """
+        steps = await self.steps()
+        await asyncio.gather(*(self._caught_up(queue) for queue in steps))
+        for service in SERVICES:
+            await self.unpark(service, 2 * sum(queue.startswith(f"{service}.") for queue in steps))
+
+    async def unpark(self, service: str, count: int, mark: str = BARRIER) -> list[AbstractIncomingMessage]:
+        """Take so many messages with this mark, once they are there, out of those that a service has parked."""
+        found: list[AbstractIncomingMessage] = []
+
+        async def look() -> int:
+            async with await self._connection.channel() as channel:
+                queue = await channel.get_queue(f"{service}.parked", ensure=False)
+                while (message := await queue.get(fail=False)) is not None:
+                    if message.headers.get(MARK) == mark:
+                        found.append(message)
+                        await message.ack()
+            return len(found)
+
+        await eventually(look, lambda taken: taken >= count)
+        return found
+
+    async def _caught_up(self, queue: str) -> None:
+        exchange = f"{queue.partition('.')[0]}.retry"
+        async with self.observe([exchange], f"parked.{queue}") as observer:
+            for met in (1, 2):
+                await self.publish(queue, b"", {MARK: BARRIER})
+                await observer.counted(met)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, observer: Observer, exchanges: Iterable[str], routing_key: str) -> AsyncIterator[None]:
+        queue = await self._channel.declare_queue(exclusive=True)
+        for exchange in exchanges:
+            await queue.bind(exchange, routing_key)
+        tag = await queue.consume(observer.hear, no_ack=True)
+        try:
+            yield
+        finally:
+            await queue.cancel(tag)
+            await queue.delete(if_unused=False, if_empty=False)

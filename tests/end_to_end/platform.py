@@ -1,0 +1,40 @@
+"""The external platform: what it received, and how it fails."""
+
+from typing import Any
+from uuid import UUID
+
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import OK
+from tests.end_to_end.system import System
+
+
+class Platform:
+    """The external platform, and how it fails."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def fail(self, mode: str, count: int | None = None) -> None:
+        """Fail from now on, `count` times if that is given."""
+        answer = await self._system.ask("PUT", "platform", "/failures", json={"mode": mode, "count": count})
+        assert answer.status_code == OK, answer.text
+
+    async def recover(self) -> None:
+        """Work again."""
+        await self._system.ask("DELETE", "platform", "/failures")
+
+    async def delivery(self, checkout_id: UUID) -> dict[str, Any] | None:
+        """What the platform keeps of a checkout."""
+        answer = await self._system.ask("GET", "platform", f"/deliveries/{checkout_id}")
+        return dict(answer.json()) if answer.status_code == OK else None
+
+    async def delivered(self, checkout_id: UUID) -> dict[str, Any]:
+        """What the platform keeps of a checkout, once it does."""
+        found = await eventually(lambda: self.delivery(checkout_id))
+        assert found is not None
+        return found
+
+    async def attempts(self, checkout_id: UUID) -> list[int]:
+        """The statuses with which the attempts to deliver a checkout were answered, in their order."""
+        answer = await self._system.ask("GET", "platform", "/attempts")
+        return [one["status"] for one in answer.json() if one["webhook_id"] == str(checkout_id)]

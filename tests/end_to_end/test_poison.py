@@ -1,0 +1,153 @@
+"""Messages that nobody can handle are put aside, and the ones that can be handled are not held up by them."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from tests.end_to_end.broker import MARK, Broker, Observer
+from tests.end_to_end.catalogue import CHEAP, Catalogue
+from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.quiet import stand_still
+from tests.end_to_end.system import System
+
+BODY = {
+    "checkout_id": "01890000-0000-7000-8000-000000000001",
+    "payment_id": "01890000-0000-7000-8000-000000000002",
+    "user_id": "nobody",
+    "amount": 1,
+    "deadline": "2026-01-01T00:00:00Z",
+}
+HEADERS = {
+    "ce-specversion": "1.0",
+    "ce-id": "01890000-0000-7000-8000-000000000003",
+    "ce-source": "/payment",
+    "ce-type": "checkout.requested.v1",
+    "ce-time": "2026-01-01T00:00:00+00:00",
+}
+
+
+def _body(**changed: Any) -> bytes:
+    known = BODY | changed
+    return json.dumps({name: value for name, value in known.items() if value is not None}).encode()
+
+
+def _headers(**changed: Any) -> dict[str, Any]:
+    known = HEADERS | {f"ce-{name}": value for name, value in changed.items()}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+POISON: dict[str, tuple[bytes, Mapping[str, Any], str]] = {
+    "no JSON": (b'{"checkout_id": ', HEADERS, "Invalid JSON"),
+    "no text": (b"\xff\xfe\x00", HEADERS, "Invalid JSON"),
+    "nothing": (b"", HEADERS, "Invalid JSON"),
+    "no object": (b"[]", HEADERS, "Requested"),
+    "a field missing": (_body(amount=None), HEADERS, "amount"),
+    "a field too many": (_body(price=1), HEADERS, "price"),
+    "a field of another type": (_body(amount="1"), HEADERS, "amount"),
+    "an impossible amount": (_body(amount=-1), HEADERS, "amount"),
+    "unknown event": (_body(), _headers(type="checkout.forgotten.v1"), "checkout.forgotten.v1"),
+    "event of another step": (_body(), _headers(type="point.spent.v1"), "point.spent.v1"),
+    "unknown version": (_body(), _headers(type="checkout.requested.v99"), "checkout.requested"),
+    "type missing": (_body(), _headers(type=None), "ce-type is missing"),
+    "id missing": (_body(), _headers(id=None), "ce-id is missing"),
+    "time missing": (_body(), _headers(time=None), "ce-time is missing"),
+    "broken id": (_body(), _headers(id="7"), "UUID"),
+    "broken time": (_body(), _headers(time="soon"), "soon"),
+    "type that is no text": (_body(), _headers(type=7), "7"),
+    "no headers": (_body(), {}, "ce-type is missing"),
+}
+
+
+async def _parked(broker: Broker, queue: str, body: bytes, headers: Mapping[str, Any]) -> AbstractIncomingMessage:
+    """A message that was put into the queue of a step, as it is found among the parked ones."""
+    mark = uuid.uuid4().hex
+    await broker.publish(queue, body, {**headers, MARK: mark})
+    (message,) = await broker.unpark(queue.partition(".")[0], 1, mark)
+    return message
+
+
+@pytest.mark.parametrize("kind", POISON)
+async def test_what_cannot_be_understood_is_parked(
+    system: System, fan: Fan, hold: Hold, broker: Broker, kind: str
+) -> None:
+    """A message that nobody understands is parked with its origin and the reason; the next ones are handled."""
+    body, headers, reason = POISON[kind]
+    await stand_still(system, broker)
+    before = await system.databases.dump()
+
+    message = await _parked(broker, "point.spend", body, headers)
+
+    assert message.body == body
+    assert message.headers["x-step"] == "point.spend"
+    assert message.headers["x-attempt"] == 1
+    assert reason in str(message.headers["x-last-error"])
+    assert message.headers["x-first-failed-at"]
+    assert {name: message.headers[name] for name in headers} == headers
+    assert await system.databases.dump() == before
+    await fan.charge(hold.total)
+    assert (await fan.check_out(hold))["status"] == "completed"
+
+
+async def test_every_step_parks_what_it_does_not_understand(broker: Broker) -> None:
+    """Poison in the queue of any step is parked by the service of that step, which then says where it was."""
+    steps = await broker.steps()
+
+    parked = [await _parked(broker, step, b"poison", {"ce-type": "poison.v1"}) for step in steps]
+
+    assert len(steps) == 16
+    assert [message.headers["x-step"] for message in parked] == steps
+
+
+async def test_poison_among_good_messages_holds_nobody_up(system: System, catalogue: Catalogue, broker: Broker) -> None:
+    """Checkouts complete while every step on their way meets poison between their messages."""
+    fans = [Fan(system) for _ in range(10)]
+    seat_ids = await catalogue.free(len(fans))
+    holds = await asyncio.gather(*(fan.hold(seat_id) for fan, seat_id in zip(fans, seat_ids, strict=True)))
+    await asyncio.gather(*(fan.charge(CHEAP) for fan in fans))
+    way = ["point.spend", "reservation.confirm", "payment.pay", "seat.reserve", "payment.complete", "payment.send"]
+    mark = uuid.uuid4().hex
+
+    checkouts = asyncio.gather(*(fan.check_out(hold) for fan, hold in zip(fans, holds, strict=True)))
+    await asyncio.gather(*(broker.publish(step, b"poison", {MARK: mark}) for step in way for _ in range(5)))
+    ends = await checkouts
+
+    assert {end["status"] for end in ends} == {"completed"}
+    for service, steps in {"point": 1, "reservation": 1, "payment": 3, "seat": 1}.items():
+        assert len(await broker.unpark(service, 5 * steps, mark)) == 5 * steps
+
+
+async def test_step_that_raises_is_tried_again_later(
+    system: System, fan: Fan, catalogue: Catalogue, broker: Broker, observer: Observer
+) -> None:
+    """A message whose step raises rests and comes back; others pass it meanwhile, and nothing is half done."""
+    culprit = await fan.hold((await catalogue.new_date(1))[0])
+    other = Fan(system)
+    others = await other.hold(*await catalogue.free())
+    await asyncio.gather(fan.charge(culprit.total), other.charge(others.total))
+    date_id = await catalogue.date_of(culprit.seat_ids[0])
+
+    async with broker.observe(["seat.retry"]) as retries, broker.diverted("seat.reserve", "payment.paid") as paid:
+        # The database refuses to count below zero, so the step cannot be committed.
+        await system.databases.change("seat", "UPDATE concert_date SET open_seats = 0 WHERE date_id = $1", date_id)
+        checkout_id, passing = await fan.begin(culprit), await other.begin(others)
+        await paid.heard(checkout_id, "payment.paid")
+        await paid.heard(passing, "payment.paid")
+        await paid.pass_all()
+        end = await other.end_of(passing)
+        resting = await retries.heard(checkout_id, "payment.paid")
+        waiting = await fan.get("payment", f"/checkouts/{checkout_id}")
+        await system.databases.change("seat", "UPDATE concert_date SET open_seats = 1 WHERE date_id = $1", date_id)
+
+    assert end["status"] == "completed"
+    assert waiting["status"] == "pending"
+    assert resting.routing_key == "1s.seat.reserve"
+    assert resting.headers["x-attempt"] == 1
+    assert "open_seats" in str(resting.headers["x-last-error"])
+    assert (await fan.end_of(checkout_id))["status"] == "completed"
+    assert observer.names(checkout_id).count("seat.reserved") == 1
+    assert (await catalogue.date(date_id))["status"] == "sold_out"

@@ -1,0 +1,158 @@
+"""What RabbitMQ holds, as its management interface lists it."""
+
+import json
+import re
+from typing import Any
+
+import aio_pika
+import pytest
+from aiormq.exceptions import ChannelPreconditionFailed
+
+from tests.end_to_end.broker import Broker
+from tests.end_to_end.databases import SERVICES
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.quiet import quiet
+from tests.end_to_end.system import System
+
+HEARD = {
+    "point.spend": ["payment/checkout.requested"],
+    "point.refund": ["reservation/reservation.rejected", "reservation/reservation.reverted"],
+    "reservation.open": ["payment/payment.published"],
+    "reservation.reject": ["seat/seat.hold-rejected", "seat/seat.released"],
+    "reservation.confirm": ["point/point.spent"],
+    "reservation.revert": ["payment/payment.rejected", "payment/payment.reverted"],
+    "payment.publish": ["seat/seat.held"],
+    "payment.cancel": ["reservation/reservation.expired"],
+    "payment.pay": ["reservation/reservation.confirmed"],
+    "payment.revert": ["seat/seat.rejected"],
+    "payment.complete": ["seat/seat.reserved"],
+    "payment.close": ["point/point.refunded", "point/point.rejected"],
+    "payment.send": ["payment/checkout.completed"],
+    "seat.hold": ["reservation/reservation.requested"],
+    "seat.release": ["payment/payment.cancelled", "payment/payment.publish-rejected"],
+    "seat.reserve": ["payment/payment.paid"],
+}
+DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
+SAFE = {"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+
+def _own(name: str) -> bool:
+    return bool(name) and not name.startswith("amq.")
+
+
+async def _named(broker: Broker, what: str) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in await broker.ask(f"{what}/%2F") if _own(one["name"])}
+
+
+async def test_exchanges(broker: Broker) -> None:
+    """Each service has a durable topic exchange of its name, and two for messages that are tried again."""
+    exchanges = await _named(broker, "exchanges")
+
+    assert exchanges.keys() == {f"{service}{kind}" for service in SERVICES for kind in ("", ".retry", ".redeliver")}
+    assert {(one["type"], one["durable"], one["auto_delete"]) for one in exchanges.values()} == {("topic", True, False)}
+
+
+async def test_queues(broker: Broker) -> None:
+    """There is one durable quorum queue per step, one per service and delay, one per service for what is parked."""
+    queues = await _named(broker, "queues")
+
+    retries = {f"{service}.retry.{delay}" for service in SERVICES for delay in DELAYS}
+    assert queues.keys() == HEARD.keys() | retries | {f"{service}.parked" for service in SERVICES}
+    assert {(one["type"], one["durable"], one["auto_delete"]) for one in queues.values()} == {("quorum", True, False)}
+
+
+@pytest.mark.parametrize("step", HEARD)
+async def test_arguments_of_a_step(broker: Broker, step: str) -> None:
+    """What kills a step again and again goes to the parked messages, and is not lost on the way."""
+    arguments = (await _named(broker, "queues"))[step]["arguments"]
+
+    limit = arguments.pop("x-delivery-limit")
+    assert limit > 0
+    assert arguments == SAFE | {
+        "x-dead-letter-exchange": f"{step.partition('.')[0]}.retry",
+        "x-dead-letter-routing-key": f"parked.{step}",
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_arguments_of_a_delay(broker: Broker, service: str) -> None:
+    """What waits for another attempt comes back after its delay, and is not lost on the way."""
+    queues = await _named(broker, "queues")
+
+    for delay, milliseconds in DELAYS.items():
+        assert queues[f"{service}.retry.{delay}"]["arguments"] == SAFE | {
+            "x-message-ttl": milliseconds,
+            "x-dead-letter-exchange": f"{service}.redeliver",
+        }
+
+
+async def test_bindings(broker: Broker) -> None:
+    """Every step is bound to the events that it hears, and to the way back from its delays, and to nothing else."""
+    found = [one for one in await broker.ask("bindings/%2F") if one["source"] and _own(one["destination"])]
+    bindings = {(one["source"], one["routing_key"], one["destination"]) for one in found}
+
+    events = {(*heard.split("/"), step) for step, several in HEARD.items() for heard in several}
+    redelivered = {(f"{step.partition('.')[0]}.redeliver", f"*.{step}", step) for step in HEARD}
+    delayed = {(f"{one}.retry", f"{delay}.#", f"{one}.retry.{delay}") for one in SERVICES for delay in DELAYS}
+    parked = {(f"{one}.retry", "parked.#", f"{one}.parked") for one in SERVICES}
+    assert bindings == events | redelivered | delayed | parked
+
+
+async def test_every_step_has_its_consumer(broker: Broker) -> None:
+    """Each step's queue has a consumer with a limit on what it takes at once."""
+
+    async def consumers() -> dict[str, int]:
+        found = await broker.ask("consumers/%2F")
+        return {one["queue"]["name"]: one["prefetch_count"] for one in found if _own(one["queue"]["name"])}
+
+    prefetch = await eventually(consumers, lambda found: found.keys() == HEARD.keys())
+
+    assert all(count > 0 for count in prefetch.values())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_service_writes_to_its_own_exchange_only(broker: Broker, service: str) -> None:
+    """A service's user may declare and write what bears its name, and read all exchanges but no other's queues."""
+    (granted,) = [one for one in await broker.ask("permissions") if one["user"] == service]
+    others = [other for other in SERVICES if other != service]
+
+    for kind in ("configure", "write"):
+        assert _allowed(granted[kind], service, f"{service}.retry", f"{service}.parked")
+        assert not any(_allowed(granted[kind], name) for other in others for name in (other, f"{other}.retry"))
+    assert _allowed(granted["read"], *SERVICES, f"{service}.parked")
+    assert not any(_allowed(granted["read"], f"{other}.parked") for other in others)
+
+
+def _allowed(pattern: str, *names: str) -> bool:
+    return all(re.search(pattern, name) for name in names)
+
+
+async def test_service_users_are_no_administrators(broker: Broker) -> None:
+    """Each service has a user of its own, without any tag."""
+    users = {one["name"]: one["tags"] for one in await broker.ask("users")}
+
+    assert users.keys() >= set(SERVICES)
+    assert not any(users[service] for service in SERVICES)
+    assert "guest" not in users
+
+
+async def test_nobody_speaks_for_another(system: System) -> None:
+    """Even an administrator cannot publish under the name of a service: `user_id` on a message is true."""
+    async with await aio_pika.connect(system.environment["RABBITMQ_URL"]) as connection:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange("point", ensure=False)
+        forged = aio_pika.Message(json.dumps({}).encode(), user_id="point")
+
+        with pytest.raises(ChannelPreconditionFailed):
+            await exchange.publish(forged, "point.spent")
+
+
+async def test_management_agrees_that_queues_are_empty(system: System, broker: Broker) -> None:
+    """When nothing is under way, every queue is empty, in the eyes of the management interface too."""
+    await quiet(system, broker)
+
+    async def filled() -> dict[str, int]:
+        counts = {name: one.get("messages", 0) for name, one in (await _named(broker, "queues")).items()}
+        return {name: count for name, count in counts.items() if count}
+
+    assert await eventually(filled, lambda found: not found) == {}

@@ -1,0 +1,37 @@
+"""The walls between the databases of the services."""
+
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from tests.end_to_end.databases import SERVICES, database_url
+from tests.end_to_end.system import System
+
+RIGHTS = """
+    SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls
+    FROM pg_roles WHERE rolname = current_user
+"""
+FORBIDDEN = [(role, database) for role in SERVICES for database in (*SERVICES, "postgres") if role != database]
+
+
+@pytest.mark.parametrize(("role", "database"), FORBIDDEN)
+async def test_role_cannot_enter_another_database(system: System, role: str, database: str) -> None:
+    """The role of one service is not let into the database of another, nor into the server's own."""
+    mine = urlsplit(database_url(system.environment, role))
+    other = urlsplit(database_url(system.environment, database)).path if database in SERVICES else f"/{database}"
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(mine._replace(path=other).geturl())
+
+
+@pytest.mark.parametrize("role", SERVICES)
+async def test_role_is_no_superuser(system: System, role: str) -> None:
+    """A service's role may not make databases or roles, and owns its own database alone."""
+    databases = system.databases
+    rights = await databases.row(role, RIGHTS)
+    owned = await databases.rows(role, "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = current_user")
+
+    assert rights is not None
+    assert not any(rights.values())
+    assert [row["datname"] for row in owned] == [urlsplit(database_url(system.environment, role)).path[1:]]

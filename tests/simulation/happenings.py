@@ -1,0 +1,150 @@
+"""What can happen next in a world, each under a name that means the same in every run.
+
+A list of such names is a complete and readable account of a run, and whoever finds a bad one can keep it as a test.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from uuid import UUID
+
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from reservation_svc.models import Reservation, Status
+from seat_svc.models import Seat, SeatStatus
+from tests.simulation.scenario import CRASHES, Safeguard, Trouble, Wish
+from tests.simulation.world import STEPS, World, id_of
+
+Happening = Callable[[World], None]
+Named = Iterator[tuple[str, Happening]]
+
+NOT_REPLAYED = ("seat.hold", "seat.reserve", "payment.send")
+"""Steps that only their inbox keeps from doing an old thing once more."""
+
+
+def plain(world: World) -> dict[str, Happening]:
+    """What happens when all goes well; in which order is up to the broker."""
+    return dict(_plain(world))
+
+
+def trouble(world: World) -> dict[str, Happening]:
+    """What an adversary may add, as long as its budget lasts."""
+    return dict(_trouble(world)) if world.trouble < world.scenario.most_trouble else {}
+
+
+def _plain(world: World) -> Named:
+    yield from _starts(world)
+    for name, (queue, event_id) in _messages(world):
+        yield f"deliver {name}", partial(World.deliver, queue=queue, event_ids=[event_id])
+    for queue, event_ids in _batches(world):
+        yield f"deliver all to {queue} in one batch", partial(World.deliver, queue=queue, event_ids=event_ids)
+    for service, node in world.nodes.items():
+        if node.database.outbox:
+            yield f"sweep {service}", partial(World.sweep, service=service)
+    for row in world.rows(Seat):
+        if row.status == SeatStatus.WITHDRAWN:
+            yield f"return seat {row.seat_id}", partial(World.put_back, seat_id=row.seat_id)
+
+
+def _trouble(world: World) -> Named:
+    for kind in world.scenario.trouble:
+        if kind in (Trouble.DEADLINE, Trouble.HOLDS_END):
+            yield str(kind), partial(World.wait, trouble=kind)
+        elif kind is Trouble.WITHDRAW:
+            yield from _withdrawals(world)
+        elif kind is Trouble.OUTDATED_LOOK:
+            for payment_id in _due(world, Status.CONFIRMED):
+                name = f"{world.names[payment_id]} expires, {kind}"
+                yield name, partial(World.expire, payment_id=payment_id, trouble=kind)
+        elif kind is Trouble.REPLAY:
+            yield from _replays(world)
+        elif kind is Trouble.DUPLICATE:
+            for name, (queue, event_id) in _messages(world):
+                yield f"duplicate {name}", partial(World.duplicate, queue=queue, event_id=event_id)
+        else:
+            yield from _failures(world, kind)
+
+
+def _failures(world: World, kind: Trouble) -> Named:
+    """The same as when all goes well, but in the middle of it something breaks."""
+    for name, (queue, event_id) in _messages(world):
+        yield f"deliver {name}, {kind}", partial(World.deliver, queue=queue, event_ids=[event_id], trouble=kind)
+    for queue, event_ids in _batches(world):
+        name = f"deliver all to {queue} in one batch, {kind}"
+        yield name, partial(World.deliver, queue=queue, event_ids=event_ids, trouble=kind)
+    if kind in CRASHES:
+        for name, start in _starts(world):
+            yield f"{name}, {kind}", partial(start, trouble=kind)
+
+
+def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
+    """Fans who ask for seats or want to pay, and holds whose time is up."""
+    payments = {row.payment_id: row for row in world.rows(Payment)}
+    for wish in world.scenario.wishes:
+        if id_of(wish.name) not in world.names:
+            yield f"{wish.name} asks for {_listed(wish)}", partial(World.ask, wish=wish)
+        elif _may_check_out(world, wish, payments.get(id_of(wish.name))):
+            yield f"{wish.name} checks out", partial(World.check_out, wish=wish)
+    for payment_id in _due(world, Status.TEMP):
+        yield f"{world.names[payment_id]} expires", partial(World.expire, payment_id=payment_id)
+
+
+def _may_check_out(world: World, wish: Wish, owed: Payment | None) -> bool:
+    """Whether `POST /checkouts` would take it: the payment is there, and nobody speaks for it."""
+    free = {PaymentStatus.PUBLISHED}
+    if Safeguard.SEMANTIC_LOCK in world.scenario.without:
+        free |= {PaymentStatus.PROCESSING, PaymentStatus.PAID}
+    attempts = sum(row.payment_id == id_of(wish.name) for row in world.rows(Checkout))
+    return owed is not None and owed.status in free and attempts < wish.checkouts
+
+
+def _due(world: World, status: Status) -> dict[UUID, None]:
+    """Holds in this state whose time is up."""
+    rows = (row for row in world.rows(Reservation) if row.status == status)
+    return dict.fromkeys(row.payment_id for row in rows if row.expires_at is not None and row.expires_at <= world.now)
+
+
+def _messages(world: World) -> Iterator[tuple[str, tuple[str, UUID]]]:
+    """The messages that wait, in the order of their arrival."""
+    seen: set[str] = set()
+    for queue, event_id in world.pending:
+        name = _name(world, queue, event_id)
+        while name in seen:
+            name += " again"
+        seen.add(name)
+        yield name, (queue, event_id)
+
+
+def _batches(world: World) -> Iterator[tuple[str, list[UUID]]]:
+    """Queues with several messages, a message that waits twice counting twice."""
+    waiting = defaultdict(list)
+    for queue, event_id in world.pending.elements():
+        waiting[queue].append(event_id)
+    return ((queue, event_ids) for queue, event_ids in waiting.items() if len(event_ids) > 1)
+
+
+def _withdrawals(world: World) -> Named:
+    for row in world.rows(Seat):
+        if row.status not in (SeatStatus.WITHDRAWN, SeatStatus.RESERVED):
+            yield f"{Trouble.WITHDRAW} {row.seat_id}", partial(World.withdraw, seat_id=row.seat_id)
+
+
+def _replays(world: World) -> Named:
+    """Messages of sagas that have ended, so long ago that the inbox has forgotten them."""
+    over = {row.checkout_id for row in world.rows(Checkout) if row.status != CheckoutStatus.PENDING}
+    over |= {row.payment_id for row in world.rows(Reservation) if row.status in (Status.REJECTED, Status.EXPIRED)}
+    handled = {key for node in world.nodes.values() for key in node.database.inbox}
+    for event_id, envelope in world.envelopes.items():
+        if envelope.event.saga_id in over:
+            for queue in STEPS:
+                if (queue, event_id) in handled and queue not in NOT_REPLAYED:
+                    name = _name(world, queue, event_id)
+                    yield f"{Trouble.REPLAY} {name}", partial(World.replay, queue=queue, event_id=event_id)
+
+
+def _name(world: World, queue: str, event_id: UUID) -> str:
+    event = world.envelopes[event_id].event
+    return f"{event.name} of {world.names[event.saga_id]} to {queue}"
+
+
+def _listed(wish: Wish) -> str:
+    return f"seat {' and '.join(map(str, wish.seat_ids))}"

@@ -1,0 +1,151 @@
+"""What must hold whenever everything has come to rest, asked of rows and of the platform's own log."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from contracts import payment, point, reservation, seat
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from point_svc.models import EntryType, PointHistory, Wallet
+from reservation_svc.models import Reservation, Status
+from seat_svc.models import ConcertDate, DateStatus, Seat, SeatStatus
+from tests.simulation.world import World
+
+FORWARD = (point.Spent, reservation.Confirmed, payment.Paid, seat.Reserved)
+OWNING = (Status.TEMP, Status.CONFIRMED)
+CHANGE = {EntryType.CHARGE: 1, EntryType.REFUND: 1, EntryType.USE: -1}
+
+
+def violations(world: World) -> list[str]:
+    """What is wrong, one sentence each; empty when nothing is."""
+    return [
+        f"{name}: {what}"
+        for name, invariant in (
+            ("I1 money", _money),
+            ("I2 one owner", _one_owner),
+            ("I3 sold seats", _sold_seats),
+            ("I4 checkouts end", _checkouts_end),
+            ("I5 failed checkouts leave nothing", _nothing_left),
+            ("I6 platform", _platform),
+            ("I8 nothing waits", _nothing_waits),
+            ("holds agree", _holds_agree),
+            ("dates count", _dates_count),
+            ("deadlines hold", _deadlines_hold),
+        )
+        for what in invariant(world)
+    ]
+
+
+def _money(world: World) -> Iterator[str]:
+    history = world.rows(PointHistory)
+    charged = sum(entry.amount for entry in history if entry.type == EntryType.CHARGE)
+    paid = sum(row.total_price for row in world.rows(Payment) if row.status == PaymentStatus.PAID)
+    balances = sum(wallet.balance for wallet in world.rows(Wallet))
+    if balances + paid != charged:
+        yield f"balances {balances} + paid {paid} are not the charged {charged}"
+    for wallet in world.rows(Wallet):
+        moved = sum(CHANGE[entry.type] * entry.amount for entry in history if entry.user_id == wallet.user_id)
+        if wallet.balance != moved or wallet.balance < 0:
+            yield f"{wallet.user_id} has {wallet.balance}, the history says {moved}"
+
+
+def _one_owner(world: World) -> Iterator[str]:
+    owned = Counter(row.seat_id for row in world.rows(Reservation) if row.status in OWNING)
+    for seat_id, owners in owned.items():
+        if owners > 1:
+            yield f"seat {seat_id} has {owners} owners"
+
+
+def _sold_seats(world: World) -> Iterator[str]:
+    """The three services that know of a sale agree on it, seat by seat."""
+    paid = {row.payment_id for row in world.rows(Payment) if row.status == PaymentStatus.PAID}
+    confirmed = {(row.payment_id, row.seat_id) for row in world.rows(Reservation) if row.status == Status.CONFIRMED}
+    sold = {(row.holder, row.seat_id) for row in world.rows(Seat) if row.status == SeatStatus.RESERVED}
+    if confirmed != sold:
+        yield f"{len(confirmed - sold)} confirmed seats are not sold, {len(sold - confirmed)} sold are not confirmed"
+    if paid != {payment_id for payment_id, _ in confirmed}:
+        yield "the paid payments are not those of the confirmed reservations"
+
+
+def _checkouts_end(world: World) -> Iterator[str]:
+    for row in world.rows(Checkout):
+        if row.status == CheckoutStatus.PENDING:
+            yield f"{world.names[row.checkout_id]} is still pending"
+
+
+def _nothing_left(world: World) -> Iterator[str]:
+    """Points are back, and nothing that could still be paid for names a checkout that has failed."""
+    failed = {row.checkout_id for row in world.rows(Checkout) if row.status == CheckoutStatus.FAILED}
+    for checkout_id in failed:
+        entries = [entry for entry in world.rows(PointHistory) if entry.checkout_id == checkout_id]
+        if sum(CHANGE[entry.type] * entry.amount for entry in entries) != 0:
+            yield f"{world.names[checkout_id]} failed, and its points are not back"
+    for row in world.rows(Payment):
+        if (row.status == PaymentStatus.PAID) != (row.paid_at is not None):
+            yield f"a Payment is {row.status}, and was paid at {row.paid_at}"
+    rows: list[Payment | Reservation] = [*world.rows(Payment), *world.rows(Reservation)]
+    for named in rows:
+        if named.checkout_id in failed and named.status not in (PaymentStatus.CANCELLED, Status.EXPIRED):
+            yield f"{world.names[named.checkout_id]} failed, and a {type(named).__name__} is still {named.status}"
+
+
+def _platform(world: World) -> Iterator[str]:
+    completed = {row.checkout_id for row in world.rows(Checkout) if row.status == CheckoutStatus.COMPLETED}
+    for checkout_id in completed ^ set(world.platform.deliveries):
+        knows = "knows" if checkout_id in world.platform.deliveries else "does not know"
+        yield f"the platform {knows} {world.names[checkout_id]}"
+
+
+def _nothing_waits(world: World) -> Iterator[str]:
+    for queue, event_id in world.pending:
+        name = world.envelopes[event_id].event.name
+        yield f"{name} waits in {queue}: {world.errors.get((queue, event_id))!r}"
+    for service, node in world.nodes.items():
+        if node.database.outbox:
+            yield f"the outbox of {service} holds {len(node.database.outbox)}"
+
+
+def _holds_agree(world: World) -> Iterator[str]:
+    """What reservation, payment and seats say about one hold fits together."""
+    payments = {row.payment_id: row for row in world.rows(Payment)}
+    for payment_id, name in world.names.items():
+        rows = [row for row in world.rows(Reservation) if row.payment_id == payment_id]
+        if not rows:
+            continue
+        wanted = {row.seat_id for row in rows}
+        held = {row.seat_id for row in world.rows(Seat) if row.holder == payment_id}
+        statuses = {row.status for row in rows}
+        owed = payments[payment_id].status if payment_id in payments else None
+        if (statuses, owed) not in _AGREEMENTS:
+            yield f"{name} is {_listed(statuses)}, its payment {owed}"
+        elif held != (wanted if statuses <= set(OWNING) else set()):
+            yield f"{name} is {_listed(statuses)}, and holds {sorted(held)} of {sorted(wanted)}"
+
+
+_AGREEMENTS = [
+    ({Status.TEMP}, PaymentStatus.PUBLISHED),
+    ({Status.CONFIRMED}, PaymentStatus.PAID),
+    ({Status.EXPIRED}, PaymentStatus.CANCELLED),
+    ({Status.REJECTED}, None),
+]
+
+
+def _listed(statuses: set[Status]) -> str:
+    return " and ".join(sorted(statuses))
+
+
+def _dates_count(world: World) -> Iterator[str]:
+    for date in world.rows(ConcertDate):
+        gone = (SeatStatus.RESERVED, SeatStatus.WITHDRAWN)
+        still = sum(row.status not in gone for row in world.rows(Seat) if row.date_id == date.date_id)
+        status = DateStatus.AVAILABLE if still else DateStatus.SOLD_OUT
+        if (date.open_seats, date.status) != (still, status):
+            yield f"a date with {still} open seats says {date.open_seats}, {date.status}"
+
+
+def _deadlines_hold(world: World) -> Iterator[str]:
+    """No step on the way to the sale, nor the sale itself, happened after the deadline of its checkout."""
+    deadlines = {row.checkout_id: row.deadline for row in world.rows(Checkout)}
+    for envelope in world.envelopes.values():
+        event = envelope.event
+        if isinstance(event, FORWARD) and envelope.occurred_at >= deadlines[event.checkout_id]:
+            yield f"{event.name} of {world.names[event.checkout_id]} was said after its deadline"

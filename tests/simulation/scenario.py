@@ -1,0 +1,68 @@
+"""Who wants what in a simulated world, and how much trouble there may be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+HOLD_TIME = timedelta(minutes=10)
+CHECKOUT_TIME = timedelta(minutes=1)
+MOST_POINTS = 400
+
+
+class Trouble(StrEnum):
+    """What an adversary can do, each in the words of a trace."""
+
+    DUPLICATE = "duplicate"
+    RAISE = "but the step raises"
+    CRASH_BEFORE_COMMIT = "but crash before commit"
+    CRASH_BEFORE_PUBLISH = "but crash before publish"
+    CRASH_BEFORE_FORGET = "but crash before forgetting"
+    WITHDRAW = "withdraw seat"
+    DEADLINE = "the deadlines pass"
+    HOLDS_END = "the holds run out"
+    OUTDATED_LOOK = "as seen a moment ago"
+    REPLAY = "purge the inbox and replay"
+
+
+CRASHES = (Trouble.CRASH_BEFORE_COMMIT, Trouble.CRASH_BEFORE_PUBLISH, Trouble.CRASH_BEFORE_FORGET)
+TECHNICAL = (Trouble.DUPLICATE, Trouble.RAISE, *CRASHES)
+"""What must not make a difference to anybody."""
+WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
+"""What may make a difference, but a consistent one."""
+
+
+class Safeguard(StrEnum):
+    """What can be switched off in the frame around the steps."""
+
+    INBOX = "inbox"
+    OUTBOX = "outbox"
+    ATOMIC_COMMIT = "atomic commit"
+    UNIQUE_CONSTRAINTS = "unique constraints"
+    SEMANTIC_LOCK = "semantic lock"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A hold that a fan will ask for, such as `ann-1` by ann, and how often she will try to pay for it."""
+
+    name: str
+    seat_ids: tuple[int, ...]
+    checkouts: int = 1
+
+    @property
+    def user_id(self) -> str:
+        """The fan."""
+        return self.name.partition("-")[0]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The points of each fan, the price of each seat, all wishes; which trouble there may be, and how much in all."""
+
+    points: Mapping[str, int]
+    prices: Mapping[int, int]
+    wishes: tuple[Wish, ...]
+    trouble: tuple[Trouble, ...] = ()
+    most_trouble: int = 0
+    without: frozenset[Safeguard] = frozenset()

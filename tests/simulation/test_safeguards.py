@@ -1,0 +1,138 @@
+"""The simulation finds what it looks for: with any one safeguard switched off, some run ends badly.
+
+Where one safeguard covers for another, the scenario is the one in which it stands alone. Each scenario is explored
+twice, with its safeguard and without, so that nothing but the safeguard can be what made the difference.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts import point, reservation
+from contracts.event import Timed
+from payment_svc.models import Payment, PaymentStatus
+from point_svc.models import EntryType, PointHistory, Wallet
+from reservation_svc.models import Reservation, Status
+from reservation_svc.steps import expire
+from seat_svc.models import Seat, SeatStatus
+from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
+from tests.simulation.scheduler import explore, replay, report, shrink
+from tests.simulation.world import STEPS
+
+MOST_WORLDS = 10_000
+
+ONE_FAN = Scenario(points={"ann": 100}, prices={1: 60}, wishes=(Wish("ann-1", (1,)),))
+NO_TRIES = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), checkouts=0),))
+TWO_TRIES = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), checkouts=2),))
+TWO_FANS = Scenario({"ann": 100, "bob": 100}, prices={1: 60}, wishes=(Wish("ann-1", (1,)), Wish("bob-1", (1,))))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A safeguard, the scenario in which it matters, what breaks without it, and how to switch it off."""
+
+    safeguard: str
+    scenario: Scenario
+    breaks: str
+    switch_off: Callable[[pytest.MonkeyPatch], None] = lambda patch: None
+    without: frozenset[Safeguard] = frozenset()
+
+    @property
+    def unguarded(self) -> Scenario:
+        """The scenario in a frame that lacks the safeguard, if it is one of the frame's."""
+        return replace(self.scenario, without=self.without)
+
+
+def in_trouble(scenario: Scenario, *kinds: Trouble, most: int = 1) -> Scenario:
+    """The scenario, with up to so much of this trouble."""
+    return replace(scenario, trouble=kinds, most_trouble=most)
+
+
+def frame(safeguard: Safeguard, scenario: Scenario, breaks: str) -> Case:
+    """A safeguard of the frame around the steps."""
+    return Case(str(safeguard), scenario, breaks, without=frozenset({safeguard}))
+
+
+def guard(model: type, name: str, blind: Callable[[Any, UUID], bool], scenario: Scenario, breaks: str) -> Case:
+    """An owner guard of a row; `blind` looks at the state alone."""
+    return Case(f"{model.__name__}.{name}", scenario, breaks, lambda patch: patch.setattr(model, name, blind))
+
+
+def inside(queue: str, careless: Callable[..., Any], scenario: Scenario, breaks: str, *more: Safeguard) -> Case:
+    """A guard inside of a step; `careless` is the step without it."""
+
+    def switch_off(patch: pytest.MonkeyPatch) -> None:
+        patch.setitem(STEPS, queue, replace(STEPS[queue], function=careless))
+
+    return Case(" and ".join([queue, *more]), scenario, breaks, switch_off, frozenset(more))
+
+
+def refund_without_ledger(
+    lost: reservation.Rejected | reservation.Reverted, wallet: Wallet, history: list[PointHistory]
+) -> Any:
+    """As `point_svc.steps.refund`, but it does not ask whether it was done before."""
+    amount = next(entry.amount for entry in history if entry.type == EntryType.USE)
+    return point.Refunded.after(lost, amount=amount), wallet.refund(amount, lost.checkout_id)
+
+
+def expire_without_judging(reservations: list[Reservation], now: datetime) -> Any:
+    """As `reservation_svc.steps.expire`, but it takes the hold from a checkout that was faster."""
+    for row in reservations:
+        if row.status == Status.CONFIRMED:
+            row.revert()
+    return expire(reservations, now)
+
+
+REPLAYED = in_trouble(TWO_TRIES, Trouble.WITHDRAW, Trouble.REPLAY, most=2)
+OVERDUE = in_trouble(ONE_FAN, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK, most=2)
+CASES = (
+    frame(Safeguard.INBOX, in_trouble(NO_TRIES, Trouble.HOLDS_END, Trouble.DUPLICATE, most=2), "holds agree"),
+    frame(Safeguard.OUTBOX, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_PUBLISH), "holds agree"),
+    frame(Safeguard.ATOMIC_COMMIT, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_COMMIT), "holds agree"),
+    frame(Safeguard.SEMANTIC_LOCK, replace(TWO_TRIES, points={"ann": 200}), "I3"),
+    guard(Seat, "is_held_by", lambda row, _: row.status == SeatStatus.OCCUPIED, TWO_FANS, "holds agree"),
+    guard(Reservation, "is_confirmed_by", lambda row, _: row.status == Status.CONFIRMED, REPLAYED, "I4"),
+    guard(Payment, "is_locked_by", lambda row, _: row.status == PaymentStatus.PROCESSING, REPLAYED, "I5"),
+    guard(Payment, "is_paid_by", lambda row, _: row.status == PaymentStatus.PAID, REPLAYED, "I3"),
+    # The unique constraint of the ledger stands behind the step: without the step's own guard the message is
+    # refused for ever, without both it moves money.
+    inside("point.refund", refund_without_ledger, REPLAYED, "I8"),
+    inside("point.refund", refund_without_ledger, REPLAYED, "I1", Safeguard.UNIQUE_CONSTRAINTS),
+    inside("reservation.expire", expire_without_judging, OVERDUE, "I4"),
+    Case(
+        "deadline",
+        in_trouble(ONE_FAN, Trouble.DEADLINE),
+        "deadlines hold",
+        lambda patch: patch.setattr(Timed, "is_late", lambda event, now: False),
+    ),
+)
+DIFFERENT = [case for number, case in enumerate(CASES) if case.scenario not in [one.scenario for one in CASES[:number]]]
+"""One case for each scenario."""
+
+
+@pytest.mark.parametrize("case", DIFFERENT, ids=lambda case: case.safeguard)
+def test_with_the_safeguard_every_run_ends_well(case: Case) -> None:
+    """Nothing else in the scenario is wrong."""
+    # given, when
+    exploration = explore(case.scenario, MOST_WORLDS)
+    # then
+    assert exploration.found is None, report(case.scenario, exploration.found, case.safeguard)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.safeguard)
+def test_without_the_safeguard_some_run_ends_badly(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulation finds the run, and the run can be shrunk and replayed."""
+    # given
+    case.switch_off(monkeypatch)
+    # when
+    found = explore(case.unguarded, MOST_WORLDS).found
+    # then
+    assert found is not None, f"nothing goes wrong without {case.safeguard}"
+    shrunk = shrink(found.trace, lambda trace: bool(replay(case.unguarded, trace).violations))
+    assert any(case.breaks in wrong for wrong in replay(case.unguarded, shrunk).violations), report(
+        case.unguarded, found, case.safeguard
+    )

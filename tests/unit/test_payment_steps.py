@@ -1,0 +1,229 @@
+"""What payment_svc does in a hold and in a checkout."""
+
+from datetime import datetime
+
+import pytest
+
+from contracts import checkout, payment, point, reservation, seat
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.steps import PaymentPolicy, cancel, close, complete, pay, publish, request, revert
+from tests.unit.examples import (
+    CHECKOUT_ID,
+    DEADLINE,
+    NOW,
+    OTHER_CHECKOUT_ID,
+    PAYMENT_ID,
+    TOTAL,
+    a_checkout,
+    a_payment,
+    an,
+)
+
+BY_ANOTHER = {"checkout_id": OTHER_CHECKOUT_ID}
+PROCESSING, PAID = PaymentStatus.PROCESSING, PaymentStatus.PAID
+
+
+def values(row: Payment | Checkout) -> dict[str, object]:
+    """Everything that the row says."""
+    return row.model_dump()
+
+
+@pytest.mark.parametrize("most", [TOTAL, TOTAL + 1])
+def test_publish_makes_a_payment(most: int) -> None:
+    """The total is the sum of the prices that seat_svc said, up to the limit itself."""
+    # when
+    outcome = publish(an(seat.Held), None, PaymentPolicy(most))
+    # then
+    assert isinstance(outcome, tuple)
+    event, new = outcome
+    assert event == an(payment.Published)
+    assert (new.payment_id, new.user_id, new.total_price) == (PAYMENT_ID, "ann", TOTAL)
+    assert (new.status, new.checkout_id) == (PaymentStatus.PUBLISHED, None)
+
+
+def test_publish_refuses_a_total_over_the_limit() -> None:
+    """One point over the limit is over, and the seats are named so that they can be released."""
+    # when
+    outcome = publish(an(seat.Held), None, PaymentPolicy(TOTAL - 1))
+    # then
+    assert outcome == an(payment.PublishRejected, reason="total-over-limit")
+
+
+@pytest.mark.parametrize("status", list(PaymentStatus))
+def test_publish_happens_once(status: PaymentStatus) -> None:
+    """A payment that is there, in whatever state, stays as it is."""
+    # given
+    existing = a_payment(status)
+    before = values(existing)
+    # when
+    outcome = publish(an(seat.Held), existing, PaymentPolicy(TOTAL))
+    # then
+    assert outcome is None
+    assert values(existing) == before
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.PUBLISHED, PROCESSING])
+def test_cancel_withdraws_an_unpaid_payment(status: PaymentStatus) -> None:
+    """The seats of an expired hold can be released, whether or not a checkout is on its way."""
+    # given
+    owed = a_payment(status)
+    # when
+    outcome = cancel(an(reservation.Expired), owed)
+    # then
+    assert outcome == an(payment.Cancelled)
+    assert owed.status == PaymentStatus.CANCELLED
+
+
+@pytest.mark.parametrize("status", [PAID, PaymentStatus.CANCELLED])
+def test_cancel_leaves_alone_what_is_paid_or_cancelled(status: PaymentStatus) -> None:
+    """A paid payment cannot be cancelled, a cancelled one need not."""
+    # given
+    owed = a_payment(status)
+    before = values(owed)
+    # when
+    outcome = cancel(an(reservation.Expired), owed)
+    # then
+    assert outcome is None
+    assert values(owed) == before
+
+
+def test_request_locks_the_payment() -> None:
+    """The amount and the user come from the payment, and the payment is spoken for."""
+    # given
+    owed = a_payment()
+    # when
+    event, attempt = request(owed, CHECKOUT_ID, DEADLINE, NOW)
+    # then
+    assert event == an(checkout.Requested)
+    assert (owed.status, owed.checkout_id) == (PROCESSING, CHECKOUT_ID)
+    assert values(attempt) == values(a_checkout())
+
+
+def test_pay_marks_the_payment_as_paid() -> None:
+    """The checkout that has locked the payment may pay it."""
+    # given
+    owed = a_payment(PROCESSING)
+    # when
+    outcome = pay(an(reservation.Confirmed), owed, NOW)
+    # then
+    assert outcome == an(payment.Paid)
+    assert (owed.status, owed.paid_at, owed.checkout_id) == (PAID, NOW, CHECKOUT_ID)
+
+
+@pytest.mark.parametrize(
+    ("owed", "now", "reason"),
+    [
+        (None, NOW, "unknown-payment"),
+        (a_payment(PROCESSING, user_id="bob"), NOW, "unknown-payment"),
+        (a_payment(PaymentStatus.PUBLISHED), NOW, "payment-not-locked"),
+        (a_payment(PaymentStatus.CANCELLED), NOW, "payment-not-locked"),
+        (a_payment(PROCESSING, **BY_ANOTHER), NOW, "payment-not-locked"),
+        (a_payment(PAID, **BY_ANOTHER), NOW, "payment-not-locked"),
+        (a_payment(PROCESSING, total_price=TOTAL + 1), NOW, "wrong-amount"),
+        (a_payment(PROCESSING), DEADLINE, "deadline-passed"),
+    ],
+)
+def test_pay_refuses_with_a_reason(owed: Payment | None, now: datetime, reason: str) -> None:
+    """What does not match is refused, and left as it is."""
+    # given
+    before = values(owed) if owed else None
+    # when
+    outcome = pay(an(reservation.Confirmed), owed, now)
+    # then
+    assert outcome == an(payment.Rejected, reason=reason)
+    assert (values(owed) if owed else None) == before
+
+
+def test_pay_happens_once() -> None:
+    """What this checkout has paid is paid, even when it is asked too late."""
+    # given
+    owed = a_payment(PAID)
+    before = values(owed)
+    # when
+    outcome = pay(an(reservation.Confirmed), owed, DEADLINE)
+    # then
+    assert outcome is None
+    assert values(owed) == before
+
+
+def test_revert_restores_what_was_before_pay() -> None:
+    """The payment is not paid any more, and still spoken for."""
+    # given
+    owed = a_payment(PROCESSING)
+    before = values(owed)
+    pay(an(reservation.Confirmed), owed, NOW)
+    # when
+    outcome = revert(an(seat.Rejected), owed)
+    # then
+    assert outcome == an(payment.Reverted)
+    assert values(owed) == before
+
+
+@pytest.mark.parametrize(
+    "owed", [a_payment(), a_payment(PROCESSING), a_payment(PaymentStatus.CANCELLED), a_payment(PAID, **BY_ANOTHER)]
+)
+def test_revert_leaves_alone_what_is_not_its_own(owed: Payment) -> None:
+    """What this checkout has not paid, it cannot take back."""
+    # given
+    before = values(owed)
+    # when
+    outcome = revert(an(seat.Rejected), owed)
+    # then
+    assert outcome is None
+    assert values(owed) == before
+
+
+def test_complete_finishes_the_checkout() -> None:
+    """The checkout is COMPLETED from now on."""
+    # given
+    attempt = a_checkout()
+    # when
+    outcome = complete(an(seat.Reserved), attempt, NOW)
+    # then
+    assert outcome == an(checkout.Completed)
+    assert (attempt.status, attempt.finished_at, attempt.reason) == (CheckoutStatus.COMPLETED, NOW, None)
+
+
+@pytest.mark.parametrize("status", [CheckoutStatus.COMPLETED, CheckoutStatus.FAILED])
+def test_a_checkout_ends_once(status: CheckoutStatus) -> None:
+    """What has ended neither completes nor fails any more, and the payment is not touched."""
+    # given
+    attempt, owed = a_checkout(status=status), a_payment(PROCESSING)
+    before = values(attempt), values(owed)
+    # when
+    completed = complete(an(seat.Reserved), attempt, NOW)
+    failed = close(an(point.Refunded), attempt, owed, NOW)
+    # then
+    assert completed is None
+    assert failed is None
+    assert (values(attempt), values(owed)) == before
+
+
+@pytest.mark.parametrize("lost", [an(point.Rejected), an(point.Refunded)], ids=lambda event: event.name)
+def test_close_restores_what_was_before_request(lost: point.Rejected | point.Refunded) -> None:
+    """The checkout is FAILED with its reason, and the payment is as free as before."""
+    # given
+    owed = a_payment()
+    before = values(owed)
+    _, attempt = request(owed, CHECKOUT_ID, DEADLINE, NOW)
+    # when
+    outcome = close(lost, attempt, owed, NOW)
+    # then
+    assert outcome == an(checkout.Failed)
+    assert (attempt.status, attempt.reason, attempt.finished_at) == (CheckoutStatus.FAILED, "some-reason", NOW)
+    assert values(owed) == before
+
+
+@pytest.mark.parametrize(
+    "owed", [a_payment(PaymentStatus.CANCELLED, checkout_id=CHECKOUT_ID), a_payment(PROCESSING, **BY_ANOTHER)]
+)
+def test_close_frees_only_its_own_payment(owed: Payment) -> None:
+    """A cancelled payment stays cancelled, and the lock of another checkout stays locked."""
+    # given
+    attempt = a_checkout()
+    before = values(owed)
+    # when
+    outcome = close(an(point.Refunded), attempt, owed, NOW)
+    # then
+    assert outcome == an(checkout.Failed)
+    assert values(owed) == before

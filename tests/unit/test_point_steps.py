@@ -1,0 +1,134 @@
+"""What point_svc does in a checkout."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from contracts import checkout, point, reservation
+from point_svc.models import EntryType, PointHistory, Wallet
+from point_svc.steps import refund, spend
+from tests.unit.examples import CHECKOUT_ID, DEADLINE, NOW, TOTAL, an
+
+
+def a_wallet(balance: int) -> Wallet:
+    """Ann's wallet."""
+    return Wallet(user_id="ann", balance=balance)
+
+
+def history(*kinds: EntryType, amount: int = TOTAL) -> list[PointHistory]:
+    """What the checkout has moved so far."""
+    return [
+        PointHistory(user_id="ann", type=kind, amount=amount, balance_after=0, checkout_id=CHECKOUT_ID)
+        for kind in kinds
+    ]
+
+
+@pytest.mark.parametrize("left", [0, 20])
+def test_spend_takes_the_price_out_of_the_wallet(left: int) -> None:
+    """Whoever has enough, to the last point, has spent it, and the history says so."""
+    # given
+    wallet = a_wallet(TOTAL + left)
+    # when
+    outcome = spend(an(checkout.Requested), wallet, [], NOW)
+    # then
+    assert isinstance(outcome, tuple)
+    event, entry = outcome
+    assert event == an(point.Spent)
+    assert wallet.balance == left
+    assert (entry.type, entry.amount, entry.balance_after) == (EntryType.USE, TOTAL, left)
+    assert (entry.user_id, entry.checkout_id) == ("ann", CHECKOUT_ID)
+
+
+@pytest.mark.parametrize("wallet", [None, a_wallet(0), a_wallet(TOTAL - 1)])
+def test_spend_refuses_without_enough_points(wallet: Wallet | None) -> None:
+    """One point too few is too few, and so is a wallet that was never opened."""
+    # given
+    before = wallet.balance if wallet else None
+    # when
+    outcome = spend(an(checkout.Requested), wallet, [], NOW)
+    # then
+    assert outcome == an(point.Rejected, reason="insufficient-points")
+    assert (wallet.balance if wallet else None) == before
+
+
+@pytest.mark.parametrize("now", [DEADLINE, DEADLINE + timedelta(days=1)])
+def test_spend_refuses_after_the_deadline(now: datetime) -> None:
+    """The deadline itself is too late."""
+    # given
+    wallet = a_wallet(TOTAL)
+    # when
+    outcome = spend(an(checkout.Requested), wallet, [], now)
+    # then
+    assert outcome == an(point.Rejected, reason="deadline-passed")
+    assert wallet.balance == TOTAL
+
+
+def test_spend_is_in_time_just_before_the_deadline() -> None:
+    """A microsecond before the deadline is early enough."""
+    # when
+    outcome = spend(an(checkout.Requested), a_wallet(TOTAL), [], DEADLINE - timedelta(microseconds=1))
+    # then
+    assert isinstance(outcome, tuple)
+
+
+@pytest.mark.parametrize("moved", [history(EntryType.USE), history(EntryType.USE, EntryType.REFUND)])
+def test_spend_happens_once(moved: list[PointHistory]) -> None:
+    """A checkout that has spent, or has even been refunded, does not spend again."""
+    # given
+    wallet = a_wallet(TOTAL)
+    # when
+    outcome = spend(an(checkout.Requested), wallet, moved, NOW)
+    # then
+    assert outcome is None
+    assert wallet.balance == TOTAL
+
+
+@pytest.mark.parametrize("lost", [an(reservation.Rejected), an(reservation.Reverted)], ids=lambda event: event.name)
+def test_refund_puts_back_what_was_spent(lost: reservation.Rejected | reservation.Reverted) -> None:
+    """The amount comes from the ledger, the reason from what was lost."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    outcome = refund(lost, wallet, history(EntryType.USE, amount=99))
+    # then
+    assert isinstance(outcome, tuple)
+    event, entry = outcome
+    assert event == an(point.Refunded, amount=99, reason="some-reason")
+    assert wallet.balance == 5 + 99
+    assert (entry.type, entry.amount, entry.balance_after) == (EntryType.REFUND, 99, 104)
+    assert entry.checkout_id == CHECKOUT_ID
+
+
+@pytest.mark.parametrize("moved", [history(), history(EntryType.USE, EntryType.REFUND)])
+def test_refund_happens_once_and_only_after_spend(moved: list[PointHistory]) -> None:
+    """Where nothing is spent there is nothing to put back, and what is back is back."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    outcome = refund(an(reservation.Reverted), wallet, moved)
+    # then
+    assert outcome is None
+    assert wallet.balance == 5
+
+
+def test_refund_restores_what_was_before_spend() -> None:
+    """Spend and refund together leave the balance as it was."""
+    # given
+    wallet = a_wallet(500)
+    spent = spend(an(checkout.Requested), wallet, [], NOW)
+    assert isinstance(spent, tuple)
+    # when
+    refund(an(reservation.Rejected), wallet, [spent[1]])
+    # then
+    assert wallet.balance == 500
+
+
+def test_a_charge_is_written_down() -> None:
+    """Charging points is the one movement that no checkout owns."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    entry = wallet.charge(10)
+    # then
+    assert wallet.balance == 15
+    assert (entry.type, entry.amount, entry.balance_after, entry.checkout_id) == (EntryType.CHARGE, 10, 15, None)

@@ -1,0 +1,200 @@
+"""What seat_svc does in a hold and in a checkout."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from contracts import payment, reservation, seat
+from seat_svc.models import ConcertDate, DateStatus, Seat, SeatStatus
+from seat_svc.steps import hold, release, reserve
+from tests.unit.examples import DEADLINE, NOW, OTHER_PAYMENT_ID, PAYMENT_ID, an, seats
+
+AVAILABLE, OCCUPIED = SeatStatus.AVAILABLE, SeatStatus.OCCUPIED
+RESERVED, WITHDRAWN = SeatStatus.RESERVED, SeatStatus.WITHDRAWN
+BY_ANOTHER = {"holder": OTHER_PAYMENT_ID}
+
+
+def a_date(open_seats: int, date_id: int = 1) -> ConcertDate:
+    """An evening with so many seats left."""
+    return ConcertDate(date_id=date_id, concert_id=1, starts_at=NOW, open_seats=open_seats)
+
+
+def one_of_two(status: SeatStatus, other: SeatStatus, **changes: Any) -> list[Seat]:
+    """Seat 1 in one state, seat 2 in another."""
+    return [seats(status)[0], seats(other, **changes)[1]]
+
+
+def snapshot(rows: list[Seat]) -> list[dict[str, object]]:
+    """Everything that the rows say."""
+    return [row.model_dump() for row in rows]
+
+
+def test_hold_occupies_the_seats() -> None:
+    """All seats are held in the name of the payment, and their prices are said."""
+    # given
+    rows = seats(AVAILABLE)
+    # when
+    outcome = hold(an(reservation.Requested), rows)
+    # then
+    assert outcome == an(seat.Held)
+    assert {(row.status, row.holder) for row in rows} == {(OCCUPIED, PAYMENT_ID)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "unknown-seat"),
+        (seats(AVAILABLE)[:1], "unknown-seat"),
+        (one_of_two(AVAILABLE, OCCUPIED, **BY_ANOTHER), "seat-taken"),
+        (one_of_two(AVAILABLE, RESERVED, **BY_ANOTHER), "seat-taken"),
+        (seats(RESERVED), "seat-taken"),
+        (one_of_two(AVAILABLE, WITHDRAWN, holder=None), "seat-withdrawn"),
+        (one_of_two(OCCUPIED, WITHDRAWN, holder=None), "seat-withdrawn"),
+    ],
+)
+def test_hold_takes_all_seats_or_none(rows: list[Seat], reason: str) -> None:
+    """One seat that cannot be had is enough to refuse, and nothing changes."""
+    # given
+    before = snapshot(rows)
+    # when
+    outcome = hold(an(reservation.Requested), rows)
+    # then
+    assert outcome == an(seat.HoldRejected, reason=reason)
+    assert snapshot(rows) == before
+
+
+def test_hold_happens_once() -> None:
+    """What this payment holds, it holds."""
+    # given
+    rows = seats(OCCUPIED)
+    before = snapshot(rows)
+    # when
+    outcome = hold(an(reservation.Requested), rows)
+    # then
+    assert outcome is None
+    assert snapshot(rows) == before
+
+
+@pytest.mark.parametrize("lost", [an(payment.PublishRejected), an(payment.Cancelled)], ids=lambda event: event.name)
+def test_release_restores_what_was_before_hold(lost: payment.PublishRejected | payment.Cancelled) -> None:
+    """The seats are anybody's again."""
+    # given
+    rows = seats(AVAILABLE)
+    before = snapshot(rows)
+    hold(an(reservation.Requested), rows)
+    # when
+    outcome = release(lost, rows)
+    # then
+    assert outcome == an(seat.Released)
+    assert snapshot(rows) == before
+
+
+def test_release_leaves_a_withdrawn_seat_withdrawn() -> None:
+    """The seat has no holder any more, and is still off sale."""
+    # given
+    rows = one_of_two(OCCUPIED, WITHDRAWN)
+    # when
+    outcome = release(an(payment.Cancelled), rows)
+    # then
+    assert outcome == an(seat.Released)
+    assert [(row.status, row.holder) for row in rows] == [(AVAILABLE, None), (WITHDRAWN, None)]
+
+
+@pytest.mark.parametrize("rows", [[], seats(AVAILABLE), seats(OCCUPIED, **BY_ANOTHER), seats(RESERVED)])
+def test_release_leaves_alone_what_is_not_held_by_it(rows: list[Seat]) -> None:
+    """What is free, sold, or somebody else's stays as it is."""
+    # given
+    before = snapshot(rows)
+    # when
+    outcome = release(an(payment.Cancelled), rows)
+    # then
+    assert outcome is None
+    assert snapshot(rows) == before
+
+
+def test_reserve_sells_the_seats() -> None:
+    """The seats are the payment's for good, and the date has fewer left."""
+    # given
+    rows, date = seats(), a_date(open_seats=3)
+    # when
+    outcome = reserve(an(payment.Paid), rows, [date], NOW)
+    # then
+    assert outcome == an(seat.Reserved)
+    assert {(row.status, row.holder) for row in rows} == {(RESERVED, PAYMENT_ID)}
+    assert (date.open_seats, date.status) == (1, DateStatus.AVAILABLE)
+
+
+def test_reserve_of_the_last_seat_sells_out_the_date() -> None:
+    """Each date counts its own seats."""
+    # given
+    rows, dates = seats(), [a_date(open_seats=1), a_date(open_seats=2, date_id=2)]
+    rows[1].date_id = 2
+    # when
+    reserve(an(payment.Paid), rows, dates, NOW)
+    # then
+    assert [(date.open_seats, date.status) for date in dates] == [
+        (0, DateStatus.SOLD_OUT),
+        (1, DateStatus.AVAILABLE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "reason"),
+    [
+        ([], NOW, "unknown-seat"),
+        (seats()[:1], NOW, "unknown-seat"),
+        (one_of_two(OCCUPIED, WITHDRAWN), NOW, "seat-withdrawn"),
+        (one_of_two(OCCUPIED, AVAILABLE), NOW, "seat-lost"),
+        (one_of_two(OCCUPIED, OCCUPIED, **BY_ANOTHER), NOW, "seat-lost"),
+        (one_of_two(OCCUPIED, RESERVED, **BY_ANOTHER), NOW, "seat-lost"),
+        (seats(price=60), NOW, "wrong-amount"),
+        (seats(), DEADLINE, "deadline-passed"),
+    ],
+)
+def test_reserve_refuses_with_a_reason(rows: list[Seat], now: datetime, reason: str) -> None:
+    """One seat that cannot be sold is enough to refuse, and nothing changes."""
+    # given
+    before, date = snapshot(rows), a_date(open_seats=2)
+    # when
+    outcome = reserve(an(payment.Paid), rows, [date], now)
+    # then
+    assert outcome == an(seat.Rejected, reason=reason)
+    assert snapshot(rows) == before
+    assert date.open_seats == 2
+
+
+def test_reserve_happens_once() -> None:
+    """What this payment has bought is bought, and does not count twice."""
+    # given
+    rows, date = seats(RESERVED), a_date(open_seats=2)
+    # when
+    outcome = reserve(an(payment.Paid), rows, [date], DEADLINE)
+    # then
+    assert outcome is None
+    assert date.open_seats == 2
+
+
+def test_a_date_that_gets_a_seat_back_is_available() -> None:
+    """SOLD_OUT lasts as long as there is no open seat."""
+    # given
+    date = a_date(open_seats=1)
+    date.count(-1)
+    assert date.status == DateStatus.SOLD_OUT
+    # when
+    date.count(1)
+    # then
+    assert (date.open_seats, date.status) == (1, DateStatus.AVAILABLE)
+
+
+@pytest.mark.parametrize(("before", "after"), [(AVAILABLE, AVAILABLE), (OCCUPIED, OCCUPIED)])
+def test_a_withdrawn_seat_returns_to_whoever_holds_it(before: SeatStatus, after: SeatStatus) -> None:
+    """The holder is remembered while the seat is off sale."""
+    # given
+    row = seats(before)[0]
+    row.withdraw()
+    assert row.status == WITHDRAWN
+    # when
+    row.put_back()
+    # then
+    assert (row.status, row.holder) == (after, PAYMENT_ID if after == OCCUPIED else None)

@@ -1,0 +1,130 @@
+"""What the broker must hold follows from the steps."""
+
+import re
+
+import pytest
+
+from chassis.step import Service
+from chassis.topology import RETRY_DELAYS, Binding, Exchange, permissions, retry_names, topology
+from tests.unit.lamps import Broken, Dark, Lit, Pressed, a_service
+
+
+def two_steps() -> Service:
+    """A service that hears what it says itself, and starts on its own."""
+    service = a_service()
+
+    @service.start
+    def press() -> Pressed:
+        raise NotImplementedError
+
+    @service.step
+    def light(pressed: Pressed) -> Lit | Broken:
+        raise NotImplementedError
+
+    @service.step
+    def rest(event: Lit | Broken) -> Dark:
+        raise NotImplementedError
+
+    return service
+
+
+def test_a_service_has_its_exchange_and_two_for_retries() -> None:
+    """What is said, what waits, and what comes back are kept apart."""
+    assert topology(two_steps()).exchanges == (
+        Exchange("lamps"),
+        Exchange("lamps.retry"),
+        Exchange("lamps.redeliver"),
+    )
+
+
+def test_each_step_has_a_queue() -> None:
+    """Queues of steps, of delays, and of what is parked; a start has none."""
+    assert [queue.name for queue in topology(two_steps()).queues] == [
+        "lamps.light",
+        "lamps.rest",
+        "lamps.retry.1s",
+        "lamps.retry.5s",
+        "lamps.retry.30s",
+        "lamps.retry.2m",
+        "lamps.parked",
+    ]
+
+
+def test_queues_are_bound_to_what_their_steps_hear() -> None:
+    """One binding for each event, and one for redeliveries of any delay."""
+    bindings = set(topology(two_steps()).bindings)
+    assert {binding for binding in bindings if binding.exchange != "lamps.retry"} == {
+        Binding("lamps", "lamps.pressed", "lamps.light"),
+        Binding("lamps", "lamps.lit", "lamps.rest"),
+        Binding("lamps", "lamps.broken", "lamps.rest"),
+        Binding("lamps.redeliver", "*.lamps.light", "lamps.light"),
+        Binding("lamps.redeliver", "*.lamps.rest", "lamps.rest"),
+    }
+
+
+def test_every_way_out_of_the_retry_exchange_is_bound() -> None:
+    """Whatever is sent to wait or to be parked finds a queue."""
+    bindings = set(topology(two_steps()).bindings)
+    waiting = {Binding("lamps.retry", f"{delay}.#", f"lamps.retry.{delay}") for delay in RETRY_DELAYS}
+    parked = Binding("lamps.retry", "parked.#", "lamps.parked")
+    assert {binding for binding in bindings if binding.exchange == "lamps.retry"} == waiting | {parked}
+
+
+def test_all_queues_are_quorum_queues_that_lose_nothing() -> None:
+    """Dead-lettering waits for the target's confirm, and a lost consumer is counted."""
+    for queue in topology(two_steps()).queues:
+        assert queue.arguments["x-queue-type"] == "quorum"
+        assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
+        assert queue.arguments["x-overflow"] == "reject-publish"
+
+
+def test_a_message_that_kills_its_consumers_is_parked() -> None:
+    """The limit is explicit and positive, and what exceeds it keeps where it came from."""
+    light = topology(two_steps()).queues[0]
+    assert light.arguments["x-delivery-limit"] > 0
+    assert light.arguments["x-dead-letter-exchange"] == "lamps.retry"
+    assert light.arguments["x-dead-letter-routing-key"] == "parked.lamps.light"
+
+
+def test_a_message_that_has_waited_comes_back() -> None:
+    """Each delay is a queue that gives its messages to the exchange that routes them home."""
+    queues = {queue.name: queue.arguments for queue in topology(two_steps()).queues}
+    waits = {delay: queues[f"lamps.retry.{delay}"] for delay in RETRY_DELAYS}
+    assert {delay: arguments["x-message-ttl"] for delay, arguments in waits.items()} == RETRY_DELAYS
+    assert {arguments["x-dead-letter-exchange"] for arguments in waits.values()} == {retry_names("lamps").redeliver}
+
+
+def test_a_parked_message_can_be_sent_back() -> None:
+    """Rejected, it goes to the exchange that routes it to the queue it came from; looking at it is no attempt."""
+    parked = topology(two_steps()).queues[-1]
+    assert parked.arguments["x-dead-letter-exchange"] == retry_names("lamps").redeliver
+    assert parked.arguments["x-delivery-limit"] > topology(two_steps()).queues[0].arguments["x-delivery-limit"]
+
+
+def test_delays_grow() -> None:
+    """Each attempt waits longer than the one before."""
+    assert list(RETRY_DELAYS.values()) == sorted(set(RETRY_DELAYS.values()))
+
+
+@pytest.mark.parametrize("name", ["lamps", "lamps.light", "lamps.retry", "lamps.retry.5s", "lamps.parked"])
+def test_a_service_may_do_anything_with_its_own(name: str) -> None:
+    """Its exchanges and queues are the service's."""
+    allowed = permissions("lamps", ["fans"])
+    assert all(re.search(rule, name) for rule in (allowed.configure, allowed.write, allowed.read))
+
+
+@pytest.mark.parametrize("name", ["fans", "fans.turn", "lampshade", "old.lamps", "amq.topic", ""])
+def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
+    """A service says only what it is to say."""
+    allowed = permissions("lamps", ["fans"])
+    assert not re.search(allowed.configure, name)
+    assert not re.search(allowed.write, name)
+
+
+def test_a_service_may_bind_to_the_exchanges_of_others_only() -> None:
+    """It hears what others say, and cannot take messages out of their queues."""
+    rule = permissions("lamps", ["fans", "ovens"]).read
+    assert re.search(rule, "fans")
+    assert re.search(rule, "ovens")
+    assert not re.search(rule, "fans.turn")
+    assert not re.search(rule, "fans.parked")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -75,20 +76,16 @@ class Batch:
                 outcome = self.step.function(event, **loaded.arguments(event), **clock, **self._resources)
                 loaded.add(transaction.apply(outcome, envelope))
             if outcome is None:
-                log.info("nothing left to do", step=self.step.queue, event=event.name, saga_id=str(event.saga_id))
+                log.info("nothing left to do", step=self.step.queue, heard=event.name, saga_id=str(event.saga_id))
 
     async def _run_effects(self, arrived: Sequence[Envelope]) -> list[Failure]:
-        """Do the I/O of all events side by side, then commit what came of it in one transaction."""
+        """Do the I/O of all events side by side, then commit what came of it."""
         fresh = await self._unhandled(arrived)
         outcomes = await asyncio.gather(*(self._act(envelope) for envelope in fresh), return_exceptions=True)
-        done = [pair for pair in zip(fresh, outcomes, strict=True) if not isinstance(pair[1], BaseException)]
-        if done:
-            await self._commit_effects(done)
-        return [
-            Failure(envelope, outcome)
-            for envelope, outcome in zip(fresh, outcomes, strict=True)
-            if isinstance(outcome, Exception)
-        ]
+        pairs = list(zip(fresh, outcomes, strict=True))
+        failed = [Failure(envelope, outcome) for envelope, outcome in pairs if isinstance(outcome, Exception)]
+        done = [(envelope, outcome) for envelope, outcome in pairs if not isinstance(outcome, BaseException)]
+        return failed + await self._commit_effects(done)
 
     async def _act(self, envelope: Envelope) -> Any:
         with consuming(self.step.queue, envelope.traceparent):
@@ -100,13 +97,24 @@ class Batch:
 
         return await self._database.run(work)
 
-    async def _commit_effects(self, done: Sequence[tuple[Envelope, Any]]) -> None:
-        async def work(transaction: Transaction) -> None:
-            crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
-            fresh = await inbox.accept(transaction, self.step.queue, [envelope for envelope, _ in done])
-            crash_point(Point.AFTER_INBOX, [self.step.queue])
-            outcomes = {envelope.event_id: outcome for envelope, outcome in done}
-            for envelope in fresh:
-                transaction.apply(outcomes[envelope.event_id], envelope)
+    async def _commit_effects(self, done: Sequence[tuple[Envelope, Any]]) -> list[Failure]:
+        """Store what came of the I/O in one transaction; when that raises, one by one, as for any other step."""
+        if not done:
+            return []
+        try:
+            await self._database.run(partial(self._store_effects, done))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(done) == 1:
+                return [Failure(done[0][0], error)]
+            return [failure for one in done for failure in await self._commit_effects([one])]
+        return []
 
-        await self._database.run(work)
+    async def _store_effects(self, done: Sequence[tuple[Envelope, Any]], transaction: Transaction) -> None:
+        crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
+        fresh = await inbox.accept(transaction, self.step.queue, [envelope for envelope, _ in done])
+        crash_point(Point.AFTER_INBOX, [self.step.queue])
+        outcomes = {envelope.event_id: outcome for envelope, outcome in done}
+        for envelope in fresh:
+            await transaction.replace(outcomes[envelope.event_id], envelope)

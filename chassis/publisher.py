@@ -113,7 +113,7 @@ class Publisher:
             metrics.unpublished.labels(message.routing_key).inc()
             log.warning(
                 "event not published, stays in the outbox",
-                event=message.routing_key,
+                said=message.routing_key,
                 event_id=str(message.event_id),
                 attempts=message.attempts,
                 error=describe(error),

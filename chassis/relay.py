@@ -93,7 +93,7 @@ class Relay:
         messages = await database.run(take_over)
         for message in messages:
             if message.attempts >= ALARMING_ATTEMPTS:
-                log.error("event cannot be published", event=message.routing_key, attempts=message.attempts)
+                log.error("event cannot be published", said=message.routing_key, attempts=message.attempts)
         await self._publish(messages)
 
 

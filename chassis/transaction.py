@@ -51,6 +51,14 @@ class Transaction:
             self.say(event, cause)
         return rows
 
+    async def replace(self, outcome: Any, cause: Envelope) -> None:
+        """As `apply`, for an effect: it may have been stored before and forgotten since, so its rows take the place."""
+        event, rows = split(outcome)
+        for row in rows:
+            await self.session.merge(row)
+        if event is not None:
+            self.say(event, cause)
+
     async def flush(self) -> list[outbox.Outgoing]:
         """Send rows and messages to the database; gives back the messages, to be published after the commit."""
         await self.session.flush()

@@ -5,8 +5,8 @@ from pydantic import AwareDatetime
 from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
 
 
-class Requested(Hold):
-    """A user asked for these seats."""
+class Requested(Hold, Timed):
+    """A user asked for these seats, and nobody may hold them after `deadline`."""
 
     seat_ids: tuple[SeatId, ...]
 

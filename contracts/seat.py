@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId
+from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
 
 
 class PricedSeat(BaseModel):
@@ -14,7 +14,7 @@ class PricedSeat(BaseModel):
     price: Points
 
 
-class Held(Hold):
+class Held(Hold, Timed):
     """The seats are occupied in the name of the payment."""
 
     seats: tuple[PricedSeat, ...]

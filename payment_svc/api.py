@@ -84,9 +84,9 @@ async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntim
     },
 )
 async def check_out(
+    user_id: CurrentUser,
     order: Order,
     key: IdempotencyKey,
-    user_id: CurrentUser,
     runtime: CurrentRuntime,
     wait: PreferredWait,
     response: Response,

@@ -21,15 +21,16 @@ class PaymentPolicy:
 
 @service.step
 def publish(
-    held: seat.Held, existing: Payment | None, policy: PaymentPolicy
+    held: seat.Held, existing: Payment | None, policy: PaymentPolicy, now: datetime
 ) -> tuple[payment.Published, Payment] | payment.PublishRejected | None:
     """Make a payment for the held seats."""
     if existing is not None:
         return None
     total = sum(priced.price for priced in held.seats)
-    if total > policy.most:
+    if total > policy.most or held.is_late(now):
         seat_ids = tuple(priced.seat_id for priced in held.seats)
-        return payment.PublishRejected.after(held, seat_ids=seat_ids, reason="total-over-limit")
+        reason = "total-over-limit" if total > policy.most else "deadline-passed"
+        return payment.PublishRejected.after(held, seat_ids=seat_ids, reason=reason)
     new = Payment(payment_id=held.payment_id, user_id=held.user_id, total_price=total)
     return payment.Published.after(held, total_price=total), new
 

@@ -44,7 +44,7 @@ class Entry(BaseModel):
     created_at: datetime
 
 
-@router.post("/charge", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.post("/charge", responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY))
 async def charge(body: Charge, user_id: CurrentUser, runtime: CurrentRuntime) -> Balance:
     """Put points into the wallet; the first charge opens it."""
 

@@ -1,6 +1,6 @@
 """The REST interface of reservation_svc."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -17,7 +17,7 @@ from chassis.service import CurrentRuntime
 from chassis.transaction import Transaction, new_id
 from contracts.event import SeatId
 from reservation_svc.models import Reservation, Status
-from reservation_svc.steps import request
+from reservation_svc.steps import HoldPolicy, request
 
 router = APIRouter(
     prefix="/reservations",
@@ -34,12 +34,15 @@ def _distinct(seat_ids: list[int]) -> list[int]:
     return seat_ids
 
 
+_SEVERAL = Field(min_length=1, max_length=MOST_SEATS, json_schema_extra={"uniqueItems": True})
+
+
 class Wish(BaseModel):
     """The seats that a user wants to hold, all or none."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    seat_ids: Annotated[list[SeatId], Field(min_length=1, max_length=MOST_SEATS), AfterValidator(_distinct)]
+    seat_ids: Annotated[list[SeatId], _SEVERAL, AfterValidator(_distinct)]
 
 
 class Seat(BaseModel):
@@ -62,16 +65,20 @@ class ReservationState(BaseModel):
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses={200: {"model": ReservationState, "description": "The outcome, where the client waited for it"}},
+    responses={
+        200: {"model": ReservationState, "description": "The outcome, where the client waited for it"},
+        **documented(HTTPStatus.BAD_REQUEST),
+    },
 )
 async def reserve(
     wish: Wish, user_id: CurrentUser, runtime: CurrentRuntime, wait: PreferredWait, response: Response
 ) -> ReservationState:
     """Ask for seats. The answer comes at once; what becomes of it is found under `Location`."""
     payment_id = new_id()
+    deadline = datetime.now(UTC) + runtime.resource(HoldPolicy).patience
 
     async def work(transaction: Transaction) -> ReservationState:
-        rows = transaction.apply(request(payment_id, user_id, wish.seat_ids))
+        rows = transaction.apply(request(payment_id, user_id, wish.seat_ids, deadline))
         return _state(rows)
 
     accepted = await runtime.database.run(work)

@@ -18,7 +18,12 @@ def definition(settings: Settings) -> Definition:
         settings,
         router,
         migrations=Path(__file__).parent / "migrations",
-        resources={HoldPolicy: HoldPolicy(timedelta(seconds=settings.hold_seconds))},
+        resources={
+            HoldPolicy: HoldPolicy(
+                duration=timedelta(seconds=settings.hold_seconds),
+                patience=timedelta(seconds=settings.request_seconds),
+            )
+        },
         jobs=(Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),),
         unfinished=oldest_requested,
     )

@@ -11,4 +11,6 @@ class Settings(ServiceSettings):
     model_config = settings_of("reservation")
 
     hold_seconds: float = Field(default=600, gt=0)
+    request_seconds: float = Field(default=60, gt=0)
+    """How long after its request seats may still be held"""
     expiry_interval_seconds: float = Field(default=1, gt=0)

@@ -17,15 +17,18 @@ Reservations = Annotated[list[Reservation], By("payment_id")]
 
 @dataclass(frozen=True)
 class HoldPolicy:
-    """How long seats are held for a user who has not paid yet."""
+    """How long seats are held for a user who has not paid yet, and how long a user waits for them."""
 
     duration: timedelta
+    patience: timedelta
 
 
 @service.start
-def request(payment_id: UUID, user_id: str, seat_ids: Sequence[int]) -> tuple[reservation.Requested, list[Reservation]]:
+def request(
+    payment_id: UUID, user_id: str, seat_ids: Sequence[int], deadline: datetime
+) -> tuple[reservation.Requested, list[Reservation]]:
     """Ask for seats, all or none."""
-    event = reservation.Requested(payment_id=payment_id, user_id=user_id, seat_ids=tuple(seat_ids))
+    event = reservation.Requested(payment_id=payment_id, user_id=user_id, seat_ids=tuple(seat_ids), deadline=deadline)
     return event, [Reservation(payment_id=payment_id, user_id=user_id, seat_id=seat_id) for seat_id in seat_ids]
 
 

@@ -15,10 +15,12 @@ Dates = Annotated[list[ConcertDate], Via("seats")]
 
 
 @service.step
-def hold(request: reservation.Requested, seats: list[Seat]) -> seat.Held | seat.HoldRejected | None:
+def hold(request: reservation.Requested, seats: list[Seat], now: datetime) -> seat.Held | seat.HoldRejected | None:
     """Occupy the seats, all or none."""
     if seats and all(row.is_held_by(request.payment_id) for row in seats):
         return None
+    if request.is_late(now):
+        return seat.HoldRejected.after(request, reason="deadline-passed")
     if len(seats) < len(request.seat_ids):
         return seat.HoldRejected.after(request, reason="unknown-seat")
     if any(row.status != SeatStatus.AVAILABLE for row in seats):

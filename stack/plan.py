@@ -7,6 +7,7 @@ import os
 import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from stack import postgres, rabbitmq
 from stack.credentials import Credentials
@@ -87,8 +88,8 @@ class Plan:
     def _add_service(self, service: str) -> None:
         name = f"{service}_svc"
         settings = {
-            "DATABASE_URL": self._database_urls[service],
-            "RABBITMQ_URL": self._broker.url(service),
+            "DATABASE_URL": _via(f"{service.upper()}_DATABASE_VIA", self._database_urls[service]),
+            "RABBITMQ_URL": _via(f"{service.upper()}_RABBITMQ_VIA", self._broker.url(service)),
             "HOST": "127.0.0.1",
             "PORT": str(self._ports[name]),
         }
@@ -135,6 +136,15 @@ class Plan:
 
 def _http_programs() -> list[str]:
     return [f"{service}_svc" for service in SERVICES] + ["platform"]
+
+
+def _via(name: str, url: str) -> str:
+    """The URL, led through the `host:port` that the variable `name` holds: for tests that put something between."""
+    place = os.environ.get(name)
+    if not place:
+        return url
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{place}").geturl()
 
 
 def ensure_installed(directory: Directory, progress: Progress) -> None:

@@ -97,7 +97,7 @@ async def test_refused_delivery_is_left_to_a_person(
     after = await standing(system, fan, paying)
     ((status, reason),) = after.deliveries
     assert status == "FAILED"
-    assert (reason or "").startswith("platform-unprocessable-")
+    assert (reason or "").startswith("platform-says-unprocessable")
     assert f'"{reason}"'.encode() in failed.body
     assert after.checkouts[-1].status == "COMPLETED"
 

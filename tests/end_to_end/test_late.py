@@ -55,7 +55,6 @@ async def _rows(system: System) -> dict[str, list[str]]:
     return {table: rows for table, rows in (await system.databases.dump()).items() if not table.endswith(".inbox")}
 
 
-@pytest.mark.xfail(strict=True, reason="seat.hold does not know that a hold is over once its inbox has forgotten it")
 async def test_expired_hold_does_not_come_back(
     system: System, fan: Fan, catalogue: Catalogue, broker: Broker, observer: Observer, replay: Replay
 ) -> None:
@@ -74,7 +73,6 @@ async def test_expired_hold_does_not_come_back(
     assert after == before
 
 
-@pytest.mark.xfail(strict=True, reason="an effect whose outcome cannot be stored ends the consumers of its service")
 async def test_delivery_may_be_repeated(
     system: System, fan: Fan, hold: Hold, broker: Broker, observer: Observer, platform: Platform
 ) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from chassis.envelope import Envelope
-from chassis.step import Step
+from chassis.step import Kind, Step
 from chassis.transaction import split
 from contracts.event import Event
 
@@ -53,11 +53,11 @@ class Database:
         return replace(self, tables=tables)
 
     def update(self, rows: Iterable[SQLModel]) -> "Database":
-        """With other values in rows that are there."""
+        """With other values in rows, whether or not they are there."""
         tables = dict(self.tables)
         for row in rows:
             values, model = _values(row), type(row)
-            tables[model] = {**tables[model], values[_primary_key(model)]: values}
+            tables[model] = {**tables.get(model, {}), values[_primary_key(model)]: values}
         return replace(self, tables=tables)
 
     def forget(self, event_ids: Collection[UUID]) -> "Database":
@@ -87,6 +87,7 @@ class Transaction:
         self._unique = unique
         self._loaded: dict[tuple[type[SQLModel], Any], Any] = {}
         self._new: list[SQLModel] = []
+        self._replacing: list[SQLModel] = []
         self._accepted: set[tuple[str, UUID]] = set()
         self._counted = Counter(database.said)
 
@@ -106,9 +107,12 @@ class Transaction:
         return [self._once(model, key, table[key]) for key in sorted(table) if table[key][column] in keys]
 
     def keep(self, step: Step, outcome: Any, cause: Envelope | None = None) -> list[SQLModel]:
-        """Take what a step returned, an event and the rows that come into being with it; gives back the rows."""
+        """Take what a step returned, an event and the rows that come into being with it; gives back the rows.
+
+        The rows of an effect replace those of an earlier time, as in `chassis.transaction`.
+        """
         event, rows = split(outcome)
-        self._new.extend(rows)
+        (self._replacing if step.kind is Kind.EFFECT else self._new).extend(rows)
         if event is not None:
             self._say(event, step, cause)
         return rows
@@ -124,7 +128,7 @@ class Transaction:
 
     def rows_alone(self) -> Database:
         """The database with the rows and nothing else, as if they were not committed together."""
-        return self._database.insert(self._new, unique=self._unique).update(self._loaded.values())
+        return self._database.insert(self._new, unique=self._unique).update([*self._loaded.values(), *self._replacing])
 
     def _say(self, event: Event, step: Step, cause: Envelope | None) -> None:
         """The id of an event follows from what caused it, so it is the same in every order of things."""

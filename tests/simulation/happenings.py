@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from uuid import UUID
 
+from contracts.event import Event, Timed
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
@@ -17,8 +18,8 @@ from tests.simulation.world import STEPS, World, id_of
 Happening = Callable[[World], None]
 Named = Iterator[tuple[str, Happening]]
 
-NOT_REPLAYED = ("seat.hold", "seat.reserve", "payment.send")
-"""Steps that only their inbox keeps from doing an old thing once more."""
+REMEMBERED = ("seat.hold", "seat.reserve")
+"""Steps that only their inbox keeps from doing an old thing once more, until its deadline does."""
 
 
 def plain(world: World) -> dict[str, Happening]:
@@ -136,9 +137,14 @@ def _replays(world: World) -> Named:
     for event_id, envelope in world.envelopes.items():
         if envelope.event.saga_id in over:
             for queue in STEPS:
-                if (queue, event_id) in handled and queue not in NOT_REPLAYED:
+                if (queue, event_id) in handled and not _is_remembered(world, queue, envelope.event):
                     name = _name(world, queue, event_id)
                     yield f"{Trouble.REPLAY} {name}", partial(World.replay, queue=queue, event_id=event_id)
+
+
+def _is_remembered(world: World, queue: str, event: Event) -> bool:
+    """Whether the inbox must not have forgotten it yet."""
+    return queue in REMEMBERED and isinstance(event, Timed) and world.now < event.deadline
 
 
 def _name(world: World, queue: str, event_id: UUID) -> str:

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from contracts import payment, point, reservation, seat
+from contracts.event import Timed
+from contracts.seat import Reserved
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import ConcertDate, DateStatus, Seat, SeatStatus
 from tests.simulation.world import World
 
-FORWARD = (point.Spent, reservation.Confirmed, payment.Paid, seat.Reserved)
 OWNING = (Status.TEMP, Status.CONFIRMED)
 CHANGE = {EntryType.CHARGE: 1, EntryType.REFUND: 1, EntryType.USE: -1}
 
@@ -143,9 +143,13 @@ def _dates_count(world: World) -> Iterator[str]:
 
 
 def _deadlines_hold(world: World) -> Iterator[str]:
-    """No step on the way to the sale, nor the sale itself, happened after the deadline of its checkout."""
+    """No step on the way to an open hold or to the sale, nor the sale itself, happened after its deadline."""
     deadlines = {row.checkout_id: row.deadline for row in world.rows(Checkout)}
     for envelope in world.envelopes.values():
-        event = envelope.event
-        if isinstance(event, FORWARD) and envelope.occurred_at >= deadlines[event.checkout_id]:
-            yield f"{event.name} of {world.names[event.checkout_id]} was said after its deadline"
+        event, deadline = envelope.event, None
+        if isinstance(event, Timed):
+            deadline = event.deadline
+        elif isinstance(event, Reserved):
+            deadline = deadlines[event.checkout_id]
+        if deadline is not None and envelope.occurred_at >= deadline:
+            yield f"{event.name} of {world.names[event.saga_id]} was said after its deadline"

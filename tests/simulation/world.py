@@ -99,7 +99,9 @@ class World:
     def ask(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /reservations`."""
         transaction = self.nodes[reservation.name].transaction(self.now)
-        self._begin("reservation.request", transaction, trouble, self._name(wish.name), wish.user_id, wish.seat_ids)
+        deadline = self.now + CHECKOUT_TIME
+        wished = (self._name(wish.name), wish.user_id, wish.seat_ids, deadline)
+        self._begin("reservation.request", transaction, trouble, *wished)
 
     def check_out(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /checkouts`."""
@@ -194,7 +196,7 @@ class World:
 
     def _nodes(self, databases: Mapping[str, Database]) -> dict[str, Node]:
         resources = {
-            HoldPolicy: HoldPolicy(HOLD_TIME),
+            HoldPolicy: HoldPolicy(HOLD_TIME, CHECKOUT_TIME),
             PaymentPolicy: PaymentPolicy(MOST_POINTS),
             Platform: self.platform,
         }

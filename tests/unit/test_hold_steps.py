@@ -8,9 +8,9 @@ from contracts import payment, reservation, seat
 from contracts.seat import PricedSeat
 from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import HoldPolicy, expire, open_, reject, request
-from tests.unit.examples import EXPIRES_AT, NOW, PAYMENT_ID, PRICES, an, reservations
+from tests.unit.examples import DEADLINE, EXPIRES_AT, NOW, PAYMENT_ID, PRICES, an, reservations
 
-POLICY = HoldPolicy(EXPIRES_AT - NOW)
+POLICY = HoldPolicy(duration=EXPIRES_AT - NOW, patience=DEADLINE - NOW)
 ENDED = (Status.TEMP, Status.CONFIRMED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED)
 
 
@@ -22,7 +22,7 @@ def states(rows: list[Reservation]) -> set[tuple[Status, str | None]]:
 def test_request_asks_for_all_seats() -> None:
     """One row per seat, grouped by the payment that is to pay for them."""
     # when
-    event, rows = request(PAYMENT_ID, "ann", [1, 2])
+    event, rows = request(PAYMENT_ID, "ann", [1, 2], DEADLINE)
     # then
     assert event == an(reservation.Requested)
     assert [row.seat_id for row in rows] == [1, 2]

@@ -32,7 +32,7 @@ def values(row: Payment | Checkout) -> dict[str, object]:
 def test_publish_makes_a_payment(most: int) -> None:
     """The total is the sum of the prices that seat_svc said, up to the limit itself."""
     # when
-    outcome = publish(an(seat.Held), None, PaymentPolicy(most))
+    outcome = publish(an(seat.Held), None, PaymentPolicy(most), NOW)
     # then
     assert isinstance(outcome, tuple)
     event, new = outcome
@@ -44,9 +44,17 @@ def test_publish_makes_a_payment(most: int) -> None:
 def test_publish_refuses_a_total_over_the_limit() -> None:
     """One point over the limit is over, and the seats are named so that they can be released."""
     # when
-    outcome = publish(an(seat.Held), None, PaymentPolicy(TOTAL - 1))
+    outcome = publish(an(seat.Held), None, PaymentPolicy(TOTAL - 1), NOW)
     # then
     assert outcome == an(payment.PublishRejected, reason="total-over-limit")
+
+
+def test_publish_refuses_late_seats() -> None:
+    """After the deadline of the request no payment is made, and the seats are given back."""
+    # when
+    outcome = publish(an(seat.Held), None, PaymentPolicy(TOTAL), DEADLINE)
+    # then
+    assert outcome == an(payment.PublishRejected, reason="deadline-passed")
 
 
 @pytest.mark.parametrize("status", list(PaymentStatus))
@@ -56,7 +64,7 @@ def test_publish_happens_once(status: PaymentStatus) -> None:
     existing = a_payment(status)
     before = values(existing)
     # when
-    outcome = publish(an(seat.Held), existing, PaymentPolicy(TOTAL))
+    outcome = publish(an(seat.Held), existing, PaymentPolicy(TOTAL), NOW)
     # then
     assert outcome is None
     assert values(existing) == before

@@ -35,7 +35,7 @@ def test_hold_occupies_the_seats() -> None:
     # given
     rows = seats(AVAILABLE)
     # when
-    outcome = hold(an(reservation.Requested), rows)
+    outcome = hold(an(reservation.Requested), rows, NOW)
     # then
     assert outcome == an(seat.Held)
     assert {(row.status, row.holder) for row in rows} == {(OCCUPIED, PAYMENT_ID)}
@@ -58,9 +58,21 @@ def test_hold_takes_all_seats_or_none(rows: list[Seat], reason: str) -> None:
     # given
     before = snapshot(rows)
     # when
-    outcome = hold(an(reservation.Requested), rows)
+    outcome = hold(an(reservation.Requested), rows, NOW)
     # then
     assert outcome == an(seat.HoldRejected, reason=reason)
+    assert snapshot(rows) == before
+
+
+def test_hold_refuses_a_late_request() -> None:
+    """After its deadline a request occupies nothing, so that one which is forgotten and comes again does no harm."""
+    # given
+    rows = seats(AVAILABLE)
+    before = snapshot(rows)
+    # when
+    outcome = hold(an(reservation.Requested), rows, DEADLINE)
+    # then
+    assert outcome == an(seat.HoldRejected, reason="deadline-passed")
     assert snapshot(rows) == before
 
 
@@ -70,7 +82,7 @@ def test_hold_happens_once() -> None:
     rows = seats(OCCUPIED)
     before = snapshot(rows)
     # when
-    outcome = hold(an(reservation.Requested), rows)
+    outcome = hold(an(reservation.Requested), rows, NOW)
     # then
     assert outcome is None
     assert snapshot(rows) == before
@@ -82,7 +94,7 @@ def test_release_restores_what_was_before_hold(lost: payment.PublishRejected | p
     # given
     rows = seats(AVAILABLE)
     before = snapshot(rows)
-    hold(an(reservation.Requested), rows)
+    hold(an(reservation.Requested), rows, NOW)
     # when
     outcome = release(lost, rows)
     # then

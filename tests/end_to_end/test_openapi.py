@@ -31,15 +31,6 @@ async def no_seat_left_withdrawn(system: System, operator: Operator) -> AsyncIte
             await operator.put_back(row["seat_id"])
 
 
-def _with_unreadable_bodies(document: dict[str, Any]) -> dict[str, Any]:
-    """The document, where every operation with a body says that one that is no text at all is a 400."""
-    for verbs in document["paths"].values():
-        for operation in verbs.values():
-            if "requestBody" in operation and "422" in operation["responses"]:
-                operation["responses"].setdefault("400", operation["responses"]["422"])
-    return document
-
-
 def _explore(document: dict[str, Any], url: str, token: str) -> Iterator[str]:
     """Ask a service what its document allows and what it does not; everything that was not as promised."""
     config = SchemathesisConfig.from_dict(

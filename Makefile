@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
 
-.PHONY: help demo test e2e-compose up down status token lint publish lock clean
+.PHONY: help demo test chaos soak e2e-compose up down status token lint publish lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ token: $(READY) ## print a bearer token: USER=7, USER=7,8,9, SCOPE=operator
 
 test: $(READY) ## all tests, on a stack of their own
 	$(BIN)/pytest
+
+chaos: $(READY) ## every script of chaos, and a table of what they found
+	$(BIN)/pytest tests/chaos -m "chaos or not chaos"
+
+soak: $(READY) ## all faults at random for a while: MINUTES=60, SEED=1
+	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
 
 e2e-compose: $(READY) ## the end-to-end tests, on a running `docker compose up`
 	@$(BIN)/python -m stack.compose_env .stack/compose.env

@@ -15,8 +15,7 @@ from tests.end_to_end.system import System
 
 EXAMPLES = 15
 
-# The documents are looser than the services in two places: JSON Schema takes 1.0 for an integer, and a seat that
-# is asked for twice is refused, which the document does not say.
+# The documents are looser than the services in one place: JSON Schema takes 1.0 for an integer.
 NOT_CHECKED = "positive_data_acceptance"
 
 
@@ -64,7 +63,7 @@ async def test_service_keeps_what_its_document_promises(
 ) -> None:
     """No request, however malformed, is answered with a 5xx or with anything that the document does not describe."""
     monkeypatch.setenv("NO_PROXY", "*")
-    document = _with_unreadable_bodies((await system.ask("GET", service, "/openapi.json")).json())
+    document = (await system.ask("GET", service, "/openapi.json")).json()
 
     broken = await asyncio.to_thread(lambda: list(_explore(document, system.url(service), operator.token)))
 

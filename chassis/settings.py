@@ -18,10 +18,10 @@ class ServiceSettings(BaseSettings):
     """`postgresql://role:password@host:port/database`"""
     rabbitmq_url: SecretStr
     """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
-    token_secret: SecretStr = Field(validation_alias=AliasChoices("token_secret", "TOKEN_SECRET"), min_length=16)
+    token_secret: SecretStr = Field(validation_alias=AliasChoices("token_secret", "TOKEN_SECRET"), min_length=32)
     """The key of the bearer tokens (HS256), the same in every service"""
     database_pool: int = Field(default=10, ge=2)
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
-    inbox_days: float = Field(default=30, gt=0)
-    """How long a step remembers what it has handled; longer than any message may stay parked"""
+    inbox_days: float = Field(default=30, ge=1)
+    """How long a step remembers what it has handled: longer than a message may stay parked, far longer than a deadline"""

@@ -187,6 +187,8 @@ def _read(service: str, function: Callable[..., Any], kind: Kind, undoes: Step |
     known = {parameter.name for parameter in rows}
     others = {name: hint for name, hint in hints.items() if name not in known}
     resources = tuple(Resource(name, hint) for name, hint in others.items() if hint is not datetime)
+    if kind is Kind.EFFECT and (rows or "now" in others):
+        raise DeclarationError(f"{function.__qualname__} is an effect, which has neither rows nor a clock")
     name = function.__name__.rstrip("_")
     takes_now = others.get("now") is datetime
     return Step(service, name, kind, function, hears, says, rows, resources, takes_now, undoes)

@@ -49,6 +49,8 @@ def open_(
 @service.undo(request)
 def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) -> reservation.Refused | None:
     """Close a hold of which nothing is left; one that ran out of time stays EXPIRED."""
+    if any(row.status not in (Status.REQUESTED, Status.EXPIRED) for row in reservations):
+        return None
     for row in reservations:
         if row.status == Status.REQUESTED:
             row.end(Status.REJECTED, lost.reason)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from chassis import drift as drifting
 from chassis import parked_cli, picture, proof
-from chassis.graph import Choreography, load
+from chassis.graph import Choreography, UnreadableStepError, load
 from chassis.publish import publish as write_published
 from chassis.publish import stale
 
@@ -93,7 +93,11 @@ def drift(
 
 
 def _load() -> Choreography:
-    return load(Path.cwd())
+    try:
+        return load(Path.cwd())
+    except UnreadableStepError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 def _show(choreography: Choreography, saga: str) -> None:

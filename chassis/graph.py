@@ -1,11 +1,14 @@
 """Graph: the choreography of all services as their steps declare it. Nobody else holds the whole picture."""
 
+import ast
+import difflib
 import importlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.step import Kind, Service, Step
+from chassis.step import DeclarationError, Kind, Service, Step
 from contracts.event import Event
 
 EventType = type[Event]
@@ -70,10 +73,46 @@ class Choreography:
         return [next_ for event in step.says for next_ in self.hearing(event) if _is_forward(next_)]
 
 
+class UnreadableStepError(Exception):
+    """A step whose declaration cannot even be read, for example because the event that it names does not exist."""
+
+
 def load(folder: Path) -> Choreography:
-    """The choreography of the services whose packages (`*_svc`) lie in a folder that Python imports from."""
-    packages = sorted(path.parent.name for path in folder.glob("*_svc/steps.py"))
-    return Choreography(tuple(importlib.import_module(f"{package}.steps").service for package in packages))
+    """The choreography of the services whose packages (`*_svc`) lie in a folder that Python imports from.
+
+    Raises UnreadableStepError, naming the step.
+    """
+    return Choreography(tuple(_service(path) for path in sorted(folder.glob("*_svc/steps.py"))))
+
+
+def _service(path: Path) -> Service:
+    package = path.parent.name
+    try:
+        service: Service = importlib.import_module(f"{package}.steps").service
+    except (AttributeError, NameError, DeclarationError) as error:
+        step = f"{package.removesuffix('_svc')}.{_function_of(error, path)}"
+        raise UnreadableStepError(f"unreadable: {step}: {error}.{_meant(error)}") from error
+    return service
+
+
+def _function_of(error: BaseException, path: Path) -> str:
+    """The function in a file at whose declaration an error arose."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+    tree = ast.parse(path.read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    spans = {node.name: range(_first_line(node), (node.end_lineno or 0) + 1) for node in functions}
+    return next((name.rstrip("_") for name, span in spans.items() if lines and lines[-1] in span), "?")
+
+
+def _first_line(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+
+
+def _meant(error: BaseException) -> str:
+    """What was probably meant instead of a name that does not exist."""
+    known = dir(error.obj) if isinstance(error, AttributeError) and error.obj is not None else []
+    close = difflib.get_close_matches(str(getattr(error, "name", "")), known, n=1)
+    return f" To mend it, write {close[0]}." if close else ""
 
 
 def _is_forward(step: Step) -> bool:

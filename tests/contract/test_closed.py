@@ -1,5 +1,8 @@
 """The choreography is closed, and every way to break it is noticed."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -176,3 +179,19 @@ def test_an_end_that_no_resource_shows_is_named() -> None:
     services = tuple(hidden if service.name == "payment" else service for service in graph.services)
 
     assert found(check(Choreography(services)), "hidden-end", "checkout.failed")
+
+
+def test_a_misspelt_event_is_named_with_its_step(tmp_path: Path) -> None:
+    """A step that names an event which does not exist is reported like any other flaw, with what was meant."""
+    for package in ("contracts", "chassis", "point_svc", "reservation_svc", "payment_svc", "seat_svc"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    steps = tmp_path / "reservation_svc/steps.py"
+    steps.write_text(steps.read_text().replace("spent: point.Spent, reservations", "spent: point.Spend, reservations"))
+
+    done = subprocess.run(  # the command is ours
+        [sys.executable, "-m", "chassis", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("unreadable: reservation.confirm: module 'contracts.point' has no attribute 'Spend'")
+    assert "write Spent" in done.stderr

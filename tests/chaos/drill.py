@@ -1,0 +1,125 @@
+"""A drill: break something under load, heal it, wait until all is well, and examine everything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx2
+
+from stack.invariants import examine
+from tests.chaos.ledger import Ledger, Row
+from tests.chaos.shoppers import USUAL, Shoppers
+from tests.chaos.site import Site
+from tests.chaos.trouble import TROUBLE
+from tests.end_to_end.databases import SERVICES
+
+BEFORE, AFTER = 2.0, 3.0
+"""Seconds under load before the fault, and after it was healed."""
+ENDED_WITHIN = 60.0
+READY_WITHIN = 5.0
+RATE = 6.0
+
+Fault = Callable[[Site], Awaitable[int]]
+"""Breaks something, heals it, and says how many times it did so."""
+
+
+@dataclass
+class Drill:
+    """Runs one script after the other on one site; a later one starts from what the earlier ones have left."""
+
+    site: Site
+    ledger: Ledger
+    _known: set[str] = field(default_factory=set)
+
+    async def run(
+        self, name: str, fault: Fault, *, spares: Iterable[str] = (), ways: Sequence[str] = USUAL, rate: float = RATE
+    ) -> None:
+        """Run one script; raises AssertionError with whatever does not hold afterwards.
+
+        `spares` are the services that have to get over it in the same process.
+        """
+        shoppers, earlier = Shoppers(self.site, rate, ways), set(self.site.accepted)
+        processes = {one: self.site.programs.pid(one) for one in spares}
+        async with shoppers.shopping():
+            injections, wrong = await self._break(fault)
+            healed = asyncio.get_running_loop().time()
+            recovery = asyncio.create_task(self._recovered(set(self.site.accepted)))
+            await asyncio.sleep(AFTER)
+        is_well = await recovery
+        wrong += [] if is_well else [f"not well {ENDED_WITHIN:.0f} s after the healing"]
+        wrong += await self._violations()
+        wrong += [f"{one} was started again" for one, pid in processes.items() if self.site.programs.pid(one) != pid]
+        counts = await self._counts(self.site.accepted - earlier)
+        recovered = is_well - healed if is_well else None
+        self.ledger.rows.append(Row(name, injections, counts["COMPLETED"], counts["FAILED"], wrong, recovered))
+        assert not wrong, (wrong[:20], dict(shoppers.gone))
+        assert counts["COMPLETED"], ("nobody bought anything", dict(shoppers.gone))
+        assert injections, "nothing was broken"
+
+    async def _break(self, fault: Fault) -> tuple[int, list[str]]:
+        """Let a fault do its work; how many times it did it, and what stopped it if it was stopped."""
+        await asyncio.sleep(BEFORE)
+        try:
+            return await fault(self.site), []
+        except (AssertionError, TimeoutError) as error:
+            return 0, [f"the fault itself: {error!r}"]
+
+    async def _recovered(self, accepted: set[UUID]) -> float | None:
+        """When all services are ready and the checkouts that were accepted till now have ended."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ENDED_WITHIN
+        while loop.time() < deadline:
+            if await self._is_ready() and not await self._pending(accepted):
+                return loop.time()
+            await asyncio.sleep(0.2)
+        return None
+
+    async def _is_ready(self) -> bool:
+        try:
+            found = [self.site.system.ask("GET", service, "/readyz", timeout=READY_WITHIN) for service in SERVICES]
+            return all(answer.is_success for answer in await asyncio.gather(*found))
+        except httpx2.HTTPError:
+            return False
+
+    async def _pending(self, accepted: set[UUID]) -> int:
+        query = "SELECT count(*) FROM checkout WHERE status = 'PENDING' AND checkout_id = ANY($1::uuid[])"
+        try:
+            async with self.site.session("payment") as session:
+                return int(await session.fetchval(query, list(accepted)))
+        except TROUBLE:
+            return 1
+
+    async def _violations(self) -> list[str]:
+        """What is violated and was not before, when it is still so after a while."""
+        deadline = asyncio.get_running_loop().time() + ENDED_WITHIN
+        while True:
+            found = await self._look()
+            new = [one for one in found if one not in self._known]
+            if not new or asyncio.get_running_loop().time() > deadline:
+                self._known |= set(found)
+                return new
+            await asyncio.sleep(1)
+
+    async def _look(self) -> list[str]:
+        try:
+            findings = await examine(self.site.environment, self.site.accepted)
+            found = [f"{one.invariant}: {violation}" for one in findings for violation in one.violations]
+            return found + await self._unfinished()
+        except TROUBLE as error:
+            return [f"cannot be examined: {error!r}"]
+
+    async def _unfinished(self) -> list[str]:
+        """Holds without an answer, of which no invariant speaks, and messages that the management has yet to count."""
+        async with self.site.session("reservation") as session:
+            open_holds = await session.fetchval("SELECT count(*) FROM reservation WHERE status = 'REQUESTED'")
+        async with self.site.broker() as broker:
+            depths = {queue: await broker.depth(queue) for queue in await broker.steps()}
+        left = [f"I8: {queue}: {depth} messages" for queue, depth in depths.items() if depth]
+        return left + ([f"{open_holds} requests for seats have no answer"] if open_holds else [])
+
+    async def _counts(self, accepted: set[UUID]) -> dict[str, int]:
+        query = "SELECT status, count(*) AS n FROM checkout WHERE checkout_id = ANY($1::uuid[]) GROUP BY status"
+        async with self.site.session("payment") as session:
+            found = {row["status"]: row["n"] for row in await session.fetch(query, list(accepted))}
+        return {"COMPLETED": 0, "FAILED": 0} | found

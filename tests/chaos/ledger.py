@@ -1,0 +1,50 @@
+"""What every script of a run has found, as a table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault under load and what came of it; `recovered` in seconds from the healing, None if it did not."""
+
+    fault: str
+    injections: int
+    completed: int
+    failed: int
+    violations: Sequence[str]
+    recovered: float | None
+
+
+@dataclass
+class Ledger:
+    """The rows of a run, in their order."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def table(self) -> Iterator[str]:
+        """The lines of the table."""
+        names = ("fault", "injections", "completed", "failed", "violations", "recovered")
+        cells = [names, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+        for line in cells:
+            first, *rest = zip(line, widths, strict=True)
+            yield "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)])
+
+    def summary(self) -> Iterator[str]:
+        """All rows together, in one line."""
+        counts = {
+            "injections": sum(row.injections for row in self.rows),
+            "completed": sum(row.completed for row in self.rows),
+            "failed": sum(row.failed for row in self.rows),
+            "violations": sum(len(row.violations) for row in self.rows),
+        }
+        longest = max((row.recovered or 0.0 for row in self.rows), default=0.0)
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        yield f"{len(self.rows)} scripts: {told}; the longest recovery took {longest:.1f} s"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    recovered = "never" if row.recovered is None else f"{row.recovered:.1f} s"
+    counts = (row.injections, row.completed, row.failed, len(row.violations))
+    return (row.fault, *map(str, counts), recovered)

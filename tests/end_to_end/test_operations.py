@@ -1,0 +1,81 @@
+"""What operators see of trouble, and what they do about it."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from chassis.__main__ import app
+from tests.end_to_end.broker import Broker
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.system import System
+
+
+@pytest.mark.parametrize("service", ["point", "reservation", "payment", "seat"])
+async def test_service_exports_what_it_knows_of_its_trouble(system: System, service: str) -> None:
+    """The metrics of a service say what waits, what is parked, and which queues it reads."""
+    answer = await system.ask("GET", service, "/metrics")
+
+    names = {line.split(" ")[0].split("{")[0] for line in answer.text.splitlines() if not line.startswith("#")}
+    assert answer.status_code == 200
+    assert {"outbox_depth", "outbox_oldest_seconds", "parked_messages", "consumers"} <= names
+
+
+async def test_stuck_checkout_is_listed_with_what_it_waits_for(
+    system: System, fan: Fan, hold: Hold, operator: Operator, broker: Broker
+) -> None:
+    """A checkout that is pending for too long is shown to operators, with the events that may come next."""
+    async with broker.diverted("point.spend", "checkout.requested") as kept:
+        checkout_id = await fan.begin(hold)
+        await eventually(lambda: _count(kept.messages))
+        await system.databases.change(
+            "payment",
+            "UPDATE checkout SET created_at = created_at - interval '1 hour' WHERE checkout_id = $1",
+            checkout_id,
+        )
+
+        listed = {row["checkout_id"]: row for row in await operator.get("payment", "/operations/stuck")}
+        refused = await fan.ask("GET", "payment", "/operations/stuck")
+
+    assert listed[str(checkout_id)]["last_step"] == "payment.request"
+    assert listed[str(checkout_id)]["waits_for"] == ["point.refunded", "point.rejected", "reservation.confirmed"]
+    assert refused.status_code == 403
+    assert (await fan.end_of(checkout_id))["status"] == "failed"
+
+
+async def test_parked_message_is_shown_put_back_and_discarded(
+    environment: Mapping[str, str], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is parked has its story; put back, it comes again with its id; discarded, it is kept in the record."""
+    event_id, audit = str(uuid.uuid4()), tmp_path / "audit.jsonl"
+    await broker.publish("point.spend", b"{", {"ce-type": "checkout.requested.v1", "ce-id": event_id})
+    await eventually(lambda: broker.depth("point.parked"))
+    monkeypatch.setenv("RABBITMQ_URL", environment["RABBITMQ_URL"])
+
+    story = json.loads(await _parked("show", event_id))
+    assert (story["queue"], story["body"], story["headers"]["x-attempt"]) == ("point.spend", "{", 1)
+    assert "would put back 1" in await _parked("redrive", "--id", event_id, "--dry-run")
+    assert "put back 1" in await _parked("redrive", "--id", event_id, "--audit", str(audit))
+    await eventually(lambda: broker.depth("point.parked"))
+    await _parked("discard", event_id, "--reason", "made for a test", "--audit", str(audit))
+
+    records = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [record["action"] for record in records] == ["redrive", "discard"]
+    assert {record["message"]["id"] for record in records} == {event_id}
+    assert event_id not in await _parked("list")
+
+
+async def _parked(*words: str) -> str:
+    """What `python -m chassis parked` prints; it runs a loop of its own, so it needs a thread."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["parked", *words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+async def _count(messages: Sequence[object]) -> int:
+    return len(messages)

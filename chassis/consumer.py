@@ -1,8 +1,9 @@
 """Consumer: takes what has arrived on the queue of one step, and acknowledges what has been committed."""
 
 import asyncio
-from collections import deque
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -11,33 +12,41 @@ from pamqp.commands import Basic
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from chassis import envelope, metrics
-from chassis.batch import Batch, Failure
+from chassis.arrivals import Arrivals
+from chassis.batch import Batch
 from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
 from chassis.database import is_outage
 from chassis.envelope import Envelope, MalformedMessageError
 from chassis.publisher import Publisher
 from chassis.retry import LONGEST_DELAY, Retry
-from chassis.step import Kind
+from chassis.step import Step
 from chassis.topology import PARKED
 
 log = structlog.get_logger(__name__)
 
-MOST = 200
-PREFETCH = 2 * MOST
-EFFECTS_AT_ONCE = 50
 BATCH_DEADLINE = 300
 
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
-class Consumer:
-    """Feeds one step from its queue, batch by batch, one batch at a time."""
 
-    def __init__(self, batch: Batch, publisher: Publisher) -> None:
-        self.step = batch.step
-        self._batch = batch
-        self._retry = Retry(batch.step, publisher)
+class Delivery(NamedTuple):
+    """A message that has been understood, and how to acknowledge it."""
+
+    envelope: Envelope
+    message: AbstractIncomingMessage
+
+
+class Consumer(ABC):
+    """Feeds one step from its queue; what becomes of the deliveries depends on the kind of step."""
+
+    def __init__(self, step: Step, publisher: Publisher, prefetch: int) -> None:
+        self.step = step
         self.struggling: set[UUID] = set()
         """The events that this step must handle in the end and has failed to, as often as there are delays."""
-        self._arrivals: Arrivals | None = None
+        self._prefetch = prefetch
+        self._retry = Retry(step, publisher)
+        self._arrivals: Arrivals[AbstractIncomingMessage] | None = None
         self._subscription: tuple[AbstractQueue, str] | None = None
 
     @property
@@ -47,19 +56,26 @@ class Consumer:
 
     async def serve(self, connection: AbstractConnection) -> None:
         """Consume over this connection until `stop` (then returns) or until it ends (then raises SessionEndedError)."""
-        self._arrivals = arrivals = Arrivals()
+        self._arrivals = arrivals = Arrivals[AbstractIncomingMessage]()
+
+        async def arrive(message: AbstractIncomingMessage) -> None:
+            arrivals.put(message)
+
+        def cancelled(frame: Basic.Cancel) -> None:
+            # For example because the queue was deleted.
+            arrivals.end(SessionEndedError(f"consumer {frame.consumer_tag} cancelled by the broker"))
+
         async with asyncio.timeout(CALL_TIMEOUT):
             channel = await connection.channel(publisher_confirms=False)
-            await channel.set_qos(EFFECTS_AT_ONCE if self.step.kind is Kind.EFFECT else PREFETCH)
+            await channel.set_qos(self._prefetch)
             queue = await channel.get_queue(self.step.queue, ensure=False)
             underlay = await channel.get_underlay_channel()
-            underlay.on_consumer_cancel_callbacks.add(arrivals.cancelled)
-            self._subscription = (queue, await queue.consume(arrivals.put))
+            underlay.on_consumer_cancel_callbacks.add(cancelled)
+            self._subscription = (queue, await queue.consume(arrive))
         watch = asyncio.create_task(until_closed(connection, channel))
         watch.add_done_callback(lambda task: arrivals.end(None if task.cancelled() else task.exception()))
         try:
-            while messages := await arrivals.take(MOST):
-                await self._handle(messages)
+            await self._work(arrivals)
         finally:
             self._subscription = None
             watch.cancel()
@@ -70,51 +86,29 @@ class Consumer:
             queue, tag = self._subscription
             async with asyncio.timeout(CALL_TIMEOUT / 5):
                 await queue.cancel(tag)
-            self._arrivals.end(None)
+            self._arrivals.end()
 
-    async def _handle(self, messages: Sequence[AbstractIncomingMessage]) -> None:
-        """Commit a batch, send on what failed, and only then acknowledge it as a whole.
+    @abstractmethod
+    async def _work(self, arrivals: Arrivals[AbstractIncomingMessage]) -> None:
+        """Handle what arrives until its end."""
 
-        One acknowledgement covers all deliveries up to the last, which is sound because this is the only reader
-        of its channel and hands them on in their order. When it raises, nothing is acknowledged.
-        """
-        metrics.batch_size.labels(self.step.queue).observe(len(messages))
-        with metrics.batch_seconds.labels(self.step.queue).time():
-            await self._settle(messages)
-
-    async def _settle(self, messages: Sequence[AbstractIncomingMessage]) -> None:
-        async with asyncio.timeout(BATCH_DEADLINE):
-            understood = await self._parse(messages)
-            self.struggling.difference_update(known.event_id for known, _ in understood)
-            for failure in await self._run([known for known, _ in understood]):
-                await self._again(failure, dict(_by_id(understood)))
-        await messages[-1].ack(multiple=True)
-
-    async def _run(self, arrived: Sequence[Envelope]) -> list[Failure]:
-        """Run the batch; while the database is out of reach, wait for it rather than blame the messages."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(is_outage),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
-            reraise=True,
-        )
-        return await retrying(self._batch.run, arrived) if arrived else []
-
-    async def _parse(
-        self, messages: Sequence[AbstractIncomingMessage]
-    ) -> list[tuple[Envelope, AbstractIncomingMessage]]:
+    async def _parse(self, messages: Sequence[AbstractIncomingMessage]) -> list[Delivery]:
+        """The deliveries that can be understood; the others are parked, and need an acknowledgement only."""
         understood = []
         for message in messages:
             try:
-                understood.append((envelope.parse(self.step.hears, message.headers, message.body), message))
+                understood.append(Delivery(envelope.parse(self.step.hears, message.headers, message.body), message))
             except MalformedMessageError as error:
                 await self._retry.park(message, error)
                 metrics.parkings.labels(self.step.queue).inc()
                 log.error("message parked", step=self.step.queue, error=describe(error))
+        self.struggling.difference_update(delivery.envelope.event_id for delivery in understood)
         return understood
 
-    async def _again(self, failure: Failure, messages: dict[object, AbstractIncomingMessage]) -> None:
-        known = failure.envelope
-        destination = await self._retry.again(messages[known.event_id], failure.error)
+    async def _again(self, delivery: Delivery, error: Exception) -> None:
+        """Have a delivery tried again later, or park it."""
+        known = delivery.envelope
+        destination = await self._retry.again(delivery.message, error)
         self._count(destination, known.event_id)
         report = log.warning if destination != PARKED and known.event_id not in self.struggling else log.error
         report(
@@ -123,7 +117,7 @@ class Consumer:
             next=destination,
             event_id=str(known.event_id),
             saga_id=str(known.event.saga_id),
-            error=describe(failure.error),
+            error=describe(error),
         )
 
     def _count(self, destination: str, event_id: UUID) -> None:
@@ -135,41 +129,42 @@ class Consumer:
             self.struggling.add(event_id)
 
 
-def _by_id(
-    understood: Sequence[tuple[Envelope, AbstractIncomingMessage]],
-) -> Sequence[tuple[object, AbstractIncomingMessage]]:
-    return [(known.event_id, message) for known, message in understood]
+class BatchConsumer(Consumer):
+    """Feeds a step batch by batch, one batch at a time."""
+
+    def __init__(self, batch: Batch, publisher: Publisher, most: int) -> None:
+        # While one batch is worked on, the next one arrives.
+        super().__init__(batch.step, publisher, prefetch=2 * most)
+        self._batch = batch
+        self._most = most
+
+    async def _work(self, arrivals: Arrivals[AbstractIncomingMessage]) -> None:
+        while messages := await arrivals.take(self._most):
+            metrics.batch_size.labels(self.step.queue).observe(len(messages))
+            with metrics.batch_seconds.labels(self.step.queue).time():
+                await self._handle(messages)
+
+    async def _handle(self, messages: Sequence[AbstractIncomingMessage]) -> None:
+        """Commit a batch, send on what failed, and only then acknowledge it as a whole.
+
+        One acknowledgement covers all deliveries up to the last, which is sound because this is the only reader
+        of its channel and hands them on in their order. When it raises, nothing is acknowledged.
+        """
+        async with asyncio.timeout(BATCH_DEADLINE):
+            understood = await self._parse(messages)
+            if understood:
+                by_id = {delivery.envelope.event_id: delivery for delivery in understood}
+                envelopes = [delivery.envelope for delivery in understood]
+                for failure in await through_outages(self._batch.run, envelopes):
+                    await self._again(by_id[failure.envelope.event_id], failure.error)
+        await messages[-1].ack(multiple=True)
 
 
-class Arrivals:
-    """The deliveries of one channel, in their order, until the channel or the subscription ends."""
-
-    def __init__(self) -> None:
-        self._messages: deque[AbstractIncomingMessage] = deque()
-        self._news = asyncio.Event()
-        self._ended = False
-        self._error: BaseException | None = None
-
-    async def put(self, message: AbstractIncomingMessage) -> None:
-        """A delivery arrived."""
-        self._messages.append(message)
-        self._news.set()
-
-    def cancelled(self, frame: Basic.Cancel) -> None:
-        """The broker cancelled the consumer, for example because its queue was deleted."""
-        self.end(SessionEndedError(f"consumer {frame.consumer_tag} cancelled by the broker"))
-
-    def end(self, error: BaseException | None) -> None:
-        """Nothing more arrives: in good order, or because of `error`."""
-        self._ended = True
-        self._error = self._error or error
-        self._news.set()
-
-    async def take(self, most: int) -> list[AbstractIncomingMessage]:
-        """What has arrived, at least one delivery; empty when the end has come in good order, else raises."""
-        while not self._messages and not self._ended:
-            self._news.clear()
-            await self._news.wait()
-        if self._error is not None:
-            raise self._error
-        return [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
+async def through_outages(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:
+    """The result of `work`; while the database is out of reach, wait for it rather than blame the messages."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(is_outage),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        reraise=True,
+    )
+    return await retrying(work, given)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -23,7 +24,7 @@ Work = Callable[[Transaction], Awaitable[Result]]
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4
-COMMAND_TIMEOUT = 30
+COMMAND_TIMEOUT = 10
 CONNECT_TIMEOUT = 5
 IDLE_IN_TRANSACTION_MS = 60_000
 
@@ -53,6 +54,7 @@ class Database:
                 "server_settings": {"idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS)},
             },
         )
+        sa.event.listen(self.engine.sync_engine, "handle_error", _distrust_after_timeout)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
         self._relay = relay
         self._signals = signals
@@ -107,6 +109,15 @@ class Database:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.debug("transaction rolled back", error=repr(error))
+
+
+def _distrust_after_timeout(context: sa.ExceptionContext) -> None:
+    """A statement without an answer means a peer that may be gone: leave this connection and all that are older.
+
+    asyncpg reports it as a plain TimeoutError, which SQLAlchemy does not know for a lost connection.
+    """
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 async def _commit(session: AsyncSession) -> None:

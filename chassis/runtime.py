@@ -11,14 +11,15 @@ from aio_pika.abc import AbstractConnection
 
 from chassis.batch import Batch
 from chassis.broker import declare, describe, supervise
-from chassis.consumer import Consumer
+from chassis.consumer import BatchConsumer, Consumer
 from chassis.database import Database
+from chassis.effect import EffectConsumer
 from chassis.publisher import Publisher
 from chassis.relay import Relay
 from chassis.retention import INTERVAL, Retention, purging
 from chassis.settings import ServiceSettings
 from chassis.signals import Signals
-from chassis.step import Service
+from chassis.step import Kind, Service, Step
 from chassis.topology import topology
 
 Provided = TypeVar("Provided")
@@ -50,8 +51,8 @@ class Runtime:
         self.signals = Signals()
         url = settings.database_url.get_secret_value()
         self.database = Database(url, self.relay, self.signals, settings.database_pool)
-        self.consumers = [Consumer(Batch(step, self.database, resources), self.publisher) for step in service.heard]
         self._resources = resources
+        self.consumers = [self._consumer(step, settings.batch_most) for step in service.heard]
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(INTERVAL, purging(inbox)))
@@ -86,6 +87,11 @@ class Runtime:
         await self.relay.drain(self.database, quarter)
         await self._cancel(["publish"])
         await self.database.drain(quarter)
+
+    def _consumer(self, step: Step, most: int) -> Consumer:
+        if step.kind is Kind.EFFECT:
+            return EffectConsumer(step, self.database, self._resources, self.publisher, most)
+        return BatchConsumer(Batch(step, self.database, self._resources), self.publisher, most)
 
     async def _consume(self, connection: AbstractConnection) -> None:
         """Declare everything, then consume with all steps; when one of them ends, all do."""

@@ -1,10 +1,12 @@
 """A local transaction: rows that change and events that are said, committed together or not at all."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import uuid_utils.compat
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,13 +53,21 @@ class Transaction:
             self.say(event, cause)
         return rows
 
-    async def replace(self, outcome: Any, cause: Envelope) -> None:
-        """As `apply`, for an effect: it may have been stored before and forgotten since, so its rows take the place."""
-        event, rows = split(outcome)
-        for row in rows:
-            await self.session.merge(row)
-        if event is not None:
-            self.say(event, cause)
+    async def replace(self, outcomes: Iterable[tuple[Any, Envelope]]) -> None:
+        """As `apply`, for effects: one may have been stored before and forgotten since, so its rows take the place."""
+        news = [(split(outcome), cause) for outcome, cause in outcomes]
+        by_model = defaultdict(list)
+        for (_, rows), _ in news:
+            for row in rows:
+                by_model[type(row)].append(row)
+        for model, rows in by_model.items():
+            key = sa.inspect(model, raiseerr=True).primary_key
+            identities = [tuple(getattr(row, column.key) for column in key) for row in rows]
+            await self.session.execute(sa.delete(model).where(sa.tuple_(*key).in_(identities)))
+        for (event, rows), cause in news:
+            self.session.add_all(rows)
+            if event is not None:
+                self.say(event, cause)
 
     async def flush(self) -> list[outbox.Outgoing]:
         """Send rows and messages to the database; gives back the messages, to be published after the commit."""

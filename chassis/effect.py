@@ -1,0 +1,109 @@
+"""Effect: a step that does I/O, many at once and each for itself; what came of it is committed in batches."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aio_pika.abc import AbstractIncomingMessage
+
+from chassis import inbox, metrics
+from chassis.arrivals import Arrivals
+from chassis.batch import Resources, chosen
+from chassis.consumer import BATCH_DEADLINE, Consumer, Delivery, through_outages
+from chassis.crash import Point, crash_point
+from chassis.database import Database, is_outage
+from chassis.publisher import Publisher
+from chassis.step import Step
+from chassis.tracing import consuming
+from chassis.transaction import Transaction
+
+AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Done:
+    """An event whose I/O is done, and what came of it."""
+
+    delivery: Delivery
+    outcome: Any
+
+
+class EffectConsumer(Consumer):
+    """Feeds an effect. One that takes long, or fails, holds up no other; each is acknowledged once it is stored."""
+
+    def __init__(self, step: Step, database: Database, resources: Resources, publisher: Publisher, most: int) -> None:
+        super().__init__(step, publisher, prefetch=AT_ONCE)
+        self._database = database
+        self._resources = chosen(resources, step)
+        self._most = most
+
+    async def _work(self, arrivals: Arrivals[AbstractIncomingMessage]) -> None:
+        results = Arrivals[Done]()
+        async with asyncio.TaskGroup() as storing:
+            storing.create_task(self._store(results))
+            async with asyncio.TaskGroup() as acting:
+                while messages := await arrivals.take(AT_ONCE):
+                    for delivery in await self._unhandled(messages):
+                        acting.create_task(self._act(delivery, results))
+            results.end()
+
+    async def _unhandled(self, messages: Sequence[AbstractIncomingMessage]) -> list[Delivery]:
+        """The deliveries that call for I/O; the others are acknowledged here."""
+        understood = await self._parse(messages)
+        fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []
+        wanted = {id(delivery.message) for delivery in fresh}
+        for message in messages:
+            if id(message) not in wanted:
+                await message.ack()
+        return fresh
+
+    async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> list[Delivery]:
+        by_id = {delivery.envelope.event_id: delivery for delivery in understood}
+        envelopes = [delivery.envelope for delivery in by_id.values()]
+        return [by_id[one.event_id] for one in await inbox.unhandled(transaction, self.step.queue, envelopes)]
+
+    async def _act(self, delivery: Delivery, results: Arrivals[Done]) -> None:
+        envelope = delivery.envelope
+        try:
+            with (
+                consuming(self.step.queue, envelope.traceparent),
+                metrics.effect_seconds.labels(self.step.queue).time(),
+            ):
+                async with asyncio.timeout(BATCH_DEADLINE):
+                    outcome = await self.step.function(envelope.event, **self._resources)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
+            await self._again(delivery, error)
+            await delivery.message.ack()
+        else:
+            results.put(Done(delivery, outcome))
+
+    async def _store(self, results: Arrivals[Done]) -> None:
+        while done := await results.take(self._most):
+            metrics.batch_size.labels(self.step.queue).observe(len(done))
+            with metrics.batch_seconds.labels(self.step.queue).time():
+                async with asyncio.timeout(BATCH_DEADLINE):
+                    await self._commit(done)
+                for one in done:
+                    await one.delivery.message.ack()
+
+    async def _commit(self, done: Sequence[Done]) -> None:
+        """Store what came of the I/O in one transaction; when that raises, one by one, and send on the culprits."""
+        try:
+            await through_outages(self._database.run, partial(self._write, done))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(done) == 1:
+                await self._again(done[0].delivery, error)
+                return
+            for one in done:
+                await self._commit([one])
+
+    async def _write(self, done: Sequence[Done], transaction: Transaction) -> None:
+        crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
+        fresh = await inbox.accept(transaction, self.step.queue, [one.delivery.envelope for one in done])
+        crash_point(Point.AFTER_INBOX, [self.step.queue])
+        outcomes = {one.delivery.envelope.event_id: one.outcome for one in done}
+        await transaction.replace([(outcomes[envelope.event_id], envelope) for envelope in fresh])

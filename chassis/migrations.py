@@ -1,12 +1,16 @@
-"""Migrations: each service's database is brought up to date by Alembic before the service uses it."""
+"""Migrations: Alembic, as the services use it.
+
+`python -m chassis.migrations SCRIPTS` brings the database that DATABASE_URL names up to date.
+"""
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis import inbox, outbox
@@ -29,13 +33,6 @@ def upgrade(url: str, scripts: Path) -> None:
         await engine.dispose()
 
     asyncio.run(connect_and_apply())
-
-
-def head(scripts: Path) -> str:
-    """The revision that the code expects the database to have."""
-    revision = ScriptDirectory.from_config(_config(scripts)).get_current_head()
-    assert revision is not None, f"{scripts} holds no revision"  # noqa: S101
-    return revision
 
 
 def run(*tables: sa.MetaData) -> None:
@@ -91,3 +88,7 @@ def drop_inbox_and_outbox() -> None:
     """Take `create_inbox_and_outbox` back."""
     op.drop_table("outbox")
     op.drop_table("inbox")
+
+
+if __name__ == "__main__":
+    upgrade(os.environ["DATABASE_URL"], Path(sys.argv[1]))

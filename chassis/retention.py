@@ -12,6 +12,8 @@ from chassis.transaction import Transaction
 MOST = 1_000
 INTERVAL = timedelta(minutes=5)
 
+Purge = Callable[[Database], Awaitable[None]]
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -22,7 +24,7 @@ class Retention:
     age: timedelta
 
 
-def purging(*retentions: Retention) -> Callable[[Database], Awaitable[None]]:
+def purging(*retentions: Retention) -> Purge:
     """The work that deletes what these retentions let go."""
 
     async def purge(database: Database) -> None:
@@ -31,6 +33,19 @@ def purging(*retentions: Retention) -> Callable[[Database], Awaitable[None]]:
                 pass
 
     return purge
+
+
+def unless_parked(depth: Callable[[], Awaitable[float]], purge: Purge) -> Purge:
+    """The same work, left out while messages are parked or nobody knows.
+
+    A parked message may be put back at any time, and has to meet the inbox row of its event then.
+    """
+
+    async def purge_if_none(database: Database) -> None:
+        if await depth() == 0:
+            await purge(database)
+
+    return purge_if_none
 
 
 def _purge_some(retention: Retention) -> Callable[[Transaction], Awaitable[int]]:

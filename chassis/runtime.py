@@ -16,11 +16,11 @@ from chassis.database import Database
 from chassis.effect import EffectConsumer
 from chassis.publisher import Publisher
 from chassis.relay import Relay
-from chassis.retention import INTERVAL, Retention, purging
+from chassis.retention import INTERVAL, Retention, purging, unless_parked
 from chassis.settings import ServiceSettings
 from chassis.signals import Signals
 from chassis.step import Kind, Service, Step
-from chassis.topology import topology
+from chassis.topology import PARKED, topology
 
 Provided = TypeVar("Provided")
 
@@ -55,13 +55,17 @@ class Runtime:
         self.consumers = [self._consumer(step, settings.batch_most) for step in service.heard]
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
-        self._jobs = (*jobs, Job(INTERVAL, purging(inbox)))
+        self._jobs = (*jobs, Job(INTERVAL, unless_parked(self.parked, purging(inbox))))
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
     def consuming(self) -> bool:
         """Whether every step of the service has its consumer."""
         return all(consumer.consuming for consumer in self.consumers)
+
+    async def parked(self) -> float:
+        """How many messages of the service wait for a person; not a number when the broker does not say."""
+        return await self.publisher.depth(f"{self.service.name}.{PARKED}")
 
     def resource(self, provided: type[Provided]) -> Provided:
         """What the service provides under this class."""

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from chassis import metrics
 from chassis.database import Database
 from chassis.outbox import outbox
-from chassis.topology import PARKED
 from chassis.transaction import Transaction, made_at
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ async def scrape(request: Request) -> Response:
     for consumer in runtime.consumers:
         metrics.consumers.labels(consumer.step.queue).set(consumer.consuming)
         metrics.struggling.labels(consumer.step.queue).set(len(consumer.struggling))
-    metrics.parked.set(await runtime.publisher.depth(f"{runtime.service.name}.{PARKED}"))
+    metrics.parked.set(await runtime.parked())
     await _ask_database(runtime.database, request.app.state.unfinished)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

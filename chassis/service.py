@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from chassis import asyncapi, asyncapi_page, logs, migrations, problem
+from chassis import asyncapi, asyncapi_page, logs, problem, revision
 from chassis.database import CommitUnknownError, is_outage
 from chassis.graph import Choreography
 from chassis.health import health_router
@@ -45,7 +45,7 @@ def run(definition: Definition) -> None:
     """Bring the database up to date and serve until SIGTERM or SIGINT."""
     logs.configure(f"{definition.service.name}_svc")
     settings = definition.settings
-    migrations.upgrade(settings.database_url.get_secret_value(), definition.migrations)
+    revision.ensure(settings.database_url.get_secret_value(), definition.migrations)
     uvicorn.run(
         create_app(definition),
         host=settings.host,
@@ -73,7 +73,7 @@ def create_app(definition: Definition) -> FastAPI:
 
     app = FastAPI(title=f"{definition.service.name}_svc", lifespan=lifespan)
     app.state.token_secret = definition.settings.token_secret.get_secret_value()
-    app.state.head = migrations.head(definition.migrations)
+    app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
     problem.install(app)
     for outage in (DBAPIError, CommitUnknownError, OSError, PoolTimeoutError):

@@ -26,4 +26,4 @@ class ServiceSettings(BaseSettings):
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
     inbox_days: float = Field(default=30, ge=1)
-    """How long a step remembers what it handled: longer than a message may stay parked, far longer than a deadline"""
+    """How long a step remembers what it handled, at the least: while messages are parked, it forgets nothing"""

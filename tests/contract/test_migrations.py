@@ -13,13 +13,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import payment_svc.models
 import point_svc.models
 import reservation_svc.models
 import seat_svc.models
-from chassis import idempotency, migrations
+from chassis import idempotency, migrations, revision
 from chassis.database import async_url
 from chassis.models import frame
 
@@ -29,7 +30,7 @@ SERVICES: dict[str, list[sa.MetaData]] = {
     "payment_svc": [payment_svc.models.Table.metadata, idempotency.metadata, frame],
     "seat_svc": [seat_svc.models.Table.metadata, frame],
 }
-FRAME = {"inbox", "outbox"}
+FRAME = {table.name for table in migrations.FRAME}
 VERSION = "alembic_version"
 
 # What PostgreSQL itself says about a database, in a form in which two can be compared.
@@ -122,7 +123,7 @@ def service(request: pytest.FixtureRequest) -> str:
 async def migrated(postgres_admin_url: str, service: str) -> str:
     """A database that has been brought up to date the way a service does it when it starts."""
     url = await create_database(postgres_admin_url)
-    await asyncio.to_thread(migrations.upgrade, url, scripts_of(service))
+    await asyncio.to_thread(revision.ensure, url, scripts_of(service))
     return url
 
 
@@ -151,7 +152,7 @@ async def test_migrating_twice_changes_nothing(migrated: str, service: str) -> N
     # given
     before = await within(migrated, described)
     # when
-    await asyncio.to_thread(migrations.upgrade, migrated, scripts_of(service))
+    await asyncio.to_thread(revision.ensure, migrated, scripts_of(service))
     # then
     assert await within(migrated, described) == before
 
@@ -161,7 +162,7 @@ async def test_replicas_may_migrate_at_once(postgres_admin_url: str, service: st
     # given
     url = await create_database(postgres_admin_url)
     # when
-    await asyncio.gather(*(asyncio.to_thread(migrations.upgrade, url, scripts_of(service)) for _ in range(3)))
+    await asyncio.gather(*(asyncio.to_thread(revision.ensure, url, scripts_of(service)) for _ in range(3)))
     # then
     assert await within(url, differences(service)) == []
 
@@ -172,3 +173,20 @@ async def test_migrations_can_be_taken_back(migrated: str, service: str) -> None
     await within(migrated, downgrade(service))
     # then
     assert await within(migrated, tables) == {VERSION}
+
+
+async def test_newest_revision_is_known_by_its_file(service: str) -> None:
+    """What the code expects of its database is what Alembic takes for the head."""
+    scripts = ScriptDirectory(str(scripts_of(service)))
+    assert revision.head(scripts_of(service)) == scripts.get_current_head()
+
+
+async def test_migration_that_fails_is_no_start(postgres_admin_url: str, tmp_path: Path) -> None:
+    """A service whose database cannot be brought up to date does not start on the old one."""
+    # given
+    url = await create_database(postgres_admin_url)
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "0001_broken.py").write_text("raise RuntimeError")
+    # when, then
+    with pytest.raises(revision.MigrationError, match="could not be applied"):
+        await asyncio.to_thread(revision.ensure, url, tmp_path)

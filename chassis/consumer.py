@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
@@ -18,7 +19,8 @@ from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_clos
 from chassis.database import is_outage
 from chassis.envelope import Envelope, MalformedMessageError
 from chassis.publisher import Publisher
-from chassis.retry import LONGEST_DELAY, Retry
+from chassis.relay import Relay
+from chassis.retry import LONGEST_DELAY, Retry, headers_of
 from chassis.step import Step
 from chassis.topology import PARKED
 
@@ -34,7 +36,7 @@ class Delivery(NamedTuple):
     """A message that has been understood, and how to acknowledge it."""
 
     envelope: Envelope
-    message: AbstractIncomingMessage
+    message: DeliveredMessage
 
 
 class Consumer(ABC):
@@ -46,8 +48,8 @@ class Consumer(ABC):
         """The events that this step must handle in the end and has failed to, as often as there are delays."""
         self._prefetch = prefetch
         self._retry = Retry(step, publisher)
-        self._arrivals: Arrivals[AbstractIncomingMessage] | None = None
-        self._subscription: tuple[AbstractQueue, str] | None = None
+        self._arrivals: Arrivals[DeliveredMessage] | None = None
+        self._subscription: tuple[AbstractChannel, str] | None = None
 
     @property
     def consuming(self) -> bool:
@@ -56,9 +58,9 @@ class Consumer(ABC):
 
     async def serve(self, connection: AbstractConnection) -> None:
         """Consume over this connection until `stop` (then returns) or until it ends (then raises SessionEndedError)."""
-        self._arrivals = arrivals = Arrivals[AbstractIncomingMessage]()
+        self._arrivals = arrivals = Arrivals[DeliveredMessage]()
 
-        async def arrive(message: AbstractIncomingMessage) -> None:
+        async def arrive(message: DeliveredMessage) -> None:
             arrivals.put(message)
 
         def cancelled(frame: Basic.Cancel) -> None:
@@ -67,11 +69,11 @@ class Consumer(ABC):
 
         async with asyncio.timeout(CALL_TIMEOUT):
             channel = await connection.channel(publisher_confirms=False)
-            await channel.set_qos(self._prefetch)
-            queue = await channel.get_queue(self.step.queue, ensure=False)
             underlay = await channel.get_underlay_channel()
             underlay.on_consumer_cancel_callbacks.add(cancelled)
-            self._subscription = (queue, await queue.consume(arrive))
+            await underlay.basic_qos(prefetch_count=self._prefetch)
+            consuming = await underlay.basic_consume(self.step.queue, arrive)
+            self._subscription = (underlay, str(consuming.consumer_tag))
         watch = asyncio.create_task(until_closed(connection, channel))
         watch.add_done_callback(lambda task: arrivals.end(None if task.cancelled() else task.exception()))
         try:
@@ -83,21 +85,21 @@ class Consumer(ABC):
     async def stop(self) -> None:
         """Take no more from the queue; `serve` returns when what has arrived is done."""
         if self._subscription is not None and self._arrivals is not None:
-            queue, tag = self._subscription
+            channel, tag = self._subscription
             async with asyncio.timeout(CALL_TIMEOUT / 5):
-                await queue.cancel(tag)
+                await channel.basic_cancel(tag)
             self._arrivals.end()
 
     @abstractmethod
-    async def _work(self, arrivals: Arrivals[AbstractIncomingMessage]) -> None:
+    async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
         """Handle what arrives until its end."""
 
-    async def _parse(self, messages: Sequence[AbstractIncomingMessage]) -> list[Delivery]:
+    async def _parse(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
         """The deliveries that can be understood; the others are parked, and need an acknowledgement only."""
         understood = []
         for message in messages:
             try:
-                understood.append(Delivery(envelope.parse(self.step.hears, message.headers, message.body), message))
+                understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
             except MalformedMessageError as error:
                 await self._retry.park(message, error)
                 metrics.parkings.labels(self.step.queue).inc()
@@ -132,19 +134,21 @@ class Consumer(ABC):
 class BatchConsumer(Consumer):
     """Feeds a step batch by batch, one batch at a time."""
 
-    def __init__(self, batch: Batch, publisher: Publisher, most: int) -> None:
+    def __init__(self, batch: Batch, relay: Relay, publisher: Publisher, most: int) -> None:
         # While one batch is worked on, the next one arrives.
         super().__init__(batch.step, publisher, prefetch=2 * most)
         self._batch = batch
+        self._relay = relay
         self._most = most
 
-    async def _work(self, arrivals: Arrivals[AbstractIncomingMessage]) -> None:
+    async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
         while messages := await arrivals.take(self._most):
             metrics.batch_size.labels(self.step.queue).observe(len(messages))
             with metrics.batch_seconds.labels(self.step.queue).time():
                 await self._handle(messages)
+            await self._relay.room()
 
-    async def _handle(self, messages: Sequence[AbstractIncomingMessage]) -> None:
+    async def _handle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Commit a batch, send on what failed, and only then acknowledge it as a whole.
 
         One acknowledgement covers all deliveries up to the last, which is sound because this is the only reader
@@ -157,7 +161,13 @@ class BatchConsumer(Consumer):
                 envelopes = [delivery.envelope for delivery in understood]
                 for failure in await through_outages(self._batch.run, envelopes):
                     await self._again(by_id[failure.envelope.event_id], failure.error)
-        await messages[-1].ack(multiple=True)
+        await acknowledge(messages[-1], multiple=True)
+
+
+async def acknowledge(message: DeliveredMessage, *, multiple: bool = False) -> None:
+    """Tell the broker that a delivery, or all up to it, need not come again."""
+    async with asyncio.timeout(CALL_TIMEOUT):
+        await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
 
 
 async def through_outages(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:

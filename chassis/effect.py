@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
 
 from chassis import inbox, metrics
 from chassis.arrivals import Arrivals
 from chassis.batch import Resources, chosen
-from chassis.consumer import BATCH_DEADLINE, Consumer, Delivery, through_outages
+from chassis.consumer import BATCH_DEADLINE, Consumer, Delivery, acknowledge, through_outages
 from chassis.crash import Point, crash_point
 from chassis.database import Database, is_outage
 from chassis.publisher import Publisher
@@ -39,7 +39,7 @@ class EffectConsumer(Consumer):
         self._resources = chosen(resources, step)
         self._most = most
 
-    async def _work(self, arrivals: Arrivals[AbstractIncomingMessage]) -> None:
+    async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
         results = Arrivals[Done]()
         async with asyncio.TaskGroup() as storing:
             storing.create_task(self._store(results))
@@ -49,14 +49,14 @@ class EffectConsumer(Consumer):
                         acting.create_task(self._act(delivery, results))
             results.end()
 
-    async def _unhandled(self, messages: Sequence[AbstractIncomingMessage]) -> list[Delivery]:
+    async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
         """The deliveries that call for I/O; the others are acknowledged here."""
         understood = await self._parse(messages)
         fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []
         wanted = {id(delivery.message) for delivery in fresh}
         for message in messages:
             if id(message) not in wanted:
-                await message.ack()
+                await acknowledge(message)
         return fresh
 
     async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> list[Delivery]:
@@ -75,7 +75,7 @@ class EffectConsumer(Consumer):
                     outcome = await self.step.function(envelope.event, **self._resources)
         except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
             await self._again(delivery, error)
-            await delivery.message.ack()
+            await acknowledge(delivery.message)
         else:
             results.put(Done(delivery, outcome))
 
@@ -86,7 +86,7 @@ class EffectConsumer(Consumer):
                 async with asyncio.timeout(BATCH_DEADLINE):
                     await self._commit(done)
                 for one in done:
-                    await one.delivery.message.ack()
+                    await acknowledge(one.delivery.message)
 
     async def _commit(self, done: Sequence[Done]) -> None:
         """Store what came of the I/O in one transaction; when that raises, one by one, and send on the culprits."""

@@ -1,15 +1,16 @@
 """Publisher: the only way to the broker, with confirms, on a connection of its own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel
 from pamqp.commands import Basic
 from yarl import URL
 
@@ -28,8 +29,7 @@ class NotPublishedError(Exception):
     """The broker did not confirm the message; whether it has it nobody knows."""
 
 
-@dataclass(frozen=True)
-class Parcel:
+class Parcel(NamedTuple):
     """A message as the broker takes it."""
 
     exchange: str
@@ -49,7 +49,7 @@ class Publisher:
         self.service = service
         self._user = URL(url).user or "guest"
         self._connection: AbstractConnection | None = None
-        self._channel: AbstractChannel | None = None
+        self._channel: Channel | None = None
         self._broken = asyncio.Event()
 
     @property
@@ -62,8 +62,10 @@ class Publisher:
         async with asyncio.timeout(CALL_TIMEOUT):
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             await channel.declare_exchange(self.service, aio_pika.ExchangeType.TOPIC, durable=True)
+            underlay = await channel.get_underlay_channel()
+            assert isinstance(underlay, Channel)  # noqa: S101  # its own publish can leave the waiting to the confirms
         self._broken.clear()
-        self._connection, self._channel = connection, channel
+        self._connection, self._channel = connection, underlay
         try:
             async with asyncio.TaskGroup() as ends:
                 ends.create_task(until_closed(connection, channel))
@@ -84,20 +86,48 @@ class Publisher:
         return float("nan")
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
-        """Publish events; gives back the ids of those that the broker has confirmed."""
-        results = await asyncio.gather(*(self._try(message) for message in messages))
-        return [message.event_id for message, confirmed in zip(messages, results, strict=True) if confirmed]
+        """Publish events side by side; gives back the ids of those that the broker has confirmed in time."""
+        confirmed: list[UUID] = []
+        reasons: Counter[tuple[str, str]] = Counter()
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                await asyncio.gather(*(self._try(message, confirmed, reasons) for message in messages))
+        except TimeoutError as error:
+            reasons[messages[0].routing_key, describe(error)] = len(messages) - len(confirmed) - reasons.total()
+        for (event, reason), count in reasons.items():
+            metrics.unpublished.labels(event).inc(count)
+            log.warning("events not published, they stay in the outbox", said=event, count=count, error=reason)
+        return confirmed
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Publish one message; raises NotPublishedError unless the broker has confirmed it."""
+        """Publish one message; raises TimeoutError, or NotPublishedError unless the broker has confirmed it."""
+        async with asyncio.timeout(PUBLISH_TIMEOUT):
+            await self._put(parcel)
+
+    async def _try(self, message: Outgoing, confirmed: list[UUID], reasons: Counter[tuple[str, str]]) -> None:
+        try:
+            await self._put(self._parcel(message))
+        except NotPublishedError as error:
+            reasons[message.routing_key, str(error)] += 1
+        else:
+            crash_point(Point.AFTER_PUBLISH, [message.routing_key])
+            confirmed.append(message.event_id)
+
+    async def _put(self, parcel: Parcel) -> None:
         channel = self._channel
         if channel is None:
             raise NotPublishedError("not connected to the broker")
         try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT):
-                exchange = await channel.get_exchange(parcel.exchange, ensure=False)
-                answer = await exchange.publish(self._message(parcel), parcel.routing_key, mandatory=parcel.mandatory)
-        except (TimeoutError, asyncio.CancelledError):
+            # Whoever publishes waits for confirms, with a deadline: to wait for the socket as well would be too much.
+            answer = await channel.basic_publish(
+                parcel.body,
+                exchange=parcel.exchange,
+                routing_key=parcel.routing_key,
+                properties=self._properties(parcel),
+                mandatory=parcel.mandatory,
+                wait=False,
+            )
+        except asyncio.CancelledError:
             # Which confirm belongs to which message is uncertain now, so nothing on this channel counts.
             self._broken.set()
             raise
@@ -105,22 +135,6 @@ class Publisher:
             raise NotPublishedError(describe(error)) from error
         if not isinstance(answer, Basic.Ack):
             raise NotPublishedError(f"the broker answered {answer!r}")
-
-    async def _try(self, message: Outgoing) -> bool:
-        try:
-            await self.deliver(self._parcel(message))
-        except (NotPublishedError, TimeoutError) as error:
-            metrics.unpublished.labels(message.routing_key).inc()
-            log.warning(
-                "event not published, stays in the outbox",
-                said=message.routing_key,
-                event_id=str(message.event_id),
-                attempts=message.attempts,
-                error=describe(error),
-            )
-            return False
-        crash_point(Point.AFTER_PUBLISH, [message.routing_key])
-        return True
 
     def _parcel(self, message: Outgoing) -> Parcel:
         return Parcel(
@@ -134,16 +148,15 @@ class Publisher:
             mandatory=message.mandatory,
         )
 
-    def _message(self, parcel: Parcel) -> aio_pika.Message:
-        """A message with a new `message_id`: two attempts in flight must not share one."""
-        return aio_pika.Message(
-            parcel.body,
+    def _properties(self, parcel: Parcel) -> Basic.Properties:
+        """The properties, with a new `message_id`: two attempts in flight must not share one."""
+        return Basic.Properties(
             headers=parcel.headers,
             content_type="application/json",
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             message_id=str(new_id()),
             correlation_id=parcel.correlation_id,
-            type=parcel.type,
+            message_type=parcel.type,
             timestamp=parcel.timestamp,
             app_id=self.service,
             user_id=self._user,

@@ -5,13 +5,14 @@ behind; both may publish the same message, which the inbox of the receiver tells
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
 
 from chassis import outbox
+from chassis.arrivals import Arrivals
 from chassis.broker import describe
 from chassis.crash import Point, crash_point
 from chassis.outbox import Outgoing
@@ -27,6 +28,8 @@ SWEEP_INTERVAL = 2.0
 SWEEP_MOST = 500
 FORGET_DELAY = 0.2
 ALARMING_ATTEMPTS = 5
+PUMPS, AT_ONCE = 4, 100
+FULL = 1_000
 
 
 class Relay:
@@ -34,16 +37,38 @@ class Relay:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
+        self._outgoing = Arrivals[Outgoing]()
+        self._held: set[UUID] = set()
+        self._room = asyncio.Event()
+        self._room.set()
         self._confirmed: list[UUID] = []
         self._to_forget = asyncio.Event()
-        self._publishing: set[asyncio.Task[None]] = set()
 
-    def send(self, messages: Sequence[Outgoing]) -> None:
-        """Publish messages that have just been committed, in the background."""
-        if messages:
-            task = asyncio.create_task(self._publish(messages))
-            self._publishing.add(task)
-            task.add_done_callback(self._publishing.discard)
+    def send(self, messages: Iterable[Outgoing]) -> None:
+        """Have messages published that are committed, unless they are on their way already."""
+        for message in messages:
+            if message.event_id not in self._held:
+                self._held.add(message.event_id)
+                self._outgoing.put(message)
+        self._mind_room()
+
+    async def room(self) -> None:
+        """Wait while more is on its way than the broker takes within the lease of a row.
+
+        Whoever commits faster than that would have the sweeper publish everything once more.
+        """
+        await self._room.wait()
+
+    async def pump(self) -> None:
+        """Publish what is sent, until `drain`. Some of these run side by side, and bound what is in flight."""
+        while messages := await self._outgoing.take(AT_ONCE):
+            try:
+                await self._publish(messages)
+            except Exception as error:  # noqa: BLE001  # what failed is still in the outbox
+                log.warning("events not published", count=len(messages), error=describe(error))
+            finally:
+                self._held.difference_update(message.event_id for message in messages)
+                self._mind_room()
 
     def confirm(self, event_ids: Iterable[UUID]) -> None:
         """Note that the broker has these, so their rows can go."""
@@ -71,12 +96,18 @@ class Relay:
 
         await _for_ever(once, pause=0)
 
-    async def drain(self, database: "Database", seconds: float) -> None:
-        """Wait for the publishes under way, and forget what they brought home."""
-        if self._publishing:
-            await asyncio.wait(self._publishing, timeout=seconds)
+    async def drain(self, database: "Database", pumps: Collection[asyncio.Task[None]], seconds: float) -> None:
+        """Wait for what is on its way, and forget what the broker has confirmed of it."""
+        self._outgoing.end()
+        await asyncio.wait(pumps, timeout=seconds)
         if self._confirmed:
             await database.run(_nothing)
+
+    def _mind_room(self) -> None:
+        if len(self._held) < FULL:
+            self._room.set()
+        else:
+            self._room.clear()
 
     async def _publish(self, messages: Sequence[Outgoing]) -> None:
         confirmed = await self._publisher.publish(messages)
@@ -84,17 +115,18 @@ class Relay:
         self.confirm(confirmed)
 
     async def _sweep_once(self, database: "Database") -> None:
-        if not self._publisher.connected:
-            return
-
         async def take_over(transaction: "Transaction") -> list[Outgoing]:
             return await outbox.lease(transaction.session, SWEEP_MOST)
 
-        messages = await database.run(take_over)
-        for message in messages:
-            if message.attempts >= ALARMING_ATTEMPTS:
-                log.error("event cannot be published", said=message.routing_key, attempts=message.attempts)
-        await self._publish(messages)
+        found = SWEEP_MOST
+        while self._publisher.connected and found == SWEEP_MOST:
+            await self.room()
+            messages = await database.run(take_over)
+            found = len(messages)
+            for message in messages:
+                if message.attempts >= ALARMING_ATTEMPTS:
+                    log.error("event cannot be published", said=message.routing_key, attempts=message.attempts)
+            self.send(messages)
 
 
 async def _nothing(_: "Transaction") -> None:

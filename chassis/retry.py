@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
 
 from chassis.broker import describe
 from chassis.publisher import Parcel, Publisher
@@ -39,31 +39,35 @@ class Retry:
         self._step = step
         self._publisher = publisher
 
-    async def again(self, message: AbstractIncomingMessage, error: Exception) -> str:
+    async def again(self, message: DeliveredMessage, error: Exception) -> str:
         """Have the message delivered again later; says where it went. Raises when the broker did not take it."""
-        attempts = _attempts(message.headers) + 1
+        attempts = _attempts(headers_of(message)) + 1
         destination = after(self._step, attempts)
         await self._forward(message, destination, attempts, error)
         return destination
 
-    async def park(self, message: AbstractIncomingMessage, error: Exception) -> None:
+    async def park(self, message: DeliveredMessage, error: Exception) -> None:
         """Put aside a message that no further attempt can help."""
-        await self._forward(message, PARKED, _attempts(message.headers) + 1, error)
+        await self._forward(message, PARKED, _attempts(headers_of(message)) + 1, error)
 
-    async def _forward(
-        self, message: AbstractIncomingMessage, destination: str, attempts: int, error: Exception
-    ) -> None:
+    async def _forward(self, message: DeliveredMessage, destination: str, attempts: int, error: Exception) -> None:
+        properties = message.header.properties
         await self._publisher.deliver(
             Parcel(
                 exchange=retry_names(self._step.service).waiting,
                 routing_key=f"{destination}.{self._step.queue}",
-                headers=_headers(message.headers, self._step, attempts, error),
+                headers=_headers(headers_of(message), self._step, attempts, error),
                 body=message.body,
-                type=message.type,
-                correlation_id=message.correlation_id,
-                timestamp=message.timestamp,
+                type=properties.message_type,
+                correlation_id=properties.correlation_id,
+                timestamp=properties.timestamp,
             )
         )
+
+
+def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
+    """The headers of a message, which may have none."""
+    return message.header.properties.headers or {}
 
 
 def _attempts(headers: Mapping[str, Any]) -> int:

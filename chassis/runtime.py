@@ -15,7 +15,7 @@ from chassis.consumer import BatchConsumer, Consumer
 from chassis.database import Database
 from chassis.effect import EffectConsumer
 from chassis.publisher import Publisher
-from chassis.relay import Relay
+from chassis.relay import PUMPS, Relay
 from chassis.retention import INTERVAL, Retention, purging, unless_parked
 from chassis.settings import ServiceSettings
 from chassis.signals import Signals
@@ -25,6 +25,8 @@ from chassis.topology import PARKED, topology
 Provided = TypeVar("Provided")
 
 log = structlog.get_logger(__name__)
+
+PUMP = "pump"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Runtime:
         self._run("consume", supervise(url, f"{name} consume", self._consume))
         self._run("sweep", self.relay.sweep(self.database))
         self._run("forget", self.relay.forget(self.database))
+        for number in range(PUMPS):
+            self._run(f"{PUMP} {number}", self.relay.pump())
         for number, job in enumerate(self._jobs):
             self._run(f"job {number}", self._repeat(job))
 
@@ -87,15 +91,16 @@ class Runtime:
         """Take nothing more in, finish what is under way, bring out what was said, close; within the deadline."""
         quarter = self._settings.shutdown_seconds / 4
         await self._finish_consuming(2 * quarter)
-        await self._cancel(name for name in list(self._tasks) if name != "publish")
-        await self.relay.drain(self.database, quarter)
-        await self._cancel(["publish"])
+        pumps = [name for name in self._tasks if name.startswith(PUMP)]
+        await self._cancel(name for name in list(self._tasks) if name not in ("publish", *pumps))
+        await self.relay.drain(self.database, [self._tasks[name] for name in pumps], quarter)
+        await self._cancel(["publish", *pumps])
         await self.database.drain(quarter)
 
     def _consumer(self, step: Step, most: int) -> Consumer:
         if step.kind is Kind.EFFECT:
             return EffectConsumer(step, self.database, self._resources, self.publisher, most)
-        return BatchConsumer(Batch(step, self.database, self._resources), self.publisher, most)
+        return BatchConsumer(Batch(step, self.database, self._resources), self.relay, self.publisher, most)
 
     async def _consume(self, connection: AbstractConnection) -> None:
         """Declare everything, then consume with all steps; when one of them ends, all do."""

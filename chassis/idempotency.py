@@ -5,11 +5,13 @@ does the work, so that a crash leaves either both or neither.
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy as sa
 from fastapi import Depends, Header
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.models import Timestamp
 from chassis.problem import Problem
@@ -35,36 +37,76 @@ async def _key(idempotency_key: Annotated[str | None, Header(max_length=255)] = 
     return idempotency_key
 
 
+_Locks = ARRAY(sa.BigInteger)
+_known = (
+    sa.text(
+        """
+        SELECT user_id, key, fingerprint, answer
+        FROM idempotency JOIN unnest(:users, :keys) AS wanted (user_id, key) USING (user_id, key)
+        """
+    )
+    .bindparams(sa.bindparam("users", type_=ARRAY(sa.String)), sa.bindparam("keys", type_=ARRAY(sa.String)))
+    .columns(user_id=sa.String, key=sa.String, fingerprint=sa.String, answer=sa.JSON)
+)
+
 IdempotencyKey = Annotated[str, Depends(_key)]
 """The key of the request; without one it is a 400."""
 
 
-async def recall(transaction: Transaction, user_id: str, key: str, request: str) -> Any | None:
-    """The stored answer to this request, or None when it is new; holds the key until the transaction ends.
+class Keyed(NamedTuple):
+    """A request with its key; `body` is what tells it from another request with the same key."""
 
-    Raises Problem: 409 while another transaction holds the key, 422 when the key was used for another request.
+    user_id: str
+    key: str
+    body: str
+
+
+async def recall(transaction: Transaction, requests: Sequence[Keyed]) -> list[Any | Problem | None]:
+    """For each request its stored answer, or None when it is new; holds the keys until the transaction ends.
+
+    It is a Problem 409 while another request holds the key, and 422 when the key was used for another request.
     """
-    scoped = f"{user_id}\0{key}".encode()
-    lock = int.from_bytes(hashlib.sha256(scoped).digest()[:8], signed=True)
-    if not await transaction.session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(lock))):
-        raise Problem(HTTPStatus.CONFLICT, "The first request with this key is still being accepted.", "key-in-use")
-    query = sa.select(idempotency).where(idempotency.c.user_id == user_id, idempotency.c.key == key)
-    known = (await transaction.session.execute(query)).one_or_none()
-    if known is None:
-        return None
-    if known.fingerprint != _fingerprint(request):
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "This key was used for another request.",
-            "idempotency-key-reused",
-        )
-    return known.answer
+    held = await _hold(transaction, requests)
+    known = await _answers(transaction, requests)
+    return [_recalled(one, mine, known.get((one.user_id, one.key))) for one, mine in zip(requests, held, strict=True)]
 
 
-async def remember(transaction: Transaction, user_id: str, key: str, request: str, answer: Any) -> None:
-    """Store the answer to a request, as JSON, with what the request did."""
-    values = {"user_id": user_id, "key": key, "fingerprint": _fingerprint(request), "answer": answer}
-    await transaction.session.execute(sa.insert(idempotency), values)
+async def remember(transaction: Transaction, answers: Iterable[tuple[Keyed, Any]]) -> None:
+    """Store the answers to requests, as JSON, with what the requests did."""
+    values = [
+        {"user_id": one.user_id, "key": one.key, "fingerprint": _fingerprint(one.body), "answer": answer}
+        for one, answer in answers
+    ]
+    if values:
+        await transaction.session.execute(sa.insert(idempotency), values)
+
+
+async def _hold(transaction: Transaction, requests: Sequence[Keyed]) -> list[bool]:
+    """Whether each request is the only one that has its key now: of two in one transaction, the first is."""
+    locks = [_lock(one) for one in requests]
+    query = sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.unnest(sa.bindparam("locks", type_=_Locks))))
+    got = list(await transaction.session.scalars(query, {"locks": locks}))
+    return [mine and lock not in locks[:number] for number, (lock, mine) in enumerate(zip(locks, got, strict=True))]
+
+
+async def _answers(transaction: Transaction, requests: Sequence[Keyed]) -> dict[tuple[str, str], sa.Row[Any]]:
+    wanted = {"users": [one.user_id for one in requests], "keys": [one.key for one in requests]}
+    found = await transaction.session.execute(_known, wanted)
+    return {(row.user_id, row.key): row for row in found}
+
+
+def _recalled(request: Keyed, mine: bool, known: sa.Row[Any] | None) -> Any | Problem | None:
+    if not mine:
+        return Problem(HTTPStatus.CONFLICT, "The first request with this key is still being accepted.", "key-in-use")
+    if known is not None and known.fingerprint != _fingerprint(request.body):
+        detail = "This key was used for another request."
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "idempotency-key-reused")
+    return known.answer if known is not None else None
+
+
+def _lock(request: Keyed) -> int:
+    scoped = f"{request.user_id}\0{request.key}".encode()
+    return int.from_bytes(hashlib.sha256(scoped).digest()[:8], signed=True)
 
 
 def _fingerprint(request: str) -> str:

@@ -38,6 +38,11 @@ _insert = sa.text(
     sa.bindparam("heard", type_=ARRAY(sa.String)),
 )
 
+_select = sa.select(inbox.c.event_id).where(
+    inbox.c.step == sa.bindparam("step"),
+    inbox.c.event_id == sa.func.any(sa.bindparam("event_ids", type_=ARRAY(sa.Uuid))),
+)
+
 
 async def accept(transaction: Transaction, step: str, arrived: Sequence[Envelope]) -> list[Envelope]:
     """Note that `step` handles these events now; gives back those that it had not handled before, once each."""
@@ -55,8 +60,7 @@ async def accept(transaction: Transaction, step: str, arrived: Sequence[Envelope
 async def unhandled(transaction: Transaction, step: str, arrived: Sequence[Envelope]) -> list[Envelope]:
     """The events that `step` has not handled yet, once each; notes nothing."""
     ids = {envelope.event_id: envelope for envelope in arrived}
-    query = sa.select(inbox.c.event_id).where(inbox.c.step == step, inbox.c.event_id.in_(ids))
-    for event_id in await transaction.session.scalars(query):
+    for event_id in await transaction.session.scalars(_select, {"step": step, "event_ids": list(ids)}):
         del ids[event_id]
     return list(ids.values())
 

@@ -14,6 +14,7 @@ from chassis.broker import declare, describe, supervise
 from chassis.consumer import BatchConsumer, Consumer
 from chassis.database import Database
 from chassis.effect import EffectConsumer
+from chassis.group_commit import Given, GroupCommit, Result, Work
 from chassis.publisher import Publisher
 from chassis.relay import PUMPS, Relay
 from chassis.retention import INTERVAL, Retention, purging, unless_parked
@@ -58,6 +59,7 @@ class Runtime:
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(INTERVAL, unless_parked(self.parked, purging(inbox))))
+        self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -73,6 +75,11 @@ class Runtime:
         """What the service provides under this class."""
         found: Provided = self._resources[provided]
         return found
+
+    async def together(self, work: Work[Given, Result], given: Given) -> Result:
+        """What `work` makes of `given`, in one transaction with whoever else asks for the same work just now."""
+        group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
+        return await group.run(given)
 
     def start(self) -> None:
         """Begin to publish, to consume and to do the jobs; connections are made in the background."""

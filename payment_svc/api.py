@@ -1,15 +1,19 @@
 """The REST interface of payment_svc."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.bearer import CurrentUser
-from chassis.idempotency import IdempotencyKey, recall, remember
+from chassis.idempotency import IdempotencyKey, Keyed, recall, remember
 from chassis.prefer import PreferredWait, applied
 from chassis.problem import Problem, documented, not_found
 from chassis.runtime import Runtime
@@ -59,6 +63,23 @@ class CheckoutState(BaseModel):
     finished_at: datetime | None
 
 
+@dataclass(frozen=True)
+class CheckoutRequest:
+    """What `POST /checkouts` asks for."""
+
+    keyed: Keyed
+    payment_id: UUID
+    deadline: datetime
+
+
+_payments_of = (
+    sa.select(Payment)
+    .where(sa.column("payment_id") == sa.func.any(sa.bindparam("wanted", type_=ARRAY(sa.Uuid))))
+    .order_by(sa.column("payment_id"))
+    .with_for_update()
+)
+
+
 @router.get("/payments/{payment_id}", tags=["payments"], responses=documented(HTTPStatus.NOT_FOUND))
 async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime) -> PaymentState:
     """What a hold costs and whether it is paid."""
@@ -92,7 +113,9 @@ async def check_out(
     response: Response,
 ) -> CheckoutState:
     """Begin to pay. The answer comes at once; what becomes of it is found under `Location`."""
-    accepted = await _accept(runtime, order, key, user_id)
+    deadline = datetime.now(UTC) + runtime.resource(CheckoutPolicy).lifetime
+    asked = CheckoutRequest(Keyed(user_id, key, order.model_dump_json()), order.payment_id, deadline)
+    accepted = await runtime.together(accept, asked)
     response.headers["Location"] = f"/checkouts/{accepted.checkout_id}"
     response.headers["Retry-After"] = "1"
     settled = await _settled(runtime, accepted.checkout_id, user_id, wait) if wait else None
@@ -109,31 +132,36 @@ router.include_router(progress_router)
 router.include_router(operations_router)
 
 
-async def _accept(runtime: Runtime, order: Order, key: str, user_id: str) -> CheckoutState:
-    """Lock the payment and begin the saga, once for each key."""
-    fingerprint = order.model_dump_json()
-    now = datetime.now(UTC)
-    deadline = now + runtime.resource(CheckoutPolicy).lifetime
-
-    async def work(transaction: Transaction) -> CheckoutState:
-        if (known := await recall(transaction, user_id, key, fingerprint)) is not None:
-            return CheckoutState.model_validate(known)
-        owed = await transaction.session.get(Payment, order.payment_id, with_for_update=True)
-        attempt = transaction.apply(request(_free(owed, user_id), new_id(), deadline, now))[0]
-        state = _state(attempt)
-        await remember(transaction, user_id, key, fingerprint, state.model_dump(mode="json"))
-        return state
-
-    return await runtime.database.run(work)
+async def accept(transaction: Transaction, requests: Sequence[CheckoutRequest]) -> list[CheckoutState | Problem]:
+    """Lock the payments and begin the sagas, once for each key; the answers to all requests."""
+    recalled = await recall(transaction, [one.keyed for one in requests])
+    fresh = [one for one, known in zip(requests, recalled, strict=True) if known is None]
+    payments = await _payments(transaction, fresh)
+    began = {id(one): _begin(transaction, one, payments.get(one.payment_id)) for one in fresh}
+    new = [(one.keyed, began[id(one)]) for one in fresh]
+    await remember(transaction, [(one, it.model_dump(mode="json")) for one, it in new if isinstance(it, CheckoutState)])
+    return [began.get(id(one)) or _again(known) for one, known in zip(requests, recalled, strict=True)]
 
 
-def _free(owed: Payment | None, user_id: str) -> Payment:
-    """The payment, if it is the user's and nobody speaks for it."""
-    if owed is None or owed.user_id != user_id:
-        raise not_found("payment")
+async def _payments(transaction: Transaction, requests: Sequence[CheckoutRequest]) -> dict[UUID, Payment]:
+    """The payments, locked in the order of their ids, as every other batch locks them."""
+    wanted = sorted({one.payment_id for one in requests})
+    if not wanted:
+        return {}
+    return {owed.payment_id: owed for owed in await transaction.session.scalars(_payments_of, {"wanted": wanted})}
+
+
+def _begin(transaction: Transaction, asked: CheckoutRequest, owed: Payment | None) -> CheckoutState | Problem:
+    """Begin to pay a payment, if it is the user's and nobody speaks for it."""
+    if owed is None or owed.user_id != asked.keyed.user_id:
+        return not_found("payment")
     if owed.status != PaymentStatus.PUBLISHED:
-        raise Problem(HTTPStatus.CONFLICT, f"The payment is {owed.status.lower()}.", f"payment-{owed.status.lower()}")
-    return owed
+        return Problem(HTTPStatus.CONFLICT, f"The payment is {owed.status.lower()}.", f"payment-{owed.status.lower()}")
+    return _state(transaction.apply(request(owed, new_id(), asked.deadline, datetime.now(UTC)))[0])
+
+
+def _again(known: Any) -> CheckoutState | Problem:
+    return known if isinstance(known, Problem) else CheckoutState.model_validate(known)
 
 
 async def _find(runtime: Runtime, checkout_id: UUID, user_id: str) -> CheckoutState:

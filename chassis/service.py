@@ -1,6 +1,8 @@
 """Service: the FastAPI application around a runtime, its health, and the process that runs it."""
 
 import contextlib
+import gc
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,6 +29,9 @@ from chassis.tracing import ContinueTrace
 
 log = structlog.get_logger(__name__)
 
+GRACE_SECONDS = 2
+"""How long requests that were being answered at the end may still take"""
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -46,14 +51,24 @@ def run(definition: Definition) -> None:
     logs.configure(f"{definition.service.name}_svc")
     settings = definition.settings
     revision.ensure(settings.database_url.get_secret_value(), definition.migrations)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(definition),
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    Server(config).run()
+
+
+class Server(uvicorn.Server):
+    """Sends away clients who wait for an outcome before it counts the seconds until it cuts off requests."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what has been asked, and ask the application to end."""
+        self.config.app.state.runtime.signals.end()  # type: ignore[union-attr]  # the application of `run`
+        await super().shutdown(sockets)
 
 
 def create_app(definition: Definition) -> FastAPI:
@@ -68,6 +83,8 @@ def create_app(definition: Definition) -> FastAPI:
             runtime = Runtime(definition.service, definition.settings, definition.resources, definition.jobs)
             app.state.runtime = runtime
             runtime.start()
+            # What is there now stays for good: the garbage collector need not look through it again and again.
+            gc.freeze()
             stack.push_async_callback(runtime.stop)
             yield
 

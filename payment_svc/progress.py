@@ -70,14 +70,14 @@ async def events(
 
 
 async def _stream(runtime: Runtime, checkout_id: UUID, user_id: str, seen: int) -> AsyncIterator[bytes]:
-    """The events after the first `seen`; ends with the checkout, or after five minutes, and clients reconnect."""
+    """The events after the first `seen`; ends with the checkout, the process or five minutes, and clients reconnect."""
     ends = asyncio.get_running_loop().time() + LONGEST_STREAM_SECONDS
 
     async def look() -> list[Happening] | None:
         history = await _history(runtime, checkout_id, user_id)
         return history if len(history) > seen or _is_over(history) else None
 
-    while asyncio.get_running_loop().time() < ends:
+    while asyncio.get_running_loop().time() < ends and not runtime.signals.ended:
         history = await runtime.signals.until(checkout_id, look, QUIET_SECONDS)
         if history is None:
             yield KEEPALIVE_COMMENT

@@ -139,3 +139,17 @@ async def test_what_is_not_waited_for_any_more_is_forgotten() -> None:
     signals.notify([ONE, OTHER])
     # then
     assert not signals._waiting
+
+
+async def test_nobody_waits_beyond_the_end_of_the_process() -> None:
+    """Whoever waits when the process is asked to end looks once more, and goes; so does whoever comes later."""
+    # given
+    signals, watched = Signals(), Watched()
+    waiting = asyncio.create_task(signals.until(ONE, watched.look, FOREVER))
+    await watched.until_looked()
+    # when
+    signals.end()
+    # then
+    assert await waiting is None
+    assert watched.looks == 2
+    assert await signals.until(OTHER, watched.look, FOREVER) is None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aio_pika
 import asyncpg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _TIMEOUT = 3.0
 
@@ -22,12 +27,9 @@ async def answers(url: str) -> bool:
 
 async def _http(url: str) -> bool:
     # By hand, because building an HTTP client costs more than its one request, and there are many.
-    parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    writer.write(f"GET {parts.path} HTTP/1.0\r\n\r\n".encode())
-    status = await reader.readline()
-    writer.close()
-    return b" 200 " in status
+    async with _connected(url) as (reader, writer):
+        writer.write(f"GET {urlsplit(url).path} HTTP/1.0\r\n\r\n".encode())
+        return b" 200 " in await reader.readline()
 
 
 async def _amqp(url: str) -> bool:
@@ -44,11 +46,19 @@ async def _postgresql(url: str) -> bool:
 
 
 async def _tcp(url: str) -> bool:
+    async with _connected(url):
+        return True
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect, and leave no socket behind when the time is over either."""
     parts = urlsplit(url)
-    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    writer.close()
-    await writer.wait_closed()
-    return True
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
 
 
 _PROBES = {"http": _http, "amqp": _amqp, "postgresql": _postgresql, "tcp": _tcp}

@@ -1,10 +1,12 @@
 """The site that the scripts of this folder share, and the table of what they have found."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.containers import named_site
 from tests.chaos.drill import Drill
 from tests.chaos.ledger import Ledger
 from tests.chaos.site import Site
@@ -28,8 +30,9 @@ def ledger(pytestconfig: pytest.Config) -> Ledger:
 
 @pytest.fixture(scope="package")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """A stack that is there to be broken."""
-    async with Site.of(tmp_path_factory.mktemp("chaos")) as running:
+    """A stack that is there to be broken: the containers that STACK_ENV names, else one of its own."""
+    named = os.environ.get("STACK_ENV")
+    async with named_site(Path(named)) if named else Site.of(tmp_path_factory.mktemp("chaos")) as running:
         yield running
 
 

@@ -1,11 +1,9 @@
 """A drill: break something under load, heal it, wait until all is well, and examine everything."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
-
-import httpx2
 
 from stack.invariants import examine
 from tests.chaos.ledger import Ledger, Row
@@ -17,11 +15,19 @@ from tests.end_to_end.databases import SERVICES
 BEFORE, AFTER = 2.0, 3.0
 """Seconds under load before the fault, and after it was healed."""
 ENDED_WITHIN = 60.0
-READY_WITHIN = 5.0
 RATE = 6.0
 
 Fault = Callable[[Site], Awaitable[int]]
 """Breaks something, heals it, and says how many times it did so."""
+
+
+def at_once(*faults: Fault) -> Fault:
+    """All of these at the same time."""
+
+    async def fault(site: Site) -> int:
+        return sum(await asyncio.gather(*(one(site) for one in faults)))
+
+    return fault
 
 
 @dataclass
@@ -33,11 +39,19 @@ class Drill:
     _known: set[str] = field(default_factory=set)
 
     async def run(
-        self, name: str, fault: Fault, *, spares: Iterable[str] = (), ways: Sequence[str] = USUAL, rate: float = RATE
+        self,
+        name: str,
+        fault: Fault,
+        *,
+        spares: Iterable[str] = (),
+        ways: Sequence[str] = USUAL,
+        rate: float = RATE,
+        parts: Mapping[str, int] | None = None,
     ) -> None:
         """Run one script; raises AssertionError with whatever does not hold afterwards.
 
-        `spares` are the services that have to get over it in the same process.
+        `spares` are the services that have to get over it in the same process; `parts` says of how many injections
+        of which kind the fault consists.
         """
         shoppers, earlier = Shoppers(self.site, rate, ways), set(self.site.accepted)
         processes = {one: self.site.programs.pid(one) for one in spares}
@@ -52,7 +66,8 @@ class Drill:
         wrong += [f"{one} was started again" for one, pid in processes.items() if self.site.programs.pid(one) != pid]
         counts = await self._counts(self.site.accepted - earlier)
         recovered = is_well - healed if is_well else None
-        self.ledger.rows.append(Row(name, injections, counts["COMPLETED"], counts["FAILED"], wrong, recovered))
+        row = Row(name, injections, counts["COMPLETED"], counts["FAILED"], wrong, recovered, parts or {})
+        self.ledger.rows.append(row)
         assert not wrong, (wrong[:20], dict(shoppers.gone))
         assert counts["COMPLETED"], ("nobody bought anything", dict(shoppers.gone))
         assert injections, "nothing was broken"
@@ -70,17 +85,10 @@ class Drill:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + ENDED_WITHIN
         while loop.time() < deadline:
-            if await self._is_ready() and not await self._pending(accepted):
+            if all([await self.site.is_ready(one) for one in SERVICES]) and not await self._pending(accepted):
                 return loop.time()
             await asyncio.sleep(0.2)
         return None
-
-    async def _is_ready(self) -> bool:
-        try:
-            found = [self.site.system.ask("GET", service, "/readyz", timeout=READY_WITHIN) for service in SERVICES]
-            return all(answer.is_success for answer in await asyncio.gather(*found))
-        except httpx2.HTTPError:
-            return False
 
     async def _pending(self, accepted: set[UUID]) -> int:
         query = "SELECT count(*) FROM checkout WHERE status = 'PENDING' AND checkout_id = ANY($1::uuid[])"

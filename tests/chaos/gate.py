@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
-from tests.chaos.frames import Frames, method
+from tests.chaos.frames import Frames, Redeliveries, method
 
 _CHUNK = 1 << 16
 _RESET = struct.pack("ii", 1, 0)
@@ -64,6 +64,8 @@ class Gate:
         self._to_broker = to_broker
         self._lines: set[Line] = set()
         self.weather = Weather()
+        self.redelivered: list[str] = []
+        """The ids of the events that the broker has delivered again"""
         self.port = 0
 
     @contextlib.asynccontextmanager
@@ -130,13 +132,13 @@ class Gate:
     async def _pass(
         self, line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upwards: bool
     ) -> None:
-        frames = Frames()
+        through = self._frame_by_frame(line, upwards=upwards) if self._to_broker else bytes
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if line.is_half_open:
                     continue
                 await self._suffer(len(data))
-                writer.write(self._lose(line, frames, data, upwards=upwards) if self._to_broker else data)
+                writer.write(through(data))
                 await writer.drain()
 
     async def _suffer(self, size: int) -> None:
@@ -146,11 +148,23 @@ class Gate:
         if pause:
             await asyncio.sleep(pause)
 
-    def _lose(self, line: Line, frames: Frames, data: bytes, *, upwards: bool) -> bytes:
-        """What is left of the data when the frames that get lost are taken out."""
+    def _frame_by_frame(self, line: Line, *, upwards: bool) -> Callable[[bytes], bytes]:
+        """Looks at each frame of one direction of a connection; gives back what is let through of some data."""
+        frames, redeliveries = Frames(), Redeliveries()
+
+        def through(data: bytes) -> bytes:
+            cut = list(frames.cut(data))
+            if not upwards:
+                self.redelivered += filter(None, map(redeliveries.see, cut))
+            return self._lose(line, cut, upwards=upwards)
+
+        return through
+
+    def _lose(self, line: Line, frames: Iterable[bytes], *, upwards: bool) -> bytes:
+        """What is left of the frames when those that get lost are taken out."""
         weather, kept = self.weather, []
         loses = weather.loses if weather.loses_upwards == upwards else None
-        for frame in frames.cut(data):
+        for frame in frames:
             if loses is None or method(frame) != loses:
                 kept.append(frame)
                 continue

@@ -1,12 +1,15 @@
 """What every script of a run has found, as a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Row:
-    """One fault under load and what came of it; `recovered` in seconds from the healing, None if it did not."""
+    """One fault under load and what came of it; `recovered` in seconds from the healing, None if it did not.
+
+    `parts` says how the injections were divided, if the fault was of several kinds.
+    """
 
     fault: str
     injections: int
@@ -14,6 +17,7 @@ class Row:
     failed: int
     violations: Sequence[str]
     recovered: float | None
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -25,7 +29,7 @@ class Ledger:
     def table(self) -> Iterator[str]:
         """The lines of the table."""
         names = ("fault", "injections", "completed", "failed", "violations", "recovered")
-        cells = [names, *(_cells(row) for row in self.rows)]
+        cells = [names, *(line for row in self.rows for line in _cells(row))]
         widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
         for line in cells:
             first, *rest = zip(line, widths, strict=True)
@@ -44,7 +48,9 @@ class Ledger:
         yield f"{len(self.rows)} scripts: {told}; the longest recovery took {longest:.1f} s"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row) -> Iterator[tuple[str, ...]]:
     recovered = "never" if row.recovered is None else f"{row.recovered:.1f} s"
     counts = (row.injections, row.completed, row.failed, len(row.violations))
-    return (row.fault, *map(str, counts), recovered)
+    yield (row.fault, *map(str, counts), recovered)
+    for part, injections in row.parts.items():
+        yield (f"  {part}", str(injections), "", "", "", "")

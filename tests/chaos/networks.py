@@ -61,7 +61,9 @@ def half_open(where: Gates) -> Fault:
     """The far ends of all connections go away in silence, and new connections can be made at once."""
 
     async def fault(site: Site) -> int:
-        return sum(gate.half_open() for gate in where(site))
+        lost = sum(gate.half_open() for gate in where(site))
+        await asyncio.sleep(SECONDS)
+        return lost
 
     return fault
 

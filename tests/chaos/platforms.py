@@ -11,9 +11,18 @@ from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.eventually import eventually
 
 SECONDS = 10.0
-SLOW = 6.0
-"""Longer than the service waits for an answer."""
+SLOW = 5.5
+"""A little longer than the service waits for an answer."""
+TOLD_WITHIN = 120.0
 OK = 200
+
+_COMPLETED = "SELECT array_agg(checkout_id) FROM checkout WHERE status = 'COMPLETED'"
+_UNTOLD = """
+    SELECT count(*) FROM unnest($1::uuid[]) AS completed (checkout_id) LEFT JOIN delivery USING (checkout_id)
+    WHERE delivery.checkout_id IS NULL
+"""
+_FORGET_REFUSED = "DELETE FROM delivery WHERE status = 'FAILED' RETURNING checkout_id"
+_FORGET_HEARD = "DELETE FROM inbox WHERE step = 'payment.send' AND saga_id = $1"
 
 
 async def errors(site: Site) -> int:
@@ -22,8 +31,12 @@ async def errors(site: Site) -> int:
 
 
 async def slowness(site: Site) -> int:
-    """It answers long after its client has given up, and acts all the same."""
-    return await _failing(site, mode="slow", delay=SLOW)
+    """It answers after its client has given up, and acts all the same."""
+    before = await _attempts(site)
+    await _failing(site, mode="slow", delay=SLOW)
+    # An attempt is known to the platform only when it has at last acted.
+    await _told(site)
+    return await _attempts(site) - before
 
 
 async def errors_after_it_acted(site: Site) -> int:
@@ -36,12 +49,16 @@ def refusing(inner: Fault) -> Fault:
 
     async def fault(site: Site) -> int:
         async with site.broker() as broker, broker.observe(["payment"], "checkout.completed") as completed:
+            # Whatever is refused from here on has completed since somebody listens.
+            await _told(site)
             try:
                 await _set(site, mode="refuse")
                 injected = await inner(site)
             finally:
                 await site.platform.recover()
-            await eventually(lambda: _sent_again(site, broker, completed))
+            await _told(site)
+            await _send_again(site, broker, completed)
+            await _told(site)
         return injected
 
     return fault
@@ -67,17 +84,23 @@ async def _set(site: Site, **how: Any) -> None:
     assert answer.status_code == OK, answer.text
 
 
-async def _sent_again(site: Site, broker: Broker, completed: Observer) -> bool:
-    """Repeat what led to a refused delivery, after forgetting that it was refused; says whether none is left."""
-    await asyncio.sleep(1)
-    query = "DELETE FROM delivery WHERE status = 'FAILED' RETURNING checkout_id"
+async def _told(site: Site) -> None:
+    """Wait until the platform's answer about every checkout that is complete now has been noted."""
     async with site.session("payment") as session:
-        for row in await session.fetch(query):
-            saga_id = row["checkout_id"]
-            await session.execute("DELETE FROM inbox WHERE step = 'payment.send' AND saga_id = $1", saga_id)
-            await broker.put("payment.send", _of(completed, str(saga_id)))
-        await asyncio.sleep(1)
-        return bool(await session.fetchval("SELECT count(*) = 0 FROM delivery WHERE status = 'FAILED'"))
+        completed = await session.fetchval(_COMPLETED)
+
+        async def untold() -> int:
+            return int(await session.fetchval(_UNTOLD, completed))
+
+        await eventually(untold, lambda count: not count, TOLD_WITHIN)
+
+
+async def _send_again(site: Site, broker: Broker, completed: Observer) -> None:
+    """Forget that deliveries were refused, and repeat what led to them."""
+    async with site.session("payment") as session:
+        for row in await session.fetch(_FORGET_REFUSED):
+            await session.execute(_FORGET_HEARD, row["checkout_id"])
+            await broker.put("payment.send", _of(completed, str(row["checkout_id"])))
 
 
 def _of(completed: Observer, saga_id: str) -> AbstractIncomingMessage:

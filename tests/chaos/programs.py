@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class Programs:
             return int((self.path / "pids" / name).read_text())
         except (FileNotFoundError, ValueError):
             return None
+
+    def port(self, name: str) -> int:
+        """Where a process listens."""
+        return int(json.loads((self.path / "ports.json").read_text())[name])
 
     def services(self) -> dict[str, int | None]:
         """The ids of the four services."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,13 @@ from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
+import httpx2
 
 import stack
 from chassis import crash
+from stack.supervisor import RESTART_AT_ONCE
 from tests.chaos.gate import HERE, Gate
+from tests.chaos.node import Node, OwnNode
 from tests.chaos.programs import Programs
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
@@ -22,31 +24,39 @@ from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 
-_RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-_NODE = "concert@localhost"
-_CTL_WITHIN = 60.0
+Gates = Mapping[str, Gate]
+NO_GATES: Gates = {}
+READY_WITHIN = 5.0
 
 
 @dataclass(frozen=True)
 class Site:
     """All that a script of chaos gets hold of."""
 
-    path: Path
     system: System
     catalogue: Catalogue
     platform: Platform
     programs: Programs
-    brokers: Mapping[str, Gate]
-    databases: Mapping[str, Gate]
+    node: Node
+    brokers: Gates
+    databases: Gates
     accepted: set[UUID] = field(default_factory=set)
     """Every checkout of which a client was told that it exists"""
+
+    @classmethod
+    def around(
+        cls, system: System, programs: Programs, node: Node, brokers: Gates = NO_GATES, databases: Gates = NO_GATES
+    ) -> Self:
+        """A running system, and what can be done to it."""
+        return cls(system, Catalogue(system), Platform(system), programs, node, brokers, databases)
 
     @classmethod
     @contextlib.asynccontextmanager
     async def of(cls, path: Path) -> AsyncIterator[Self]:
         """The stack in `path`, up while the context lasts."""
-        brokers = {service: Gate(lambda: _port(path, "rabbitmq"), to_broker=True) for service in SERVICES}
-        databases = {service: Gate(lambda: _port(path, "postgres"), to_broker=False) for service in SERVICES}
+        programs = Programs(path)
+        brokers = {service: Gate(lambda: programs.port("rabbitmq"), to_broker=True) for service in SERVICES}
+        databases = {service: Gate(lambda: programs.port("postgres"), to_broker=False) for service in SERVICES}
         async with contextlib.AsyncExitStack() as gates:
             for gate in (*brokers.values(), *databases.values()):
                 await gates.enter_async_context(gate.open())
@@ -54,7 +64,7 @@ class Site:
                 environment = await asyncio.to_thread(stack.up, path)
             try:
                 async with System.of(environment) as system:
-                    yield cls(path, system, Catalogue(system), Platform(system), Programs(path), brokers, databases)
+                    yield cls.around(system, programs, OwnNode(programs), brokers=brokers, databases=databases)
             finally:
                 await asyncio.to_thread(stack.down, path)
 
@@ -64,14 +74,15 @@ class Site:
         return self.system.environment
 
     @property
-    def gates(self) -> list[Gate]:
-        """All gates."""
-        return [*self.brokers.values(), *self.databases.values()]
-
-    @property
     def crashes(self) -> Path:
         """The folder of the orders to crash, see `chassis.crash`."""
-        return _crashes(self.path)
+        return _crashes(self.programs.path)
+
+    async def is_ready(self, service: str) -> bool:
+        """Whether a service says that it is ready."""
+        with contextlib.suppress(httpx2.HTTPError):
+            return (await self.system.ask("GET", service, "/readyz", timeout=READY_WITHIN)).is_success
+        return False
 
     @contextlib.asynccontextmanager
     async def broker(self) -> AsyncIterator[Broker]:
@@ -88,30 +99,12 @@ class Site:
         finally:
             connection.terminate()
 
-    async def rabbitmqctl(self, *arguments: str) -> str:
-        """What the broker's command line answers."""
-        process = await asyncio.create_subprocess_exec(
-            *[_RABBITMQCTL, *arguments],
-            env=os.environ
-            | {
-                "HOME": str(self.path / "rabbitmq"),
-                "ERL_EPMD_PORT": str(_port(self.path, "epmd")),
-                "RABBITMQ_NODENAME": _NODE,
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(_CTL_WITHIN):
-            output = (await process.communicate())[0].decode()
-        assert process.returncode == 0, output
-        return output
-
 
 @contextlib.contextmanager
-def _variables(path: Path, brokers: Mapping[str, Gate], databases: Mapping[str, Gate]) -> Iterator[None]:
+def _variables(path: Path, brokers: Gates, databases: Gates) -> Iterator[None]:
     """The environment in which the stack is started: what it finds there its processes keep."""
     _crashes(path).mkdir(parents=True, exist_ok=True)
-    wanted = {crash.VARIABLE: str(_crashes(path))}
+    wanted = {crash.VARIABLE: str(_crashes(path)), RESTART_AT_ONCE: "yes"}
     for service in SERVICES:
         wanted[f"{service.upper()}_RABBITMQ_VIA"] = f"{HERE}:{brokers[service].port}"
         wanted[f"{service.upper()}_DATABASE_VIA"] = f"{HERE}:{databases[service].port}"
@@ -125,7 +118,3 @@ def _variables(path: Path, brokers: Mapping[str, Gate], databases: Mapping[str, 
 
 def _crashes(path: Path) -> Path:
     return path / "crashes"
-
-
-def _port(path: Path, name: str) -> int:
-    return int(json.loads((path / "ports.json").read_text())[name])

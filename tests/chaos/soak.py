@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from tests.chaos import consumers, crashes, messages, networks, outages, platforms
+from tests.chaos import brokers, consumers, crashes, endings, messages, networks, platforms, replicas, servers
 from tests.chaos.crashes import REFUSED
-from tests.chaos.drill import Drill, Fault
+from tests.chaos.drill import Drill, Fault, at_once
 from tests.chaos.ledger import Ledger
 from tests.chaos.networks import to_broker, to_database
 from tests.chaos.shoppers import EVERY
@@ -41,18 +41,17 @@ def faults_of_programs(chance: random.Random) -> dict[str, Fault]:
     orders = chance.sample([one for one in crashes.every_order() if one.subject != REFUSED], CRASHES_AT_ONCE)
     places = ", ".join(f"{one.subject}@{one.point}" for one in orders)
     return {f"kill at {places}": crashes.killed_at(orders)} | _named(
-        *(crashes.killed, crashes.terminated, crashes.frozen),
-        *(outages.database_restarted, outages.database_killed, outages.transactions_terminated),
+        *(crashes.killed, crashes.frozen, servers.restarted, servers.killed, servers.transactions_terminated),
         *(platforms.errors, platforms.slowness, platforms.errors_after_it_acted, consumers.slow, consumers.spike),
     )
 
 
-def faults_of_brokers() -> dict[str, Fault]:
-    """Each fault of the broker, and each for which one has to speak to it."""
+def faults_alone() -> dict[str, Fault]:
+    """Each fault of the broker, each for which one has to speak to it, and each during which something is promised."""
     return _named(
-        *(outages.broker_restarted, outages.broker_killed, outages.memory_alarm, outages.disk_alarm),
+        *(brokers.restarted, brokers.killed, brokers.memory_alarm, brokers.disk_alarm),
         *(messages.duplicated, messages.late_and_out_of_order, messages.corrupted, messages.of_unknown_version),
-        *(messages.returned, consumers.deleted, consumers.timed_out),
+        *(messages.returned, consumers.deleted, consumers.timed_out, endings.terminated, replicas.second_killed),
     )
 
 
@@ -61,19 +60,12 @@ def next_fault(chance: random.Random) -> tuple[str, Fault]:
     network, program = faults_of_networks(), faults_of_programs(chance)
     if chance.random() < PAIRS:
         one, other = chance.choice(list(network)), chance.choice(list(program))
-        return f"{one} + {other}", _both(network[one], program[other])
-    return chance.choice(list((network | program | faults_of_brokers()).items()))
+        return f"{one} + {other}", at_once(network[one], program[other])
+    return chance.choice(list((network | program | faults_alone()).items()))
 
 
 def _named(*faults: Fault) -> dict[str, Fault]:
-    return {fault.__name__: fault for fault in faults}
-
-
-def _both(one: Fault, other: Fault) -> Fault:
-    async def fault(site: Site) -> int:
-        return sum(await asyncio.gather(one(site), other(site)))
-
-    return fault
+    return {f"{fault.__module__.rpartition('.')[2]}.{fault.__name__}": fault for fault in faults}
 
 
 async def soak(seed: int, seconds: float, ledger: Ledger) -> None:

@@ -5,8 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from pamqp.commands import Basic
+from pamqp.frame import marshal
+from pamqp.header import ContentHeader
 
-from tests.chaos.frames import BASIC_ACK, Frames, method
+from tests.chaos.frames import BASIC_ACK, Frames, Redeliveries, method
 from tests.chaos.gate import HERE, Gate, Weather
 
 ACK = b"\x01\x00\x01\x00\x00\x00\x0d" + b"\x00\x3c\x00\x50" + b"\x00" * 9 + b"\xce"
@@ -53,6 +56,20 @@ def test_frames_are_cut_wherever_the_network_cuts(size: int) -> None:
 
     assert cut == [b"AMQP\x00\x00\x09\x01", OTHER, ACK, OTHER]
     assert [method(frame) for frame in cut] == [None, None, BASIC_ACK, None]
+
+
+def test_events_that_come_again_are_seen() -> None:
+    """Of two events that are delivered, the one that had been delivered before is named."""
+    properties = Basic.Properties(message_id="1", headers={"ce-type": "a.b.v1", "ce-id": "second"})
+    headers = [ContentHeader(body_size=0, properties=Basic.Properties(headers={"ce-id": "first"}))]
+    headers.append(ContentHeader(body_size=0, properties=properties))
+    deliveries = [Basic.Deliver("ctag", number, again, "a", "a.b") for number, again in enumerate((False, True))]
+    stream = b"".join(marshal(frame, 3) for pair in zip(deliveries, headers, strict=True) for frame in pair)
+
+    redeliveries = Redeliveries()
+    seen = [redeliveries.see(frame) for frame in Frames().cut(stream)]
+
+    assert seen == [None, None, None, "second"]
 
 
 async def test_gate_passes_on() -> None:

@@ -1,0 +1,30 @@
+"""Checkouts survive the broker."""
+
+import pytest
+
+from tests.chaos import brokers
+from tests.chaos.drill import Drill
+from tests.chaos.programs import PROGRAMS
+
+
+async def test_broker_that_is_killed_is_found_again(drill: Drill) -> None:
+    """When the broker dies, every service gets over it in the same process, and nothing is lost."""
+    await drill.run("broker: kill -9", brokers.killed, spares=PROGRAMS)
+
+
+@pytest.mark.chaos
+async def test_broker_that_is_restarted_is_found_again(drill: Drill) -> None:
+    """When the broker is restarted, every service gets over it in the same process."""
+    await drill.run("broker: restart", brokers.restarted, spares=PROGRAMS)
+
+
+@pytest.mark.chaos
+async def test_full_memory_of_the_broker_only_delays(drill: Drill) -> None:
+    """While the memory alarm is on nothing is published, and all of it afterwards."""
+    await drill.run("broker: memory alarm", brokers.memory_alarm, spares=PROGRAMS)
+
+
+@pytest.mark.chaos
+async def test_full_disk_of_the_broker_only_delays(drill: Drill) -> None:
+    """While the disk alarm is on nothing is published, and all of it afterwards."""
+    await drill.run("broker: disk alarm", brokers.disk_alarm, spares=PROGRAMS)

@@ -1,0 +1,14 @@
+"""Checkouts survive the loss of one of two processes of every service."""
+
+import pytest
+
+from tests.chaos import replicas
+from tests.chaos.drill import Drill
+from tests.chaos.programs import PROGRAMS
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_what_a_dead_replica_left_goes_out_through_the_other(drill: Drill) -> None:
+    """When second processes die between commit and publish, the first ones publish what these had said."""
+    await drill.run("kill -9 of one of two replicas", replicas.second_killed, spares=PROGRAMS)

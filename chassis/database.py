@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from chassis import outbox
+from chassis.broker import describe
 from chassis.crash import Point, crash_point
 from chassis.relay import Relay
 from chassis.signals import Signals
@@ -78,9 +78,18 @@ class Database:
         await self.engine.dispose()
 
     async def _attempts(self, work: Work[Result]) -> Result:
+        try:
+            return await self._attempt(work)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.info("transaction tried again", error=describe(error))
+        return await self._further_attempts(work)
+
+    async def _further_attempts(self, work: Work[Result]) -> Result:
         retrying = AsyncRetrying(
             retry=retry_if_exception(is_transient),
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(ATTEMPTS - 1),
             wait=wait_random_exponential(multiplier=0.05, max=1),
             reraise=True,
         )
@@ -92,9 +101,7 @@ class Database:
             async with self._sessions() as session:
                 transaction = Transaction(session)
                 result = await work(transaction)
-                if confirmed:
-                    await outbox.forget(session, confirmed)
-                messages = await transaction.flush()
+                messages = await transaction.flush(confirmed)
                 crash_point(Point.BEFORE_COMMIT, (message.routing_key for message in messages))
                 await _commit(session)
         except BaseException:

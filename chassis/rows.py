@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,10 +34,10 @@ class Loaded:
         loaded = cls(step)
         for parameter in step.rows:
             wanted = {key for envelope in arrived for key in loaded._keys(parameter, envelope.event)}
-            column: Any = getattr(parameter.model, key_name(parameter))
+            name = key_name(parameter)
             found = defaultdict(list)
-            for row in await session.scalars(_select(parameter.model, column), {"keys": list(wanted)}):
-                found[getattr(row, column.key)].append(row)
+            for row in await session.scalars(_select(parameter.model, name), {"keys": list(wanted)}):
+                found[getattr(row, name)].append(row)
             loaded._found[parameter.name] = found
         return loaded
 
@@ -84,7 +85,10 @@ def _event_keys(event: Event, name: str) -> list[Any]:
     return list(values[f"{name}s"]) if f"{name}s" in values else [values[name]]
 
 
-def _select(model: type, column: Any) -> sa.Select[Any]:
+@cache
+def _select(model: type, name: str) -> sa.Select[Any]:
+    """The statement for a parameter; to build it anew for every batch would cost as much as to run it."""
+    column: Any = getattr(model, name)
     keys = sa.bindparam("keys", type_=ARRAY(column.type))
     order = _primary_key(model)
     return sa.select(model).where(column == sa.any_(keys)).order_by(*order).with_for_update()

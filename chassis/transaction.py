@@ -1,7 +1,7 @@
 """A local transaction: rows that change and events that are said, committed together or not at all."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -69,12 +69,17 @@ class Transaction:
             if event is not None:
                 self.say(event, cause)
 
-    async def flush(self) -> list[outbox.Outgoing]:
-        """Send rows and messages to the database; gives back the messages, to be published after the commit."""
+    async def flush(self, confirmed: Collection[UUID]) -> list[outbox.Outgoing]:
+        """Send rows and messages to the database, and take `confirmed` ones from it.
+
+        Gives back the messages, to be published after the commit.
+        """
         await self.session.flush()
         messages = [outbox.Outgoing.of(envelope) for envelope in self.said]
         if messages:
-            await outbox.put(self.session, messages)
+            await outbox.put(self.session, messages, confirmed)
+        elif confirmed:
+            await outbox.forget(self.session, confirmed)
         return messages
 
 

@@ -32,7 +32,7 @@ class Databases:
         async with contextlib.AsyncExitStack() as pools:
             opened = {
                 service: await pools.enter_async_context(
-                    asyncpg.create_pool(database_url(environment, service), min_size=1, max_size=4)
+                    asyncpg.create_pool(database_url(environment, service), min_size=0, max_size=4)
                 )
                 for service in SERVICES
             }

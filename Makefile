@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
 
-.PHONY: help demo test chaos soak e2e-compose up down status token lint publish lock clean
+.PHONY: help demo test chaos chaos-compose soak bench e2e-compose up down status token lint publish lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## watch one checkout complete and one roll back
 	@$(BIN)/python -m stack demo
@@ -34,8 +34,15 @@ test: $(READY) ## all tests, on a stack of their own
 chaos: $(READY) ## every script of chaos, and a table of what they found
 	$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 
+chaos-compose: $(READY) ## the scripts of chaos that break the broker, on a running `docker compose up`
+	@$(BIN)/python -m stack.compose_env .stack/compose.env
+	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/chaos/test_brokers.py -m "chaos or not chaos"
+
 soak: $(READY) ## all faults at random for a while: MINUTES=60, SEED=1
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
+
+bench: $(READY) ## measure the saga beside the facade, write docs/bench: QUICK=1, ONLY=saga,facade
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 e2e-compose: $(READY) ## the end-to-end tests, on a running `docker compose up`
 	@$(BIN)/python -m stack.compose_env .stack/compose.env

@@ -5,8 +5,9 @@ here tries to repair a connection: it is closed, and a new one is set up from th
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import aio_pika
 import structlog
@@ -27,6 +28,22 @@ class SessionEndedError(Exception):
     """The broker ended what a session stands on: its connection, a channel, a consumer."""
 
 
+@contextlib.contextmanager
+def cancelled_by_nobody() -> Iterator[None]:
+    """Turn a CancelledError that nobody asked for into a SessionEndedError.
+
+    aiormq gives up a connection without heartbeats by cancelling its reader, and hands that CancelledError to
+    everybody who waits for an answer. Let through, it would end the caller's task as if it had been asked to stop.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise SessionEndedError("the connection was given up") from error
+
+
 async def supervise(url: str, name: str, serve: Serve) -> None:
     """Keep a connection in use: `serve` it until that ends or fails, tear it down, connect again.
 
@@ -37,7 +54,8 @@ async def supervise(url: str, name: str, serve: Serve) -> None:
     while True:
         started = asyncio.get_running_loop().time()
         try:
-            return await _session(url, name, serve)
+            with cancelled_by_nobody():
+                return await _session(url, name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
             log.warning("broker session ended", session=name, error=describe(error))
         stood = asyncio.get_running_loop().time() - started > LONGEST_PAUSE

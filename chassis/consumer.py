@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 from chassis import envelope, metrics
 from chassis.arrivals import Arrivals
 from chassis.batch import Batch
-from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
+from chassis.broker import CALL_TIMEOUT, SessionEndedError, cancelled_by_nobody, describe, until_closed
 from chassis.database import is_outage
 from chassis.envelope import Envelope, MalformedMessageError
 from chassis.publisher import Publisher
@@ -67,13 +67,14 @@ class Consumer(ABC):
             # For example because the queue was deleted.
             arrivals.end(SessionEndedError(f"consumer {frame.consumer_tag} cancelled by the broker"))
 
-        async with asyncio.timeout(CALL_TIMEOUT):
-            channel = await connection.channel(publisher_confirms=False)
-            underlay = await channel.get_underlay_channel()
-            underlay.on_consumer_cancel_callbacks.add(cancelled)
-            await underlay.basic_qos(prefetch_count=self._prefetch)
-            consuming = await underlay.basic_consume(self.step.queue, arrive)
-            self._subscription = (underlay, str(consuming.consumer_tag))
+        with cancelled_by_nobody():
+            async with asyncio.timeout(CALL_TIMEOUT):
+                channel = await connection.channel(publisher_confirms=False)
+                underlay = await channel.get_underlay_channel()
+                underlay.on_consumer_cancel_callbacks.add(cancelled)
+                await underlay.basic_qos(prefetch_count=self._prefetch)
+                consuming = await underlay.basic_consume(self.step.queue, arrive)
+                self._subscription = (underlay, str(consuming.consumer_tag))
         watch = asyncio.create_task(until_closed(connection, channel))
         watch.add_done_callback(lambda task: arrivals.end(None if task.cancelled() else task.exception()))
         try:
@@ -166,8 +167,9 @@ class BatchConsumer(Consumer):
 
 async def acknowledge(message: DeliveredMessage, *, multiple: bool = False) -> None:
     """Tell the broker that a delivery, or all up to it, need not come again."""
-    async with asyncio.timeout(CALL_TIMEOUT):
-        await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
+    with cancelled_by_nobody():
+        async with asyncio.timeout(CALL_TIMEOUT):
+            await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
 
 
 async def through_outages(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:

@@ -31,6 +31,7 @@ class Readiness(BaseModel):
     migrations: str
     broker: str
     consumers: str
+    background: str
     alarms: list[str]
     """What needs somebody's attention, and would not be mended by taking this process out of service"""
 
@@ -64,6 +65,7 @@ async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
         "migrations": OK if revision == head else f"expected {head}, found {revision}",
         "broker": OK if runtime.publisher.connected else "not connected",
         "consumers": f"missing: {', '.join(missing)}" if missing else OK,
+        "background": f"ended: {', '.join(runtime.ended)}" if runtime.ended else OK,
     }
 
 

@@ -15,7 +15,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from chassis import metrics
-from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
+from chassis.broker import CALL_TIMEOUT, SessionEndedError, cancelled_by_nobody, describe, until_closed
 from chassis.crash import Point, crash_point
 from chassis.outbox import Outgoing
 from chassis.transaction import new_id
@@ -119,14 +119,15 @@ class Publisher:
             raise NotPublishedError("not connected to the broker")
         try:
             # Whoever publishes waits for confirms, with a deadline: to wait for the socket as well would be too much.
-            answer = await channel.basic_publish(
-                parcel.body,
-                exchange=parcel.exchange,
-                routing_key=parcel.routing_key,
-                properties=self._properties(parcel),
-                mandatory=parcel.mandatory,
-                wait=False,
-            )
+            with cancelled_by_nobody():
+                answer = await channel.basic_publish(
+                    parcel.body,
+                    exchange=parcel.exchange,
+                    routing_key=parcel.routing_key,
+                    properties=self._properties(parcel),
+                    mandatory=parcel.mandatory,
+                    wait=False,
+                )
         except asyncio.CancelledError:
             # Which confirm belongs to which message is uncertain now, so nothing on this channel counts.
             self._broken.set()

@@ -76,6 +76,10 @@ class Relay:
         if self._confirmed:
             self._to_forget.set()
 
+    async def confirmed(self) -> None:
+        """Wait until there is something to forget."""
+        await self._to_forget.wait()
+
     def take_confirmed(self) -> list[UUID]:
         """What can be forgotten now; whoever takes it deletes the rows, or gives it back with `confirm`."""
         taken, self._confirmed = self._confirmed, []
@@ -90,7 +94,7 @@ class Relay:
         """For ever: drop confirmed rows that no other transaction took along."""
 
         async def once() -> None:
-            await self._to_forget.wait()
+            await self.confirmed()
             await asyncio.sleep(FORGET_DELAY)
             await database.run(_nothing)
 

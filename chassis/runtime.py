@@ -67,6 +67,11 @@ class Runtime:
         """Whether every step of the service has its consumer."""
         return all(consumer.consuming for consumer in self.consumers)
 
+    @property
+    def ended(self) -> list[str]:
+        """The tasks in the background that have ended, though all of them are meant to go on until `stop`."""
+        return [name for name, task in self._tasks.items() if task.done()]
+
     async def parked(self) -> float:
         """How many messages of the service wait for a person; not a number when the broker does not say."""
         return await self.publisher.depth(f"{self.service.name}.{PARKED}")

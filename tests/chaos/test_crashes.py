@@ -14,7 +14,7 @@ from tests.chaos.shoppers import EVENLY
 RATE = 8.0
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 async def test_every_crash_point_of_every_step_is_survived(drill: Drill) -> None:
     """Each step, and each event that it may say, is cut off at each of its crash points, forward and back."""
     orders = crashes.every_order()

@@ -195,7 +195,14 @@ async def test_service_tells_how_it_is(system: System, service: str) -> None:
 
     assert (live.status_code, live.json()) == (200, {"status": "alive"})
     assert ready.status_code == 200
-    wanted = {"status": "ready", "database": "ok", "migrations": "ok", "broker": "ok", "consumers": "ok"}
+    wanted = {
+        "status": "ready",
+        "database": "ok",
+        "migrations": "ok",
+        "broker": "ok",
+        "consumers": "ok",
+        "background": "ok",
+    }
     assert ready.json() | wanted == ready.json()
     assert docs.status_code == 200
     assert "text/html" in docs.headers["Content-Type"]

@@ -1,0 +1,224 @@
+"""The starting point: one service over one database, where a checkout is one transaction.
+
+Written as a careful engineer would: every row that is judged is locked first, in one order for all, seats and dates
+come in one query, statements are what SQLAlchemy batches best, nothing is read twice. Where there was a choice, it is
+the one that costs less: there is no table for the Idempotency-Key (a payment can be paid only once, so a request that
+is repeated takes no money twice), and no outbox (a crash after the commit loses a delivery). The external platform is
+told as the four services tell it, with the same client, key and signature, and what it answered is stored; that comes
+after the answer to the fan, so that nobody waits for it, and counts all the same: a checkout is done when its delivery
+is stored, here and there.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+import uvicorn
+from fastapi import BackgroundTasks, Depends, FastAPI, Request
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlmodel import col, select
+
+from chassis import problem
+from chassis.bearer import CurrentUser
+from chassis.database import async_url
+from chassis.problem import Problem, not_found
+from chassis.transaction import new_id
+from contracts.checkout import Completed
+from payment_svc.api import CheckoutState, Order
+from payment_svc.models import Checkout, Delivery, DeliveryStatus, Payment, PaymentStatus
+from payment_svc.platform import Platform
+from point_svc.models import Wallet
+from reservation_svc.models import Reservation
+from seat_svc.models import ConcertDate, Seat
+
+LIFETIME = timedelta(seconds=60)
+
+
+class Settings(BaseSettings):
+    """Where the database and the platform are; from variables that begin with `FACADE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="FACADE_")
+
+    database_url: SecretStr
+    database_pool: int = 10
+    """As many as each of the four services has"""
+    platform_url: str
+    platform_secret: SecretStr
+    token_secret: SecretStr
+    port: int = 0
+
+
+class Facade:
+    """Does a checkout as a whole, and tells the platform."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = async_url(settings.database_url.get_secret_value())
+        self.engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0)
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        self.platform = Platform(settings.platform_url, settings.platform_secret.get_secret_value())
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, settings: Settings) -> AsyncIterator["Facade"]:
+        """A facade with open connections, while the context lasts."""
+        facade = cls(settings)
+        async with facade.platform:
+            yield facade
+        await facade.engine.dispose()
+
+    async def check_out(self, payment_id: UUID, user_id: str) -> tuple[Checkout, Completed]:
+        """Pay for held seats, all or nothing; raises Problem."""
+        async with self.sessions() as session:
+            attempt, completed = await _pay(session, payment_id, user_id, datetime.now(UTC))
+            await session.commit()
+        return attempt, completed
+
+    async def deliver(self, completed: Completed) -> None:
+        """Tell the platform, and store that it knows."""
+        refusal = await self.platform.deliver(completed.checkout_id, completed)
+        status = DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT
+        answered = Delivery(
+            checkout_id=completed.checkout_id, payment_id=completed.payment_id, status=status, reason=refusal
+        )
+        async with self.sessions() as session:
+            session.add(answered)
+            await session.commit()
+
+
+async def _pay(session: AsyncSession, payment_id: UUID, user_id: str, now: datetime) -> tuple[Checkout, Completed]:
+    owed = await session.get(Payment, payment_id, with_for_update=True)
+    if owed is None or owed.user_id != user_id:
+        raise not_found("payment")
+    held = select(Reservation).where(Reservation.payment_id == payment_id).order_by(col(Reservation.reservation_id))
+    reservations = (await session.scalars(held.with_for_update())).all()
+    seats = await _seats(session, [row.seat_id for row in reservations])
+    wallet = await session.get(Wallet, user_id, with_for_update=True)
+    if wallet is None:
+        raise not_found("wallet")
+    if reason := _objection(owed, reservations, [seat for seat, _ in seats], wallet, now):
+        raise Problem(HTTPStatus.CONFLICT, "The payment cannot be paid.", reason)
+    return _done(session, owed, reservations, seats, wallet, now)
+
+
+async def _seats(session: AsyncSession, seat_ids: Sequence[int]) -> list[tuple[Seat, ConcertDate]]:
+    query = select(Seat, ConcertDate).join(ConcertDate).where(col(Seat.seat_id).in_(seat_ids))
+    ordered = query.order_by(col(Seat.seat_id)).with_for_update()
+    return [(row[0], row[1]) for row in await session.execute(ordered)]
+
+
+def _objection(
+    owed: Payment, reservations: Sequence[Reservation], seats: Sequence[Seat], wallet: Wallet, now: datetime
+) -> str | None:
+    """Why the payment cannot be paid, if so."""
+    if owed.status != PaymentStatus.PUBLISHED:
+        return f"payment-{owed.status.lower()}"
+    if not reservations or any(not row.is_open(now) for row in reservations):
+        return "hold-expired"
+    if len(seats) < len(reservations) or not all(row.is_held_by(owed.payment_id) for row in seats):
+        return "seat-lost"
+    if not owed.total_price == sum(row.price for row in seats) == sum(row.price or 0 for row in reservations):
+        return "wrong-amount"
+    return "insufficient-points" if wallet.balance < owed.total_price else None
+
+
+def _done(
+    session: AsyncSession,
+    owed: Payment,
+    reservations: Sequence[Reservation],
+    seats: Sequence[tuple[Seat, ConcertDate]],
+    wallet: Wallet,
+    now: datetime,
+) -> tuple[Checkout, Completed]:
+    attempt = Checkout(
+        checkout_id=new_id(),
+        payment_id=owed.payment_id,
+        user_id=owed.user_id,
+        amount=owed.total_price,
+        deadline=now + LIFETIME,
+        created_at=now,
+    )
+    session.add(attempt)
+    session.add(wallet.use(owed.total_price, attempt.checkout_id))
+    for row in reservations:
+        row.confirm(attempt.checkout_id)
+    owed.lock(attempt.checkout_id)
+    owed.pay(now)
+    for seat, date in seats:
+        seat.reserve()
+        date.count(-1)
+    attempt.complete(now)
+    return attempt, _completed(attempt, [seat.seat_id for seat, _ in seats], now)
+
+
+def _completed(attempt: Checkout, seat_ids: Sequence[int], now: datetime) -> Completed:
+    """What the platform is told."""
+    return Completed(
+        checkout_id=attempt.checkout_id,
+        payment_id=attempt.payment_id,
+        user_id=attempt.user_id,
+        amount=attempt.amount,
+        seat_ids=tuple(seat_ids),
+        completed_at=now,
+    )
+
+
+async def create_tables(url: str) -> None:
+    """Create the tables of all four services in one database, with the concert that the dates belong to."""
+    engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
+    async with engine.begin() as connection:
+        for model in (Wallet, Reservation, Payment, Seat):
+            await connection.run_sync(model.metadata.create_all)
+        await connection.execute(sa.text("INSERT INTO concert VALUES (1, 'The One Transaction')"))
+    await engine.dispose()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The facade behind the same interface as payment_svc; nothing is opened before it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Facade.of(settings) as app.state.facade:
+            yield
+
+    app = FastAPI(title="facade", lifespan=lifespan)
+    app.state.token_secret = settings.token_secret.get_secret_value()
+    problem.install(app)
+
+    @app.post("/checkouts")
+    async def check_out(order: Order, user_id: CurrentUser, facade: Used, later: BackgroundTasks) -> CheckoutState:
+        """Pay. The answer comes when the seats are sold; the platform is told after that."""
+        attempt, completed = await facade.check_out(order.payment_id, user_id)
+        later.add_task(facade.deliver, completed)
+        shown = attempt.model_dump(include=set(CheckoutState.model_fields))
+        return CheckoutState.model_validate(shown | {"status": attempt.status.lower()})
+
+    @app.get("/livez")
+    async def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    return app
+
+
+async def _facade(request: Request) -> Facade:
+    found: Facade = request.app.state.facade
+    return found
+
+
+Used = Annotated[Facade, Depends(_facade)]
+
+
+def main() -> None:
+    """Serve until SIGTERM, as the four services do."""
+    settings = Settings.model_validate({})
+    uvicorn.run(create_app(settings), host="127.0.0.1", port=settings.port, log_config=None, access_log=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The figures of one run, as `bench.json` holds them: rates are per second, times in seconds, memory in bytes."""
+
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+GROUPS = {
+    "point_svc": "services",
+    "reservation_svc": "services",
+    "payment_svc": "services",
+    "seat_svc": "services",
+    "facade": "services",
+    "rabbitmq": "broker",
+    "postgres": "PostgreSQL",
+    "platform": "platform",
+    "load": "load",
+}
+"""What the processor time of a process is counted as."""
+
+
+class Machine(BaseModel):
+    """Where the figures come from."""
+
+    processor: str
+    cores: int
+    memory: int
+    system: str
+    python: str
+    at: datetime
+
+    @classmethod
+    def this(cls) -> Self:
+        """The machine that this runs on."""
+        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        return cls(
+            processor=models[0].partition(":")[2].strip() if models else platform.processor(),
+            cores=len(os.sched_getaffinity(0)),
+            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            system=platform.platform(),
+            python=platform.python_version(),
+            at=datetime.now(UTC),
+        )
+
+
+class Contest(BaseModel):
+    """What a contender has done at saturation, round by round; processor time is for 1,000 checkouts."""
+
+    rounds: list[float] = Field(default_factory=list)
+    cpu: list[dict[str, float]] = Field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        """Checkouts per second: the median of the rounds."""
+        return median(self.rounds)
+
+    def cpu_of(self, group: str) -> float:
+        """Processor seconds for 1,000 checkouts in a group of processes: the median of the rounds."""
+        return median(sum(used for name, used in one.items() if GROUPS[name] == group) for one in self.cpu)
+
+
+class Latency(BaseModel):
+    """How long checkouts took that were asked for at this rate."""
+
+    contender: str
+    rate: float
+    checkouts: int
+    p50: float
+    p95: float
+    p99: float
+
+
+class Floor(BaseModel):
+    """What one commit takes, one confirmed publish, and five of each one after the other; all medians."""
+
+    commit: float
+    publish: float
+    p50: float
+
+
+class Ceiling(BaseModel):
+    """What broker and database do when nothing else is done."""
+
+    checkouts_by_messages: float
+    """As many checkouts per second have their messages published, confirmed, consumed and acknowledged"""
+    commits: float
+    checkouts_by_commits: float
+    """As many checkouts per second are possible when each message that is handled has a commit of its own"""
+
+
+class Drain(BaseModel):
+    """How a backlog went; `left` are pairs of seconds since the start and checkouts that were left then."""
+
+    checkouts: int
+    seconds: float
+    left: list[tuple[float, int]]
+
+
+class Growth(BaseModel):
+    """Checkouts per second with next to nothing in the tables, and beside so many finished ones; medians."""
+
+    finished: int
+    empty: float
+    full: float
+
+
+class Goal(BaseModel):
+    """What was to be reached and what was."""
+
+    name: str
+    at_least: float | None = None
+    at_most: float | None = None
+    result: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it was reached."""
+        return (self.at_least or -math.inf) <= self.result <= (self.at_most or math.inf)
+
+
+class Figures(BaseModel):
+    """All figures of one run; what was not measured is missing."""
+
+    machine: Machine = Field(default_factory=Machine.this)
+    seconds: float = 0.0
+    """How long the run took"""
+    saturation: dict[str, Contest] = Field(default_factory=dict)
+    batches: dict[int, list[float]] = Field(default_factory=dict)
+    """Checkouts per second from the broker, by how many events may share a transaction"""
+    latency: list[Latency] = Field(default_factory=list)
+    floor: Floor | None = None
+    ceiling: Ceiling | None = None
+    idle_percent: float | None = None
+    """What the four services together use of one core when nothing is asked of them"""
+    drain: Drain | None = None
+    growth: Growth | None = None
+    peak_memory: dict[str, int] = Field(default_factory=dict)
+    goals: list[Goal] = Field(default_factory=list)
+    violations: list[str] = Field(default_factory=list)
+    """Where an invariant did not hold in the end"""
+
+    def add_round(self, contender: str, per_second: float, cpu: Mapping[str, float]) -> None:
+        """One more round of a contender."""
+        contest = self.saturation.setdefault(contender, Contest())
+        contest.rounds.append(per_second)
+        contest.cpu.append(dict(cpu))
+
+    def latency_of(self, contender: str, rate: float) -> Latency | None:
+        """The latency of a contender at this rate."""
+        return next((one for one in self.latency if (one.contender, one.rate) == (contender, rate)), None)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of the values that so many percent of them, or more, do not exceed (nearest rank)."""
+    return sorted(values)[max(math.ceil(len(values) * percent / 100), 1) - 1]

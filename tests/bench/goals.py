@@ -1,0 +1,59 @@
+"""The goals: ratios of figures that one run has measured on one machine."""
+
+from collections.abc import Iterator
+from statistics import median
+
+from tests.bench.figures import Figures, Goal
+from tests.bench.scale import BATCH_MOST, CALM
+
+MIB = 2**20
+MEMORY_MIB = 110
+
+
+def goals(figures: Figures) -> list[Goal]:
+    """What can be said of the goals after this run, in the order in which they were set."""
+    return [*_throughput(figures), *_latency(figures), *_endurance(figures)]
+
+
+def _throughput(figures: Figures) -> Iterator[Goal]:
+    rates = {name: contest.per_second for name, contest in figures.saturation.items()}
+    if {"saga", "facade"} <= rates.keys():
+        name = "checkouts/s: saga through REST / facade through REST with 2 processes"
+        yield Goal(name=name, at_least=1.25, result=rates["saga"] / rates["facade"])
+    if {"broker", "direct"} <= rates.keys():
+        name = "checkouts/s: saga from the broker / facade without REST with 2 processes"
+        yield Goal(name=name, at_least=1.5, result=rates["broker"] / rates["direct"])
+    sizes = figures.batches
+    if {1, BATCH_MOST} <= sizes.keys():
+        name = "checkouts/s from the broker: batched / batches of one"
+        yield Goal(name=name, at_least=6, result=median(sizes[BATCH_MOST]) / median(sizes[1]))
+
+
+def _latency(figures: Figures) -> Iterator[Goal]:
+    calm = figures.latency_of("saga", CALM)
+    if calm and figures.floor:
+        name = f"p50 at {CALM:.0f}/s, POST to COMPLETED / five commits and five confirmed publishes in a row"
+        yield Goal(name=name, at_most=4, result=calm.p50 / figures.floor.p50)
+    if "saga" in figures.saturation and (half := figures.latency_of("saga", half_of(figures, "saga"))):
+        yield Goal(name="p99 / p50 at half of saturation", at_most=5, result=half.p99 / half.p50)
+
+
+def _endurance(figures: Figures) -> Iterator[Goal]:
+    if figures.growth:
+        name = f"checkouts/s: with {figures.growth.finished:,} finished checkouts / empty"
+        yield Goal(name=name, at_least=0.9, result=figures.growth.full / figures.growth.empty)
+    services = [peak for name, peak in figures.peak_memory.items() if name.endswith("_svc")]
+    if services:
+        yield Goal(name="peak memory of a service process, MiB", at_most=MEMORY_MIB, result=max(services) / MIB)
+    if figures.idle_percent is not None:
+        yield Goal(name="the four services idle, % of one core", at_most=2, result=figures.idle_percent)
+
+
+def half_of(figures: Figures, contender: str) -> float:
+    """Half of the rate at which a contender is saturated."""
+    return load_of(figures, contender, 0.5)
+
+
+def load_of(figures: Figures, contender: str, share: float) -> float:
+    """A share of the rate at which a contender is saturated, in whole requests per second."""
+    return float(max(round(figures.saturation[contender].per_second * share), 1))

@@ -1,0 +1,195 @@
+"""`python -m tests.bench.load`: the one process that all load through REST comes from, the same for all contenders.
+
+It reads a job and writes what became of it, both as JSON. Closed loop: so many connections ask again as soon as they
+are answered, while no more than so many checkouts are under way; one is under way until the delivery to the platform
+is stored. Open loop: requests have their times, whatever became of those before.
+"""
+
+import asyncio
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from pydantic import BaseModel
+
+from chassis.transaction import new_id
+from stack.tokens import token
+from tests.bench.client import Answer, Connection
+from tests.bench.rows import PAYMENT, id_of, user_of
+
+HERE = "127.0.0.1"
+CONNECTIONS = 64
+MOST_CONNECTIONS = 512
+LOOK_EVERY = 0.05
+
+
+class Job(BaseModel):
+    """Whom to ask for which checkouts, and how; a `rate`, in requests per second, makes the loop an open one."""
+
+    ports: list[int]
+    """Processes that do the same; the connections are shared out evenly among them"""
+    database_url: str
+    token_secret: str
+    first: int
+    last: int
+    seconds: float
+    rate: float | None = None
+    most_under_way: int = 400
+
+
+class Accepted(BaseModel):
+    """A checkout that was accepted, when it was meant to be asked for, and when the answer came (since 1970)."""
+
+    checkout_id: UUID
+    intended: float
+    answered: float
+
+
+class Outcome(BaseModel):
+    """What became of a job; `began` is when its first request was sent."""
+
+    began: float
+    since: UUID
+    """Smaller than the id of every checkout of the job, and larger than all before"""
+    accepted: list[Accepted]
+    refused: list[str]
+    cpu_seconds: float
+
+
+class _State(BaseModel):
+    checkout_id: UUID
+
+
+@dataclass
+class Load:
+    """A job that is being done."""
+
+    job: Job
+    since: UUID = field(default_factory=new_id)
+    accepted: list[Accepted] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    _sent: int = 0
+    _done: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Prepare the requests, so that sending one costs next to nothing."""
+        self._requests = [_request(self.job, number) for number in range(self.job.first, self.job.last + 1)]
+        self._ports = itertools.cycle(self.job.ports)
+
+    async def run(self) -> Outcome:
+        """Do it."""
+        began = time.time()
+        await (self._closed(began) if self.job.rate is None else self._open(began, self.job.rate))
+        return Outcome(
+            began=began,
+            since=self.since,
+            accepted=self.accepted,
+            refused=self.refused,
+            cpu_seconds=time.process_time(),
+        )
+
+    async def _closed(self, began: float) -> None:
+        ends = began + self.job.seconds
+        left = iter(self._requests)
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch())
+            async with asyncio.TaskGroup() as asking:
+                for _ in range(CONNECTIONS):
+                    asking.create_task(self._ask_again_and_again(left, ends))
+            watching.cancel()
+
+    async def _ask_again_and_again(self, left: Iterator[bytes], ends: float) -> None:
+        connection = await self._connect()
+        for request in left:
+            await self._admitted()
+            now = time.time()
+            if now > ends:
+                break
+            self._sent += 1
+            connection = await self._ask(connection, request, now)
+        connection.close()
+
+    async def _open(self, began: float, rate: float) -> None:
+        idle: list[Connection] = [await self._connect() for _ in range(CONNECTIONS)]
+        room = asyncio.Semaphore(MOST_CONNECTIONS)
+
+        async def ask(request: bytes, intended: float) -> None:
+            async with room:
+                connection = idle.pop() if idle else await self._connect()
+                idle.append(await self._ask(connection, request, intended))
+
+        async with asyncio.TaskGroup() as asking:
+            for position, request in enumerate(self._requests[: int(rate * self.job.seconds)]):
+                intended = began + position / rate
+                await asyncio.sleep(intended - time.time())
+                asking.create_task(ask(request, intended))
+        for connection in idle:
+            connection.close()
+
+    async def _ask(self, connection: Connection, request: bytes, intended: float) -> Connection:
+        """Ask once; gives back the connection to be used next time."""
+        if not connection.usable:
+            connection.close()
+            connection = await self._connect()
+        answer = await connection.ask(request)
+        answered = time.time()
+        if answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
+            state = _State.model_validate_json(answer.body)
+            self.accepted.append(Accepted(checkout_id=state.checkout_id, intended=intended, answered=answered))
+        else:
+            self.refused.append(_described(answer))
+        return connection
+
+    async def _connect(self) -> Connection:
+        return await Connection.to(HERE, next(self._ports))
+
+    async def _admitted(self) -> None:
+        while self._sent - self._done >= self.job.most_under_way:
+            self._news.clear()
+            await self._news.wait()
+
+    async def _watch(self) -> None:
+        """Count what is done. Ids grow with time, so the primary key finds the few rows that this is about."""
+        connection = await asyncpg.connect(self.job.database_url)
+        try:
+            while True:
+                done = await connection.fetchval("SELECT count(*) FROM delivery WHERE checkout_id > $1", self.since)
+                self._done = done + len(self.refused)
+                self._news.set()
+                await asyncio.sleep(LOOK_EVERY)
+        finally:
+            connection.terminate()
+
+
+def _described(answer: Answer) -> str:
+    return f"{answer.status} {answer.body.decode(errors='replace')[:200]}"
+
+
+def _request(job: Job, number: int) -> bytes:
+    body = f'{{"payment_id":"{id_of(PAYMENT, number)}"}}'
+    head = (
+        "POST /checkouts HTTP/1.1",
+        f"Host: {HERE}",
+        f"Authorization: Bearer {token(user_of(number), job.token_secret)}",
+        f"Idempotency-Key: {number}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*head, "", body)).encode()
+
+
+def main() -> None:
+    """Do the job on the standard input."""
+    job = Job.model_validate_json(sys.stdin.read())
+    sys.stdout.write(uvloop.run(Load(job).run()).model_dump_json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What is measured, one function for each part of a run; each adds to the figures."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from statistics import median
+
+from tests.bench import ceiling, contenders, growth, latency
+from tests.bench.contenders import Round
+from tests.bench.figures import Ceiling, Drain, Figures, Growth
+from tests.bench.goals import load_of
+from tests.bench.messages import of_checkout
+from tests.bench.progress import Progress
+from tests.bench.scale import BATCH_MOST, CALM, MOST_BATCHES_OF_ONE, Scale
+from tests.bench.stand import FACADE, Stand
+from tests.bench.workers import Worker, process
+from tests.chaos.programs import PROGRAMS
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A part of a run, and into how many steps it falls."""
+
+    run: Callable[[Stand, Scale, Figures, Progress], Awaitable[None]]
+    steps: Callable[[Scale], int]
+
+
+GUESS = 300.0
+"""Checkouts per second, as long as nothing is known"""
+FEW = 200
+CURVE = 100
+PROCESSES = 2
+
+
+async def saturation(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """All contenders, one after the other, round after round, so that a machine that drifts drifts for all."""
+    for turn in range(scale.rounds):
+        for name in scale.contenders:
+            progress.next(f"{LABELS[name]}, round {turn + 1} of {scale.rounds}")
+            done = await CONTENDERS[name](stand, scale.seconds, _rows(figures, name, scale.seconds))
+            figures.add_round(name, done.per_second, done.cpu)
+
+
+async def latencies(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Open loops at a calm rate and at shares of what each contender can do, and what could not be faster."""
+    progress.next("five commits and five confirmed publishes in a row")
+    figures.floor = await latency.floor(stand, CALM, scale.latency_seconds)
+    for share in (None, *scale.loads):
+        for name in ("saga", "facade"):
+            rate = CALM if share is None else load_of(figures, name, share)
+            progress.next(f"{LABELS[name]}, {rate:.0f} requests per second")
+            if name == "saga":
+                found = await latency.of_saga(stand, rate, scale.latency_seconds, figures.floor.commit)
+            else:
+                found = await latency.of_facade(stand, PROCESSES, rate, scale.latency_seconds)
+            figures.latency.append(found)
+
+
+async def ceilings(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """The broker alone and the database alone, with as many messages and commits as so many checkouts have."""
+    progress.next("the same messages through the broker alone, and the same commits")
+    messages = len(of_checkout(1))
+    checkouts = int(scale.seconds * GUESS) // PROCESSES
+    async with AsyncExitStack() as running:
+        started = [await running.enter_async_context(process("tests.bench.ceiling")) for _ in range(PROCESSES)]
+        jobs = [
+            ceiling.Job(
+                name=f"bench.{position}",
+                checkouts=checkouts,
+                commits=checkouts * messages,
+                rabbitmq_url=stand.environment["RABBITMQ_URL"],
+                database_url=stand.url(FACADE),
+            ).model_dump_json()
+            for position in range(PROCESSES)
+        ]
+        lines = await asyncio.gather(*(Worker(one).tell(job) for one, job in zip(started, jobs, strict=True)))
+    took = [ceiling.Took.model_validate_json(line) for line in lines]
+    commits = sum(checkouts * messages / one.commits for one in took)
+    figures.ceiling = Ceiling(
+        checkouts_by_messages=sum(checkouts / one.messages for one in took),
+        commits=commits,
+        checkouts_by_commits=commits / messages,
+    )
+
+
+async def idle(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """What the services use when nothing is asked of them."""
+    progress.next("nothing, to see what the services use then")
+    await asyncio.sleep(scale.idle_seconds / 3)  # what came before has its own aftermath: not measured
+    before = stand.cpu()
+    await asyncio.sleep(scale.idle_seconds)
+    after = stand.cpu()
+    figures.idle_percent = 100 * sum(after[name] - before[name] for name in PROGRAMS) / scale.idle_seconds
+
+
+async def drain(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """A backlog, as after an outage."""
+    progress.next(f"a backlog of {scale.backlog:,}")
+    done = (await contenders.saga_from_broker(stand, scale.backlog)).finished
+    step = max(len(done) // CURVE, 1)
+    left = [(at, len(done) - position - 1) for position, at in enumerate(done) if position % step == 0]
+    figures.drain = Drain(checkouts=len(done), seconds=done[-1], left=[(0.0, len(done)), *left, (done[-1], 0)])
+
+
+async def batches(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Throughput from the broker over the size of batches, there and back, so that a drift hits all alike."""
+    for most in (*scale.batches, *reversed(scale.batches)):
+        progress.next(f"{LABELS['broker']}, batches of {most}")
+        await stand.restart(most)
+        count = _rows(figures, "broker", scale.seconds) * (MOST_BATCHES_OF_ONE if most == 1 else 1)
+        done = await contenders.saga_from_broker(stand, int(count))
+        figures.batches.setdefault(most, []).append(done.per_second)
+    await stand.restart(BATCH_MOST)
+
+
+async def grown(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Throughput with and without a past."""
+
+    async def measured(what: str) -> float:
+        rounds = []
+        for turn in range(scale.rounds):
+            progress.next(f"{LABELS['saga']}, {what} tables, round {turn + 1} of {scale.rounds}")
+            count = _rows(figures, "saga", scale.seconds)
+            rounds.append((await contenders.saga_through_rest(stand, scale.seconds, count)).per_second)
+        return median(rounds)
+
+    empty = await measured("empty")
+    progress.next(f"{scale.past:,} finished checkouts are put into the tables")
+    await growth.add(stand, scale.past)
+    full = await measured("grown")
+    progress.next("and taken out again")
+    await growth.remove(stand, scale.past)
+    figures.growth = Growth(finished=scale.past, empty=empty, full=full)
+
+
+def _rows(figures: Figures, name: str, seconds: float) -> int:
+    """As many checkouts as a contender can do in this time, by what is known of it, and some more through REST."""
+    known = figures.saturation[name].rounds if name in figures.saturation else [GUESS]
+    if name in THROUGH_REST:
+        return int(seconds * 2 * max(GUESS, *known))
+    return int(seconds * known[-1]) + FEW
+
+
+async def _saga(stand: Stand, seconds: float, count: int) -> Round:
+    return await contenders.saga_through_rest(stand, seconds, count)
+
+
+async def _facade(stand: Stand, seconds: float, count: int) -> Round:
+    return await contenders.facade_through_rest(stand, PROCESSES, seconds, count)
+
+
+async def _facade_alone(stand: Stand, seconds: float, count: int) -> Round:
+    return await contenders.facade_through_rest(stand, 1, seconds, count)
+
+
+async def _broker(stand: Stand, _: float, count: int) -> Round:
+    return await contenders.saga_from_broker(stand, count)
+
+
+async def _direct(stand: Stand, _: float, count: int) -> Round:
+    return await contenders.facade_direct(stand, PROCESSES, count)
+
+
+THROUGH_REST = ("saga", "facade", "facade-alone")
+CONTENDERS = {
+    "saga": _saga,
+    "facade": _facade,
+    "broker": _broker,
+    "direct": _direct,
+    "facade-alone": _facade_alone,
+}
+LABELS = {
+    "saga": "saga through REST",
+    "facade": "facade through REST, 2 processes",
+    "facade-alone": "facade through REST, 1 process",
+    "broker": "saga from the broker",
+    "direct": "facade without REST, 2 processes",
+}
+
+MEASURES = {
+    "saturation": Measure(saturation, lambda scale: scale.rounds * len(scale.contenders)),
+    "latency": Measure(latencies, lambda scale: 1 + 2 * (1 + len(scale.loads))),
+    "ceiling": Measure(ceilings, lambda _: 1),
+    "idle": Measure(idle, lambda _: 1),
+    "drain": Measure(drain, lambda _: 1),
+    "batches": Measure(batches, lambda scale: 2 * len(scale.batches)),
+    "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
+}
+"""By name, in the order of a run"""

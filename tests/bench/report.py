@@ -1,0 +1,139 @@
+"""A run in words: tables for people, and the files of `docs/bench`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from tests.bench import chart
+from tests.bench.chart import Chart, Line
+from tests.bench.figures import Figures
+from tests.bench.goals import MIB
+from tests.bench.measures import LABELS
+
+GROUPS = ("services", "broker", "PostgreSQL", "platform", "load")
+
+
+def tables(figures: Figures) -> Iterator[Table]:
+    """Everything that was measured, the goals last."""
+    if figures.saturation:
+        yield _saturation(figures)
+    if figures.latency:
+        yield _latency(figures)
+    yield _single(figures)
+    if figures.goals:
+        yield _goals(figures)
+
+
+def write(figures: Figures, folder: Path) -> None:
+    """Write `bench.json` and the charts for which there are figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.json").write_text(json.dumps(_rounded(figures.model_dump(mode="json")), indent=1) + "\n")
+    for name, drawn in charts(figures).items():
+        (folder / f"{name}.svg").write_text(chart.svg(drawn))
+
+
+def charts(figures: Figures) -> dict[str, Chart]:
+    """The charts by the names of their files."""
+    drawn = {}
+    if figures.latency:
+        lines = [line for name in ("saga", "facade") for line in _latency_lines(figures, name)]
+        drawn["latency"] = Chart("Latency over load (open loop)", "requests per second", "ms", lines, log_y=True)
+    if figures.batches:
+        lines = list(_batch_lines(figures))
+        drawn["batches"] = Chart(
+            "Throughput over batch size", "events per batch, at most", "checkouts/s", lines, log_x=True
+        )
+    if figures.drain:
+        line = Line("left", [(at, float(left)) for at, left in figures.drain.left])
+        drawn["drain"] = Chart(f"A backlog of {figures.drain.checkouts:,} checkouts", "seconds", "checkouts", [line])
+    return drawn
+
+
+def _latency_lines(figures: Figures, contender: str) -> Iterator[Line]:
+    found = sorted((one for one in figures.latency if one.contender == contender), key=lambda one: one.rate)
+    for colour, percent in enumerate(("p50", "p95", "p99")):
+        points = [(one.rate, 1000 * getattr(one, percent)) for one in found]
+        yield Line(f"{contender} {percent}", points, colour, dashed=contender == "facade")
+
+
+def _batch_lines(figures: Figures) -> Iterator[Line]:
+    sizes = sorted(figures.batches)
+    yield Line(LABELS["broker"], [(float(most), median(figures.batches[most])) for most in sizes])
+    if facade := figures.saturation.get("direct"):
+        yield Line(
+            LABELS["direct"], [(float(most), facade.per_second) for most in (sizes[0], sizes[-1])], 1, dashed=True
+        )
+
+
+def _saturation(figures: Figures) -> Table:
+    shown = Table(title="at saturation; processor time in seconds for 1,000 checkouts", title_justify="left")
+    shown.add_column("contender")
+    for name in ("checkouts/s", "rounds", *GROUPS, "all"):
+        shown.add_column(name, justify="right")
+    for name, contest in figures.saturation.items():
+        rounds = " ".join(f"{rate:.0f}" for rate in contest.rounds)
+        cpu = [contest.cpu_of(group) for group in GROUPS]
+        shown.add_row(LABELS[name], f"{contest.per_second:.0f}", rounds, *(f"{used:.2f}" for used in [*cpu, sum(cpu)]))
+    return shown
+
+
+def _latency(figures: Figures) -> Table:
+    shown = Table(title="open loop; milliseconds from the intended request to the final state", title_justify="left")
+    shown.add_column("contender")
+    for name in ("requests/s", "p50", "p95", "p99"):
+        shown.add_column(name, justify="right")
+    for one in figures.latency:
+        times = (f"{1000 * value:.1f}" for value in (one.p50, one.p95, one.p99))
+        shown.add_row(LABELS[one.contender], f"{one.rate:.0f}", *times)
+    return shown
+
+
+def _single(figures: Figures) -> Table:
+    shown = Table("figure", "value", title="and", title_justify="left")
+    for name, value in _singles(figures):
+        shown.add_row(name, value)
+    return shown
+
+
+def _singles(figures: Figures) -> Iterator[tuple[str, str]]:
+    if floor := figures.floor:
+        yield "a commit, a confirmed publish", f"{1000 * floor.commit:.2f} ms, {1000 * floor.publish:.2f} ms"
+        yield "five of each in a row, p50", f"{1000 * floor.p50:.1f} ms"
+    if top := figures.ceiling:
+        yield "the messages of so many checkouts through the broker alone", f"{top.checkouts_by_messages:.0f}/s"
+        yield "commits alone", f"{top.commits:.0f}/s: {top.checkouts_by_commits:.0f} checkouts/s, one commit a message"
+    for most, rates in sorted(figures.batches.items()):
+        yield f"saga from the broker, batches of at most {most}", f"{median(rates):.0f} checkouts/s"
+    if figures.drain:
+        rate = figures.drain.checkouts / figures.drain.seconds
+        yield f"drain of {figures.drain.checkouts:,}", f"{figures.drain.seconds:.1f} s ({rate:.0f}/s)"
+    if grown := figures.growth:
+        both = f"{grown.empty:.0f} and {grown.full:.0f} checkouts/s"
+        yield f"saga through REST, empty and beside {grown.finished:,} finished", both
+    for name, peak in sorted(figures.peak_memory.items()):
+        yield f"peak memory of {name}", f"{peak / MIB:.0f} MiB"
+    yield "the run", f"{figures.seconds / 60:.1f} minutes"
+
+
+def _goals(figures: Figures) -> Table:
+    shown = Table(title="goals", title_justify="left")
+    shown.add_column("goal")
+    for name in ("wanted", "result", ""):
+        shown.add_column(name, justify="right")
+    for goal in figures.goals:
+        wanted = f"≥ {goal.at_least:g}" if goal.at_least is not None else f"≤ {goal.at_most:g}"
+        shown.add_row(goal.name, wanted, f"{goal.result:.2f}", "[green]met" if goal.met else "[red]missed")
+    return shown
+
+
+def _rounded(value: Any) -> Any:
+    """The same with four digits of each number, which is more than was measured."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list) else value

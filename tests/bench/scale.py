@@ -1,0 +1,53 @@
+"""How much is measured, and for how long."""
+
+from dataclasses import dataclass
+
+from chassis.settings import ServiceSettings
+
+CALM = 20.0
+"""Requests per second that leave a machine mostly idle"""
+BATCH_MOST: int = ServiceSettings.model_fields["batch_most"].default
+"""The batches that the services have when nobody says otherwise"""
+MOST_BATCHES_OF_ONE = 1 / 5
+"""Batches of one get this share of the checkouts that larger ones get: they take longer for each"""
+
+
+CONTENDERS = ("saga", "facade", "broker", "direct", "facade-alone")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Rounds and their seconds, loads as shares of saturation, sizes of batches, sizes of what is large."""
+
+    rounds: int
+    seconds: float
+    loads: tuple[float, ...]
+    """0.5 among them, because a goal is about it"""
+    latency_seconds: float
+    batches: tuple[int, ...]
+    idle_seconds: float
+    backlog: int
+    past: int
+    contenders: tuple[str, ...] = CONTENDERS
+
+
+FULL = Scale(
+    rounds=3,
+    seconds=8,
+    loads=(0.25, 0.5, 0.75, 0.9),
+    latency_seconds=9,
+    batches=(1, 10, 50, BATCH_MOST),
+    idle_seconds=15,
+    backlog=20_000,
+    past=1_000_000,
+)
+QUICK = Scale(
+    rounds=1,
+    seconds=5,
+    loads=(0.5,),
+    latency_seconds=6,
+    batches=(1, BATCH_MOST),
+    idle_seconds=5,
+    backlog=3_000,
+    past=20_000,
+)

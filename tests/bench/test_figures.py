@@ -1,0 +1,63 @@
+"""What is made of the figures of a run."""
+
+import pytest
+
+from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, percentile
+from tests.bench.goals import goals, half_of
+from tests.bench.scale import BATCH_MOST, CALM
+
+
+def found(figures: Figures) -> list[tuple[float, bool]]:
+    """The results of the goals, and whether they were reached."""
+    return [(goal.result, goal.met) for goal in goals(figures)]
+
+
+@pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 5), (90, 9), (95, 10), (100, 10)])
+def test_a_percentile_is_one_of_the_values(percent: float, value: float) -> None:
+    """It is the smallest one that so many percent of the values do not exceed."""
+    assert percentile([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], percent) == value
+
+
+def test_a_contender_is_judged_by_its_median() -> None:
+    """One round in which the machine had other things to do changes nothing."""
+    cpu = [
+        {"payment_svc": 1.0, "seat_svc": 2.0, "postgres": 4.0},
+        {"payment_svc": 1.0, "seat_svc": 2.0, "postgres": 5.0},
+    ]
+    contest = Contest(rounds=[100, 10, 101], cpu=[*cpu, cpu[0]])
+
+    assert (contest.per_second, contest.cpu_of("services"), contest.cpu_of("PostgreSQL")) == (100, 3, 4)
+
+
+@pytest.mark.parametrize(("result", "met"), [(1.24, False), (1.25, True), (2, True)])
+def test_a_goal_that_is_a_least_is_met_from_there_on(result: float, met: bool) -> None:
+    """The bound itself counts."""
+    assert Goal(name="ratio", at_least=1.25, result=result).met is met
+
+
+def test_goals_are_ratios_within_a_run() -> None:
+    """Throughput is divided by that of the facade, latency by what could not be faster."""
+    figures = Figures(
+        saturation={name: Contest(rounds=[rate]) for name, rate in {"saga": 250, "facade": 200, "broker": 300}.items()},
+        batches={1: [50.0, 40.0], BATCH_MOST: [270.0, 270.0]},
+        latency=[
+            Latency(contender="saga", rate=CALM, checkouts=1, p50=0.02, p95=0.03, p99=0.04),
+            Latency(contender="saga", rate=125, checkouts=1, p50=0.02, p95=0.03, p99=0.04),
+        ],
+        floor=Floor(commit=0.001, publish=0.001, p50=0.01),
+        growth=Growth(finished=1_000_000, empty=200, full=100),
+        peak_memory={"point_svc": 100 * 2**20, "facade": 200 * 2**20},
+        idle_percent=1.5,
+    )
+
+    assert found(figures) == [(1.25, True), (6, True), (2, True), (2, True), (0.5, False), (100, True), (1.5, True)]
+
+
+def test_a_goal_that_was_not_measured_is_not_named() -> None:
+    """A run of one part says nothing about the others."""
+    assert goals(Figures(saturation={"saga": Contest(rounds=[100])})) == []
+
+
+def test_half_of_saturation_is_a_whole_number_of_requests() -> None:
+    """The rate is found again among the latencies by its value."""
+    assert half_of(Figures(saturation={"saga": Contest(rounds=[301.0])}), "saga") == 150

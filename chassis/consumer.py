@@ -64,7 +64,7 @@ class Consumer(ABC):
             arrivals.put(message)
 
         def cancelled(frame: Basic.Cancel) -> None:
-            # For example because the queue was deleted.
+            """The broker cancelled the consumer, for example because its queue was deleted."""
             arrivals.end(SessionEndedError(f"consumer {frame.consumer_tag} cancelled by the broker"))
 
         with cancelled_by_nobody():

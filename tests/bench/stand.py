@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -19,7 +19,7 @@ from stack.directory import Directory
 from stack.probe import answers
 from tests.bench import facade, rows
 from tests.bench.processes import cpu_seconds, peak_bytes
-from tests.chaos.programs import PROGRAMS, Programs
+from tests.chaos.programs import PROGRAMS, Programs, variables
 from tests.end_to_end.databases import SERVICES, database_url
 from tests.end_to_end.eventually import eventually
 
@@ -60,7 +60,7 @@ class Stand:
         """Stop everything, and start it anew with batches of this size."""
         self.note_peaks()
         await asyncio.to_thread(stack.down, self.path)
-        with _variables({f"{service.upper()}_BATCH_MOST": str(batch_most) for service in SERVICES}):
+        with variables({f"{service.upper()}_BATCH_MOST": str(batch_most) for service in SERVICES}):
             self.environment = await asyncio.to_thread(stack.up, self.path)
 
     @contextlib.asynccontextmanager
@@ -157,14 +157,3 @@ class Stand:
         place = urlsplit(self.environment["POINT_DATABASE_URL"])
         user = f"{ADMIN}:{self.credentials.admin}"
         return place._replace(netloc=f"{user}@{place.hostname}:{place.port}", path=f"/{database}").geturl()
-
-
-@contextlib.contextmanager
-def _variables(wanted: Mapping[str, str]) -> Iterator[None]:
-    """The environment in which the stack is started: what it finds there its processes keep."""
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name in wanted:
-            del os.environ[name]

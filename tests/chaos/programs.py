@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,17 @@ from tests.end_to_end.eventually import eventually
 
 PROGRAMS = tuple(f"{service}_svc" for service in SERVICES)
 _BACK_WITHIN = 60.0
+
+
+@contextlib.contextmanager
+def variables(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Have these in the environment while the context lasts: what starts a stack there passes them to its processes."""
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name in wanted:
+            del os.environ[name]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +16,7 @@ from chassis import crash
 from stack.supervisor import RESTART_AT_ONCE
 from tests.chaos.gate import HERE, Gate
 from tests.chaos.node import Node, OwnNode
-from tests.chaos.programs import Programs
+from tests.chaos.programs import Programs, variables
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.databases import SERVICES
@@ -60,7 +59,7 @@ class Site:
         async with contextlib.AsyncExitStack() as gates:
             for gate in (*brokers.values(), *databases.values()):
                 await gates.enter_async_context(gate.open())
-            with _variables(path, brokers, databases):
+            with variables(_wanted(path, brokers, databases)):
                 environment = await asyncio.to_thread(stack.up, path)
             try:
                 async with System.of(environment) as system:
@@ -100,20 +99,14 @@ class Site:
             connection.terminate()
 
 
-@contextlib.contextmanager
-def _variables(path: Path, brokers: Gates, databases: Gates) -> Iterator[None]:
-    """The environment in which the stack is started: what it finds there its processes keep."""
+def _wanted(path: Path, brokers: Gates, databases: Gates) -> dict[str, str]:
+    """The variables with which the stack is started: it is led through the gates, and can be told to crash."""
     _crashes(path).mkdir(parents=True, exist_ok=True)
     wanted = {crash.VARIABLE: str(_crashes(path)), RESTART_AT_ONCE: "yes"}
     for service in SERVICES:
         wanted[f"{service.upper()}_RABBITMQ_VIA"] = f"{HERE}:{brokers[service].port}"
         wanted[f"{service.upper()}_DATABASE_VIA"] = f"{HERE}:{databases[service].port}"
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name in wanted:
-            del os.environ[name]
+    return wanted
 
 
 def _crashes(path: Path) -> Path:

@@ -64,7 +64,7 @@ class Batch:
         await self._database.run(work)
 
     async def _step_through(self, transaction: Transaction, fresh: Sequence[Envelope]) -> None:
-        loaded = await Loaded.of(transaction.session, self.step, fresh)
+        loaded = await Loaded.of(transaction.rows, self.step, fresh)
         clock = {"now": datetime.now(UTC)} if self.step.takes_now else {}
         for envelope in fresh:
             event = envelope.event

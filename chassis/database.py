@@ -1,19 +1,21 @@
 """The service's own database: one transaction at a time, each in a task of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from chassis.broker import describe
 from chassis.crash import Point, crash_point
+from chassis.mapper import Connection
 from chassis.relay import Relay
 from chassis.signals import Signals
 from chassis.transaction import Transaction
@@ -38,6 +40,10 @@ class CommitUnknownError(Exception):
     """The connection was lost while committing, so nobody knows whether the transaction counts."""
 
 
+class RolledBackError(Exception):
+    """The transaction could not be committed, because a statement had failed that nobody minded."""
+
+
 class Database:
     """Runs work in transactions; what they said goes to the relay and to those who wait, once committed."""
 
@@ -47,15 +53,18 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=COMMAND_TIMEOUT,
-            pool_pre_ping=False,
+            # The last that was used is the next: a closed one is found at once, and the rest may rest.
+            pool_use_lifo=True,
+            # Transactions begin and end here, on the connection of the driver.
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,
             connect_args={
                 "timeout": CONNECT_TIMEOUT,
                 "command_timeout": COMMAND_TIMEOUT,
                 "server_settings": {"idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS)},
             },
         )
-        sa.event.listen(self.engine.sync_engine, "handle_error", _distrust_after_timeout)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        sa.event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
         self._relay = relay
         self._signals = signals
         self._running: set[asyncio.Task[object]] = set()
@@ -98,12 +107,11 @@ class Database:
     async def _attempt(self, work: Work[Result]) -> Result:
         confirmed = self._relay.take_confirmed()
         try:
-            async with self._sessions() as session:
-                transaction = Transaction(session)
+            async with self._begin() as transaction:
                 result = await work(transaction)
                 messages = await transaction.flush(confirmed)
                 crash_point(Point.BEFORE_COMMIT, (message.routing_key for message in messages))
-                await _commit(session)
+                await _commit(transaction.connection)
         except BaseException:
             self._relay.confirm(confirmed)
             raise
@@ -112,28 +120,58 @@ class Database:
         self._signals.notify(message.saga_id for message in messages)
         return result
 
+    @asynccontextmanager
+    async def _begin(self) -> AsyncIterator[Transaction]:
+        """A transaction, rolled back when the context ends with an error."""
+        async with self.engine.connect() as opened:
+            connection = cast("Connection", (await opened.get_raw_connection()).driver_connection)
+            transaction = Transaction(opened, connection)
+            try:
+                await connection.execute("BEGIN")
+                yield transaction
+            except BaseException as error:
+                await _roll_back(connection, error)
+                raise
+            finally:
+                await transaction.close()
+
     def _finished(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.debug("transaction rolled back", error=repr(error))
 
 
-def _distrust_after_timeout(context: sa.ExceptionContext) -> None:
-    """A statement without an answer means a peer that may be gone: leave this connection and all that are older.
-
-    asyncpg reports it as a plain TimeoutError, which SQLAlchemy does not know for a lost connection.
-    """
-    if isinstance(context.original_exception, TimeoutError):
-        context.is_disconnect = True
+def _refuse_closed(pooled: Any, _record: object, _fairy: object) -> None:
+    """Hand out no connection that has been closed, and none that is older: whatever closed it may have hit all."""
+    if pooled.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
-async def _commit(session: AsyncSession) -> None:
+async def _roll_back(connection: Connection, error: BaseException) -> None:
+    """Undo the transaction. A peer that does not answer may be gone: then the connection is closed, unless it is."""
+    if not _is_lost(error):
+        try:
+            await connection.execute("ROLLBACK")
+        except Exception as failed:  # noqa: BLE001  # the server rolls back what it loses the connection to
+            error = failed
+    if _is_lost(error):
+        connection.terminate()
+
+
+async def _commit(connection: Connection) -> None:
     try:
-        await session.commit()
+        answer = await connection.execute("COMMIT")
     except Exception as error:
         if is_transient(error):
             raise CommitUnknownError(str(error)) from error
         raise
+    if answer != "COMMIT":
+        raise RolledBackError("a statement had failed, so the database rolled back instead of committing")
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether nobody knows what the connection is good for now."""
+    return not isinstance(error, Exception) or (is_transient(error) and not isinstance(error, asyncpg.PostgresError))
 
 
 def is_transient(error: BaseException) -> bool:

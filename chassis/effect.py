@@ -106,4 +106,5 @@ class EffectConsumer(Consumer):
         fresh = await inbox.accept(transaction, self.step.queue, [one.delivery.envelope for one in done])
         crash_point(Point.AFTER_INBOX, [self.step.queue])
         outcomes = {one.delivery.envelope.event_id: one.outcome for one in done}
-        await transaction.replace([(outcomes[envelope.event_id], envelope) for envelope in fresh])
+        for envelope in fresh:
+            transaction.replace(outcomes[envelope.event_id], envelope)

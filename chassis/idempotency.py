@@ -5,13 +5,13 @@ does the work, so that a crash leaves either both or neither.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy as sa
 from fastapi import Depends, Header
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.models import Timestamp
 from chassis.problem import Problem
@@ -37,17 +37,15 @@ async def _key(idempotency_key: Annotated[str | None, Header(max_length=255)] = 
     return idempotency_key
 
 
-_Locks = ARRAY(sa.BigInteger)
-_known = (
-    sa.text(
-        """
-        SELECT user_id, key, fingerprint, answer
-        FROM idempotency JOIN unnest(:users, :keys) AS wanted (user_id, key) USING (user_id, key)
-        """
-    )
-    .bindparams(sa.bindparam("users", type_=ARRAY(sa.String)), sa.bindparam("keys", type_=ARRAY(sa.String)))
-    .columns(user_id=sa.String, key=sa.String, fingerprint=sa.String, answer=sa.JSON)
-)
+_HOLD = "SELECT pg_try_advisory_xact_lock(lock) AS held FROM unnest($1::bigint[]) AS wanted (lock)"
+_KNOWN = """
+    SELECT user_id, key, fingerprint, answer
+    FROM idempotency JOIN unnest($1::text[], $2::text[]) AS wanted (user_id, key) USING (user_id, key)
+    """
+_REMEMBER = """
+    INSERT INTO idempotency (user_id, key, fingerprint, answer)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::json[])
+    """
 
 IdempotencyKey = Annotated[str, Depends(_key)]
 """The key of the request; without one it is a 400."""
@@ -59,6 +57,13 @@ class Keyed(NamedTuple):
     user_id: str
     key: str
     body: str
+
+
+class Known(NamedTuple):
+    """What is stored of a request: what tells it from others, and its answer."""
+
+    fingerprint: str
+    answer: Any
 
 
 async def recall(transaction: Transaction, requests: Sequence[Keyed]) -> list[Any | Problem | None]:
@@ -73,29 +78,35 @@ async def recall(transaction: Transaction, requests: Sequence[Keyed]) -> list[An
 
 async def remember(transaction: Transaction, answers: Iterable[tuple[Keyed, Any]]) -> None:
     """Store the answers to requests, as JSON, with what the requests did."""
-    values = [
-        {"user_id": one.user_id, "key": one.key, "fingerprint": _fingerprint(one.body), "answer": answer}
-        for one, answer in answers
-    ]
-    if values:
-        await transaction.session.execute(sa.insert(idempotency), values)
+    new = list(answers)
+    if new:
+        await transaction.connection.execute(
+            _REMEMBER,
+            [one.user_id for one, _ in new],
+            [one.key for one, _ in new],
+            [_fingerprint(one.body) for one, _ in new],
+            [json.dumps(answer) for _, answer in new],
+        )
 
 
 async def _hold(transaction: Transaction, requests: Sequence[Keyed]) -> list[bool]:
     """Whether each request is the only one that has its key now: of two in one transaction, the first is."""
     locks = [_lock(one) for one in requests]
-    query = sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.unnest(sa.bindparam("locks", type_=_Locks))))
-    got = list(await transaction.session.scalars(query, {"locks": locks}))
-    return [mine and lock not in locks[:number] for number, (lock, mine) in enumerate(zip(locks, got, strict=True))]
+    got = await transaction.connection.fetch(_HOLD, locks)
+    together = enumerate(zip(locks, got, strict=True))
+    return [mine["held"] and lock not in locks[:number] for number, (lock, mine) in together]
 
 
-async def _answers(transaction: Transaction, requests: Sequence[Keyed]) -> dict[tuple[str, str], sa.Row[Any]]:
-    wanted = {"users": [one.user_id for one in requests], "keys": [one.key for one in requests]}
-    found = await transaction.session.execute(_known, wanted)
-    return {(row.user_id, row.key): row for row in found}
+async def _answers(transaction: Transaction, requests: Sequence[Keyed]) -> dict[tuple[str, str], Known]:
+    users, keys = [one.user_id for one in requests], [one.key for one in requests]
+    found = await transaction.connection.fetch(_KNOWN, users, keys)
+    return {
+        (record["user_id"], record["key"]): Known(record["fingerprint"], json.loads(record["answer"]))
+        for record in found
+    }
 
 
-def _recalled(request: Keyed, mine: bool, known: sa.Row[Any] | None) -> Any | Problem | None:
+def _recalled(request: Keyed, mine: bool, known: Known | None) -> Any | Problem | None:
     if not mine:
         return Problem(HTTPStatus.CONFLICT, "The first request with this key is still being accepted.", "key-in-use")
     if known is not None and known.fingerprint != _fingerprint(request.body):

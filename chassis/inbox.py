@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.envelope import Envelope
 from chassis.models import Timestamp, frame
@@ -23,45 +22,35 @@ inbox = sa.Table(
 
 # The rows are inserted in the order of their key: two replicas that got the same messages wait for each other
 # instead of deadlocking.
-_insert = sa.text(
-    """
+_ACCEPT = """
     INSERT INTO inbox (step, event_id, saga_id, heard)
-    SELECT :step, event_id, saga_id, heard
-    FROM unnest(:event_ids, :saga_ids, :heard) AS arrived (event_id, saga_id, heard)
+    SELECT $1, event_id, saga_id, heard
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS arrived (event_id, saga_id, heard)
     ORDER BY event_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
     """
-).bindparams(
-    sa.bindparam("event_ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("saga_ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("heard", type_=ARRAY(sa.String)),
-)
-
-_select = sa.select(inbox.c.event_id).where(
-    inbox.c.step == sa.bindparam("step"),
-    inbox.c.event_id == sa.func.any(sa.bindparam("event_ids", type_=ARRAY(sa.Uuid))),
-)
+_HANDLED = "SELECT event_id FROM inbox WHERE step = $1 AND event_id = ANY($2::uuid[])"
 
 
 async def accept(transaction: Transaction, step: str, arrived: Sequence[Envelope]) -> list[Envelope]:
     """Note that `step` handles these events now; gives back those that it had not handled before, once each."""
-    values = {
-        "step": step,
-        "event_ids": [envelope.event_id for envelope in arrived],
-        "saga_ids": [envelope.event.saga_id for envelope in arrived],
-        "heard": [envelope.event.name for envelope in arrived],
-    }
-    result = await transaction.session.execute(_insert, values)
-    fresh = {row.event_id for row in result}
+    records = await transaction.connection.fetch(
+        _ACCEPT,
+        step,
+        [envelope.event_id for envelope in arrived],
+        [envelope.event.saga_id for envelope in arrived],
+        [envelope.event.name for envelope in arrived],
+    )
+    fresh = {record["event_id"] for record in records}
     return [envelope for envelope in arrived if _take(fresh, envelope.event_id)]
 
 
 async def unhandled(transaction: Transaction, step: str, arrived: Sequence[Envelope]) -> list[Envelope]:
     """The events that `step` has not handled yet, once each; notes nothing."""
     ids = {envelope.event_id: envelope for envelope in arrived}
-    for event_id in await transaction.session.scalars(_select, {"step": step, "event_ids": list(ids)}):
-        del ids[event_id]
+    for record in await transaction.connection.fetch(_HANDLED, step, list(ids)):
+        del ids[record["event_id"]]
     return list(ids.values())
 
 

@@ -1,19 +1,17 @@
 """Outbox: what was said in a transaction, kept with it until the broker has it."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.envelope import Envelope
+from chassis.mapper import Connection
 from chassis.models import Timestamp, frame
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
 
 LEASE = timedelta(seconds=10)
 """How long whoever holds a row has to publish it before a sweeper may take it over."""
@@ -64,66 +62,47 @@ class Outgoing:
         return datetime.fromisoformat(self.headers["ce-time"])
 
 
-_INSERT = """
-    INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
-    SELECT event_id, saga_id, routing_key, mandatory, headers, body, now() + :lease
-    FROM unnest(:event_ids, :saga_ids, :routing_keys, :mandatory, :headers, :bodies)
-        AS said (event_id, saga_id, routing_key, mandatory, headers, body)
-    """
-_SAID = (
-    sa.bindparam("lease", type_=sa.Interval),
-    sa.bindparam("event_ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("saga_ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("routing_keys", type_=ARRAY(sa.String)),
-    sa.bindparam("mandatory", type_=ARRAY(sa.Boolean)),
-    sa.bindparam("headers", type_=ARRAY(sa.JSON)),
-    sa.bindparam("bodies", type_=ARRAY(sa.Text)),
-)
-_CONFIRMED = sa.bindparam("confirmed", type_=ARRAY(sa.Uuid))
-
-_insert = sa.text(_INSERT).bindparams(*_SAID)
-_FORGET = "DELETE FROM outbox WHERE event_id = ANY(:confirmed)"
-_forget = sa.text(_FORGET).bindparams(_CONFIRMED)
+_FORGET = "DELETE FROM outbox WHERE event_id = ANY($1::uuid[])"
 # Both in one statement, which saves each busy transaction a round trip.
-_replace = sa.text(f"WITH gone AS ({_FORGET}) {_INSERT}").bindparams(*_SAID, _CONFIRMED)
-
+_PUT = f"""
+    WITH gone AS ({_FORGET})
+    INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
+    SELECT *, now() + $2::interval
+    FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::json[], $8::text[])
+    """  # noqa: S608  # text of this module
 # SKIP LOCKED lets several replicas sweep at once; the lease, not an open transaction, keeps a row while it is
 # being published. There is no cursor over ids: a row that commits late is found like any other.
-_lease = sa.text(
-    """
-    UPDATE outbox SET leased_until = now() + :lease, attempts = attempts + 1
+_LEASE = """
+    UPDATE outbox SET leased_until = now() + $1::interval, attempts = attempts + 1
     WHERE event_id IN (
         SELECT event_id FROM outbox WHERE leased_until < now()
-        ORDER BY leased_until LIMIT :most FOR UPDATE SKIP LOCKED
+        ORDER BY leased_until LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     RETURNING event_id, saga_id, routing_key, mandatory, headers, body, attempts
     """
-).bindparams(sa.bindparam("lease", type_=sa.Interval))
 
 
-async def put(session: "AsyncSession", messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
+async def put(connection: Connection, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
     """Keep the messages with the transaction, leased to this process for publishing; drop those that are confirmed."""
-    await session.execute(
-        _replace if confirmed else _insert,
-        {
-            **({"confirmed": list(confirmed)} if confirmed else {}),
-            "lease": LEASE,
-            "event_ids": [message.event_id for message in messages],
-            "saga_ids": [message.saga_id for message in messages],
-            "routing_keys": [message.routing_key for message in messages],
-            "mandatory": [message.mandatory for message in messages],
-            "headers": [message.headers for message in messages],
-            "bodies": [message.body for message in messages],
-        },
+    await connection.execute(
+        _PUT,
+        list(confirmed),
+        LEASE,
+        [message.event_id for message in messages],
+        [message.saga_id for message in messages],
+        [message.routing_key for message in messages],
+        [message.mandatory for message in messages],
+        [json.dumps(message.headers) for message in messages],
+        [message.body for message in messages],
     )
 
 
-async def lease(session: "AsyncSession", most: int) -> list[Outgoing]:
+async def lease(connection: Connection, most: int) -> list[Outgoing]:
     """Take over up to `most` messages that nobody is publishing."""
-    result = await session.execute(_lease.columns(headers=sa.JSON), {"lease": LEASE, "most": most})
-    return [Outgoing(*row) for row in result]
+    records = await connection.fetch(_LEASE, LEASE, most)
+    return [Outgoing(**{**record, "headers": json.loads(record["headers"])}) for record in records]
 
 
-async def forget(session: "AsyncSession", confirmed: Collection[UUID]) -> None:
+async def forget(connection: Connection, confirmed: Collection[UUID]) -> None:
     """Drop messages that the broker has confirmed."""
-    await session.execute(_forget, {"confirmed": list(confirmed)})
+    await connection.execute(_FORGET, list(confirmed))

@@ -120,7 +120,7 @@ class Relay:
 
     async def _sweep_once(self, database: "Database") -> None:
         async def take_over(transaction: "Transaction") -> list[Outgoing]:
-            return await outbox.lease(transaction.session, SWEEP_MOST)
+            return await outbox.lease(transaction.connection, SWEEP_MOST)
 
         found = SWEEP_MOST
         while self._publisher.connected and found == SWEEP_MOST:

@@ -6,11 +6,10 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.envelope import Envelope
 from chassis.step import Rows, Step
+from chassis.unit_of_work import UnitOfWork
 from contracts.event import Event
 
 
@@ -26,17 +25,15 @@ class Loaded:
         self._found: dict[str, defaultdict[Any, list[Any]]] = {}
 
     @classmethod
-    async def of(cls, session: AsyncSession, step: Step, arrived: Sequence[Envelope]) -> "Loaded":
-        """Load and lock, parameter by parameter.
-
-        Rows come in the order of their primary key, so that two replicas lock them in the same order.
-        """
+    async def of(cls, rows: UnitOfWork, step: Step, arrived: Sequence[Envelope]) -> "Loaded":
+        """Load and lock, parameter by parameter."""
         loaded = cls(step)
         for parameter in step.rows:
             wanted = {key for envelope in arrived for key in loaded._keys(parameter, envelope.event)}
             name = key_name(parameter)
-            found = defaultdict(list)
-            for row in await session.scalars(_select(parameter.model, name), {"keys": list(wanted)}):
+            found: defaultdict[Any, list[Any]] = defaultdict(list)
+            locked: list[Any] = await rows.lock(parameter.model, name, wanted)
+            for row in locked:
                 found[getattr(row, name)].append(row)
             loaded._found[parameter.name] = found
         return loaded
@@ -72,27 +69,15 @@ class Loaded:
         return sorted({getattr(row, name) for row in self._rows(via, event)})
 
 
+@cache
 def key_name(parameter: Rows) -> str:
     """The column by which the rows of a parameter are found."""
     if parameter.by:
         return parameter.by
-    (column,) = _primary_key(parameter.model)
+    (column,) = sa.inspect(parameter.model, raiseerr=True).primary_key
     return str(column.key)
 
 
 def _event_keys(event: Event, name: str) -> list[Any]:
     values: Mapping[str, Any] = event.__dict__
     return list(values[f"{name}s"]) if f"{name}s" in values else [values[name]]
-
-
-@cache
-def _select(model: type, name: str) -> sa.Select[Any]:
-    """The statement for a parameter; to build it anew for every batch would cost as much as to run it."""
-    column: Any = getattr(model, name)
-    keys = sa.bindparam("keys", type_=ARRAY(column.type))
-    order = _primary_key(model)
-    return sa.select(model).where(column == sa.any_(keys)).order_by(*order).with_for_update()
-
-
-def _primary_key(model: type) -> tuple[Any, ...]:
-    return tuple(sa.inspect(model, raiseerr=True).primary_key)

@@ -1,18 +1,18 @@
 """A local transaction: rows that change and events that are said, committed together or not at all."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 import uuid_utils.compat
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from chassis import outbox
 from chassis.envelope import Envelope
+from chassis.mapper import Connection
 from chassis.tracing import traceparent_after
+from chassis.unit_of_work import UnitOfWork
 from contracts.event import Event
 
 
@@ -29,9 +29,21 @@ def made_at(new: UUID) -> datetime:
 class Transaction:
     """An open transaction; whoever opened it commits it, what runs inside never does."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    def __init__(self, opened: AsyncConnection, connection: Connection) -> None:
+        self.connection = connection
+        """The connection of the driver, for the statements of the chassis"""
+        self.rows = UnitOfWork(connection)
+        """The rows that steps work on"""
         self.said: list[Envelope] = []
+        self._opened = opened
+        self._session: AsyncSession | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        """A session of SQLAlchemy in this transaction, for every other query; what it holds is written first."""
+        if self._session is None:
+            self._session = AsyncSession(self._opened, expire_on_commit=False, autoflush=False)
+        return self._session
 
     def say(self, event: Event, cause: Envelope | None = None) -> None:
         """Let the world know, once this transaction is committed."""
@@ -48,39 +60,37 @@ class Transaction:
     def apply(self, outcome: Any, cause: Envelope | None = None) -> list[Any]:
         """Say the event and store the new rows that a step returned; gives back the rows."""
         event, rows = split(outcome)
-        self.session.add_all(rows)
+        self.rows.add(rows)
         if event is not None:
             self.say(event, cause)
         return rows
 
-    async def replace(self, outcomes: Iterable[tuple[Any, Envelope]]) -> None:
+    def replace(self, outcome: Any, cause: Envelope) -> None:
         """As `apply`, for effects: one may have been stored before and forgotten since, so its rows take the place."""
-        news = [(split(outcome), cause) for outcome, cause in outcomes]
-        by_model = defaultdict(list)
-        for (_, rows), _ in news:
-            for row in rows:
-                by_model[type(row)].append(row)
-        for model, rows in by_model.items():
-            key = sa.inspect(model, raiseerr=True).primary_key
-            identities = [tuple(getattr(row, column.key) for column in key) for row in rows]
-            await self.session.execute(sa.delete(model).where(sa.tuple_(*key).in_(identities)))
-        for (event, rows), cause in news:
-            self.session.add_all(rows)
-            if event is not None:
-                self.say(event, cause)
+        event, rows = split(outcome)
+        self.rows.replace(rows)
+        if event is not None:
+            self.say(event, cause)
 
     async def flush(self, confirmed: Collection[UUID]) -> list[outbox.Outgoing]:
         """Send rows and messages to the database, and take `confirmed` ones from it.
 
         Gives back the messages, to be published after the commit.
         """
-        await self.session.flush()
+        if self._session is not None:
+            await self._session.flush()
+        await self.rows.flush()
         messages = [outbox.Outgoing.of(envelope) for envelope in self.said]
         if messages:
-            await outbox.put(self.session, messages, confirmed)
+            await outbox.put(self.connection, messages, confirmed)
         elif confirmed:
-            await outbox.forget(self.session, confirmed)
+            await outbox.forget(self.connection, confirmed)
         return messages
+
+    async def close(self) -> None:
+        """Let go of the session, if there is one."""
+        if self._session is not None:
+            await self._session.close()
 
 
 def split(outcome: Any) -> tuple[Event | None, list[Any]]:

@@ -7,10 +7,8 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.bearer import CurrentUser
 from chassis.idempotency import IdempotencyKey, Keyed, recall, remember
@@ -72,14 +70,6 @@ class CheckoutRequest:
     deadline: datetime
 
 
-_payments_of = (
-    sa.select(Payment)
-    .where(sa.column("payment_id") == sa.func.any(sa.bindparam("wanted", type_=ARRAY(sa.Uuid))))
-    .order_by(sa.column("payment_id"))
-    .with_for_update()
-)
-
-
 @router.get("/payments/{payment_id}", tags=["payments"], responses=documented(HTTPStatus.NOT_FOUND))
 async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime) -> PaymentState:
     """What a hold costs and whether it is paid."""
@@ -136,19 +126,12 @@ async def accept(transaction: Transaction, requests: Sequence[CheckoutRequest]) 
     """Lock the payments and begin the sagas, once for each key; the answers to all requests."""
     recalled = await recall(transaction, [one.keyed for one in requests])
     fresh = [one for one, known in zip(requests, recalled, strict=True) if known is None]
-    payments = await _payments(transaction, fresh)
+    wanted = {one.payment_id for one in fresh}
+    payments = {owed.payment_id: owed for owed in await transaction.rows.lock(Payment, "payment_id", wanted)}
     began = {id(one): _begin(transaction, one, payments.get(one.payment_id)) for one in fresh}
     new = [(one.keyed, began[id(one)]) for one in fresh]
     await remember(transaction, [(one, it.model_dump(mode="json")) for one, it in new if isinstance(it, CheckoutState)])
     return [began.get(id(one)) or _again(known) for one, known in zip(requests, recalled, strict=True)]
-
-
-async def _payments(transaction: Transaction, requests: Sequence[CheckoutRequest]) -> dict[UUID, Payment]:
-    """The payments, locked in the order of their ids, as every other batch locks them."""
-    wanted = sorted({one.payment_id for one in requests})
-    if not wanted:
-        return {}
-    return {owed.payment_id: owed for owed in await transaction.session.scalars(_payments_of, {"wanted": wanted})}
 
 
 def _begin(transaction: Transaction, asked: CheckoutRequest, owed: Payment | None) -> CheckoutState | Problem:

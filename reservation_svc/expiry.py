@@ -30,13 +30,12 @@ async def _expire_some(transaction: Transaction) -> int:
 
     All rows of a hold are locked before they are judged, in the order in which a checkout locks them.
     """
-    session, now = transaction.session, datetime.now(UTC)
+    now = datetime.now(UTC)
     due = select(Reservation.payment_id).where(Reservation.status == Status.TEMP, col(Reservation.expires_at) <= now)
-    payment_ids = list(await session.scalars(due.distinct().limit(MOST)))
+    payment_ids = list(await transaction.session.scalars(due.distinct().limit(MOST)))
     if not payment_ids:
         return 0
-    query = select(Reservation).where(col(Reservation.payment_id).in_(payment_ids))
-    rows = list(await session.scalars(query.order_by(sa.text("reservation_id")).with_for_update()))
+    rows = await transaction.rows.lock(Reservation, "payment_id", payment_ids)
     for payment_id in payment_ids:
         transaction.apply(expire([row for row in rows if row.payment_id == payment_id], now))
     return len(payment_ids)

@@ -1,11 +1,9 @@
-"""Which rows a step gets for an event, and how they are locked."""
+"""Which rows a step gets for an event."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy import create_engine
 
 from chassis.envelope import Envelope
 from chassis.rows import Loaded, MissingRowError
@@ -14,25 +12,20 @@ from tests.unit.examples import NOW
 from tests.unit.lamps import SAGA_ID, Circuit, Lamp, Lit, Pressed, Switching, a_service
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
-
-DIALECT = create_engine("postgresql+asyncpg://").dialect
+    from chassis.unit_of_work import UnitOfWork
 
 
-class MemorySession:
-    """A session that finds rows in memory, and remembers what it was asked."""
+class Memory:
+    """Finds rows in memory, and remembers what it was asked."""
 
     def __init__(self, *rows: Any) -> None:
         self._rows = rows
-        self.asked: list[tuple[str, list[int]]] = []
+        self.asked: list[tuple[type, str, list[int]]] = []
 
-    async def scalars(self, query: sa.Select[Any], values: dict[str, list[int]]) -> Iterable[Any]:
-        """The rows of the table that is asked for, by the column that is asked for."""
-        self.asked.append((str(query.compile(dialect=DIALECT)), sorted(values["keys"])))
-        model = query.column_descriptions[0]["entity"]
-        clause = cast("sa.BinaryExpression[Any]", query.whereclause)
-        column = cast("sa.Column[Any]", clause.left).key
-        return [row for row in self._rows if isinstance(row, model) and getattr(row, column) in values["keys"]]
+    async def lock(self, model: type, column: str, keys: Collection[int]) -> list[Any]:
+        """The rows of the class that is asked for, by the column that is asked for."""
+        self.asked.append((model, column, sorted(keys)))
+        return [row for row in self._rows if isinstance(row, model) and getattr(row, column) in keys]
 
 
 def light(
@@ -58,10 +51,10 @@ def declared(function: Any) -> Step:
     return service.declared(service.step(function))
 
 
-async def load(step: Step, session: MemorySession, *events: Switching) -> Loaded:
+async def load(step: Step, memory: Memory, *events: Switching) -> Loaded:
     """What the events touch."""
     arrived = [Envelope(event, SAGA_ID, None, NOW, "") for event in events]
-    return await Loaded.of(cast("AsyncSession", session), step, arrived)
+    return await Loaded.of(cast("UnitOfWork", memory), step, arrived)
 
 
 LAMPS = [Lamp(lamp_id=n, room_id=n % 2, circuit_id=10 + n) for n in range(1, 5)]
@@ -73,7 +66,7 @@ async def test_rows_are_found_by_primary_key_by_column_and_via_others() -> None:
     # given
     event = Pressed(room_id=1, lamp_ids=(4, 2))
     # when
-    loaded = await load(declared(light), MemorySession(*LAMPS, *CIRCUITS), event)
+    loaded = await load(declared(light), Memory(*LAMPS, *CIRCUITS), event)
     # then
     found = loaded.arguments(event)
     assert [row.lamp_id for row in found["lamps"]] == [4, 2]
@@ -82,17 +75,13 @@ async def test_rows_are_found_by_primary_key_by_column_and_via_others() -> None:
 
 
 async def test_a_batch_asks_once_for_each_parameter() -> None:
-    """One locked SELECT for all events together, in the order of the primary key."""
+    """One query for all events together."""
     # given
-    session = MemorySession(*LAMPS, *CIRCUITS)
+    memory = Memory(*LAMPS, *CIRCUITS)
     # when
-    await load(declared(light), session, Pressed(lamp_ids=(3,)), Pressed(lamp_ids=(1, 3)))
+    await load(declared(light), memory, Pressed(lamp_ids=(3,)), Pressed(lamp_ids=(1, 3)))
     # then
-    queries = [query for query, _ in session.asked]
-    assert [keys for _, keys in session.asked] == [[1, 3], [11, 13], [1]]
-    assert all("= ANY" in query and query.endswith("FOR UPDATE") for query in queries)
-    assert "ORDER BY lamp.lamp_id" in queries[0]
-    assert "ORDER BY circuit.circuit_id" in queries[1]
+    assert memory.asked == [(Lamp, "lamp_id", [1, 3]), (Circuit, "circuit_id", [11, 13]), (Lamp, "room_id", [1])]
 
 
 async def test_each_event_gets_its_own_rows() -> None:
@@ -100,7 +89,7 @@ async def test_each_event_gets_its_own_rows() -> None:
     # given
     first, second = Pressed(room_id=1, lamp_ids=(1,)), Pressed(room_id=0, lamp_ids=(2, 4))
     # when
-    loaded = await load(declared(light), MemorySession(*LAMPS, *CIRCUITS), first, second)
+    loaded = await load(declared(light), Memory(*LAMPS, *CIRCUITS), first, second)
     # then
     assert loaded.arguments(first)["lamps"] == [LAMPS[0]]
     assert loaded.arguments(second)["lamps"] == [LAMPS[1], LAMPS[3]]
@@ -111,7 +100,7 @@ async def test_a_row_that_may_be_missing_is_none() -> None:
     # given
     event = Pressed(room_id=9)
     # when
-    loaded = await load(declared(look), MemorySession(*LAMPS), event)
+    loaded = await load(declared(look), Memory(*LAMPS), event)
     # then
     assert loaded.arguments(event) == {"first": None}
 
@@ -120,7 +109,7 @@ async def test_a_row_that_must_be_there_is_missed() -> None:
     """`Row` raises where there is none, so that the message is tried again."""
     # given
     event = Pressed(room_id=9)
-    loaded = await load(declared(need), MemorySession(*LAMPS), event)
+    loaded = await load(declared(need), Memory(*LAMPS), event)
     # when, then
     with pytest.raises(MissingRowError, match=r"lamps\.need: no only for lamps\.pressed"):
         loaded.arguments(event)
@@ -130,7 +119,7 @@ async def test_later_events_see_rows_that_came_into_being() -> None:
     """What the first event of a batch creates, the second finds."""
     # given
     event = Pressed(room_id=9)
-    loaded = await load(declared(look), MemorySession(*LAMPS), event)
+    loaded = await load(declared(look), Memory(*LAMPS), event)
     new = Lamp(lamp_id=5, room_id=9)
     # when
     loaded.add([new, Circuit(circuit_id=1)])

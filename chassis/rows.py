@@ -74,7 +74,8 @@ def key_name(parameter: Rows) -> str:
     """The column by which the rows of a parameter are found."""
     if parameter.by:
         return parameter.by
-    (column,) = sa.inspect(parameter.model, raiseerr=True).primary_key
+    primary_key: tuple[Any, ...] = sa.inspect(parameter.model, raiseerr=True).primary_key
+    (column,) = primary_key
     return str(column.key)
 
 

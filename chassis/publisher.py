@@ -3,8 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
 import aio_pika
@@ -14,8 +12,9 @@ from aiormq import Channel
 from pamqp.commands import Basic
 from yarl import URL
 
-from chassis import metrics
-from chassis.broker import CALL_TIMEOUT, SessionEndedError, cancelled_by_nobody, describe, until_closed
+from chassis import burst, metrics
+from chassis.broker import CALL_TIMEOUT, SessionEndedError, describe, until_closed
+from chassis.burst import Confirm, Parcel
 from chassis.crash import Point, crash_point
 from chassis.outbox import Outgoing
 from chassis.transaction import new_id
@@ -27,19 +26,6 @@ PUBLISH_TIMEOUT = 5
 
 class NotPublishedError(Exception):
     """The broker did not confirm the message; whether it has it nobody knows."""
-
-
-class Parcel(NamedTuple):
-    """A message as the broker takes it."""
-
-    exchange: str
-    routing_key: str
-    headers: dict[str, Any]
-    body: bytes
-    type: str | None
-    correlation_id: str | None
-    timestamp: datetime | None
-    mandatory: bool = True
 
 
 class Publisher:
@@ -63,7 +49,7 @@ class Publisher:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             await channel.declare_exchange(self.service, aio_pika.ExchangeType.TOPIC, durable=True)
             underlay = await channel.get_underlay_channel()
-            assert isinstance(underlay, Channel)  # noqa: S101  # its own publish can leave the waiting to the confirms
+            assert isinstance(underlay, Channel)  # noqa: S101  # what `burst` works on
         self._broken.clear()
         self._connection, self._channel = connection, underlay
         try:
@@ -86,56 +72,47 @@ class Publisher:
         return float("nan")
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
-        """Publish events side by side; gives back the ids of those that the broker has confirmed in time."""
+        """Publish events together; gives back the ids of those that the broker has confirmed in time."""
         confirmed: list[UUID] = []
         reasons: Counter[tuple[str, str]] = Counter()
-        try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT):
-                await asyncio.gather(*(self._try(message, confirmed, reasons) for message in messages))
-        except TimeoutError as error:
-            reasons[messages[0].routing_key, describe(error)] = len(messages) - len(confirmed) - reasons.total()
+        answers = await self._put([self._parcel(message) for message in messages])
+        for message, answer in zip(messages, answers, strict=True):
+            if answer is None:
+                crash_point(Point.AFTER_PUBLISH, [message.routing_key])
+                confirmed.append(message.event_id)
+            else:
+                reasons[message.routing_key, describe(answer)] += 1
         for (event, reason), count in reasons.items():
             metrics.unpublished.labels(event).inc(count)
             log.warning("events not published, they stay in the outbox", said=event, count=count, error=reason)
         return confirmed
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Publish one message; raises TimeoutError, or NotPublishedError unless the broker has confirmed it."""
-        async with asyncio.timeout(PUBLISH_TIMEOUT):
-            await self._put(parcel)
+        """Publish one message; raises NotPublishedError unless the broker has confirmed it in time."""
+        (answer,) = await self._put([parcel])
+        if answer is not None:
+            raise NotPublishedError(describe(answer)) from answer
 
-    async def _try(self, message: Outgoing, confirmed: list[UUID], reasons: Counter[tuple[str, str]]) -> None:
-        try:
-            await self._put(self._parcel(message))
-        except NotPublishedError as error:
-            reasons[message.routing_key, str(error)] += 1
-        else:
-            crash_point(Point.AFTER_PUBLISH, [message.routing_key])
-            confirmed.append(message.event_id)
-
-    async def _put(self, parcel: Parcel) -> None:
+    async def _put(self, parcels: Sequence[Parcel]) -> list[BaseException | None]:
+        """What stands against each message having reached the broker: nothing, when it was confirmed in time."""
         channel = self._channel
         if channel is None:
-            raise NotPublishedError("not connected to the broker")
+            return [NotPublishedError("not connected to the broker")] * len(parcels)
+        confirms: list[Confirm] = []
         try:
-            # Whoever publishes waits for confirms, with a deadline: to wait for the socket as well would be too much.
-            with cancelled_by_nobody():
-                answer = await channel.basic_publish(
-                    parcel.body,
-                    exchange=parcel.exchange,
-                    routing_key=parcel.routing_key,
-                    properties=self._properties(parcel),
-                    mandatory=parcel.mandatory,
-                    wait=False,
-                )
-        except asyncio.CancelledError:
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                confirms = await burst.write(channel, [(parcel, self._properties(parcel)) for parcel in parcels])
+                await asyncio.wait(confirms)
+        except (TimeoutError, asyncio.CancelledError) as error:
             # Which confirm belongs to which message is uncertain now, so nothing on this channel counts.
             self._broken.set()
-            raise
-        except Exception as error:
-            raise NotPublishedError(describe(error)) from error
-        if not isinstance(answer, Basic.Ack):
-            raise NotPublishedError(f"the broker answered {answer!r}")
+            if not isinstance(error, TimeoutError):
+                raise
+        except Exception as error:  # noqa: BLE001  # one that cannot be written must not keep back the others
+            if len(parcels) == 1:
+                return [error]
+            return [answer for parcel in parcels for answer in await self._put([parcel])]
+        return [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
 
     def _parcel(self, message: Outgoing) -> Parcel:
         return Parcel(
@@ -166,3 +143,15 @@ class Publisher:
     async def _until_broken(self) -> None:
         await self._broken.wait()
         raise SessionEndedError("a publish timed out, so the channel's confirms cannot be trusted")
+
+
+def _objection(confirm: Confirm) -> BaseException | None:
+    """What stands against a message having reached the broker."""
+    if not confirm.done():
+        return TimeoutError()
+    if confirm.cancelled():
+        return NotPublishedError("the confirm was given up")
+    if error := confirm.exception():
+        return error
+    answer = confirm.result()
+    return None if isinstance(answer, Basic.Ack) else NotPublishedError(f"the broker answered {answer!r}")

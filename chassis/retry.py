@@ -12,7 +12,8 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from chassis.broker import describe
-from chassis.publisher import Parcel, Publisher
+from chassis.burst import Parcel
+from chassis.publisher import Publisher
 from chassis.step import Step
 from chassis.topology import PARKED, RETRY_DELAYS, retry_names
 

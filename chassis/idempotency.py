@@ -39,12 +39,13 @@ async def _key(idempotency_key: Annotated[str | None, Header(max_length=255)] = 
 
 _HOLD = "SELECT pg_try_advisory_xact_lock(lock) AS held FROM unnest($1::bigint[]) AS wanted (lock)"
 _KNOWN = """
-    SELECT user_id, key, fingerprint, answer
+    SELECT user_id, key, fingerprint, answer::text
     FROM idempotency JOIN unnest($1::text[], $2::text[]) AS wanted (user_id, key) USING (user_id, key)
     """
 _REMEMBER = """
     INSERT INTO idempotency (user_id, key, fingerprint, answer)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::json[])
+    SELECT user_id, key, fingerprint, answer::json
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS new (user_id, key, fingerprint, answer)
     """
 
 IdempotencyKey = Annotated[str, Depends(_key)]

@@ -67,8 +67,9 @@ _FORGET = "DELETE FROM outbox WHERE event_id = ANY($1::uuid[])"
 _PUT = f"""
     WITH gone AS ({_FORGET})
     INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
-    SELECT *, now() + $2::interval
-    FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::json[], $8::text[])
+    SELECT event_id, saga_id, routing_key, mandatory, headers::json, body, now() + $2::interval
+    FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[])
+        AS said (event_id, saga_id, routing_key, mandatory, headers, body)
     """  # noqa: S608  # text of this module
 # SKIP LOCKED lets several replicas sweep at once; the lease, not an open transaction, keeps a row while it is
 # being published. There is no cursor over ids: a row that commits late is found like any other.
@@ -78,7 +79,7 @@ _LEASE = """
         SELECT event_id FROM outbox WHERE leased_until < now()
         ORDER BY leased_until LIMIT $2 FOR UPDATE SKIP LOCKED
     )
-    RETURNING event_id, saga_id, routing_key, mandatory, headers, body, attempts
+    RETURNING event_id, saga_id, routing_key, mandatory, headers::text, body, attempts
     """
 
 

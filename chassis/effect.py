@@ -1,6 +1,7 @@
 """Effect: a step that does I/O, many at once and each for itself; what came of it is committed in batches."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,9 +39,13 @@ class EffectConsumer(Consumer):
         self._database = database
         self._resources = chosen(resources, step)
         self._most = most
+        self._settling = asyncio.Lock()
+        self._open: set[int] = set()
+        """The numbers of the deliveries that are not acknowledged"""
 
     async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
         results = Arrivals[Done]()
+        self._open.clear()
         async with asyncio.TaskGroup() as storing:
             storing.create_task(self._store(results))
             async with asyncio.TaskGroup() as acting:
@@ -51,12 +56,11 @@ class EffectConsumer(Consumer):
 
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
         """The deliveries that call for I/O; the others are acknowledged here."""
+        self._open.update(map(_number, messages))
         understood = await self._parse(messages)
         fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []
         wanted = {id(delivery.message) for delivery in fresh}
-        for message in messages:
-            if id(message) not in wanted:
-                await acknowledge(message)
+        await self._settle([message for message in messages if id(message) not in wanted])
         return fresh
 
     async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> list[Delivery]:
@@ -75,7 +79,7 @@ class EffectConsumer(Consumer):
                     outcome = await self.step.function(envelope.event, **self._resources)
         except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
             await self._again(delivery, error)
-            await acknowledge(delivery.message)
+            await self._settle([delivery.message])
         else:
             results.put(Done(delivery, outcome))
 
@@ -85,8 +89,19 @@ class EffectConsumer(Consumer):
             with metrics.batch_seconds.labels(self.step.queue).time():
                 async with asyncio.timeout(BATCH_DEADLINE):
                     await self._commit(done)
-                for one in done:
-                    await acknowledge(one.delivery.message)
+                await self._settle([one.delivery.message for one in done])
+
+    async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
+        """Acknowledge what is done: all that come before the first open one together, the others one by one."""
+        async with self._settling:
+            self._open.difference_update(map(_number, messages))
+            first = min(self._open, default=math.inf)
+            together = [message for message in messages if _number(message) < first]
+            if together:
+                await acknowledge(max(together, key=_number), multiple=True)
+            for message in messages:
+                if _number(message) > first:
+                    await acknowledge(message)
 
     async def _commit(self, done: Sequence[Done]) -> None:
         """Store what came of the I/O in one transaction; when that raises, one by one, and send on the culprits."""
@@ -108,3 +123,8 @@ class EffectConsumer(Consumer):
         outcomes = {one.delivery.envelope.event_id: one.outcome for one in done}
         for envelope in fresh:
             transaction.replace(outcomes[envelope.event_id], envelope)
+
+
+def _number(message: DeliveredMessage) -> int:
+    """The number that a message has on its channel, in the order of arrival."""
+    return message.delivery_tag or 0

@@ -1,0 +1,95 @@
+"""Deliveries of an effect are acknowledged when they are done, in whatever order that is."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from chassis.effect import EffectConsumer
+from tests.unit.lamps import Dark, Lit, a_service
+
+if TYPE_CHECKING:
+    from chassis.database import Database
+    from chassis.publisher import Publisher
+
+
+class FakeChannel:
+    """Knows what has not been acknowledged, and refuses what the broker would refuse."""
+
+    def __init__(self, count: int) -> None:
+        self.left = set(range(1, count + 1))
+        self.acks: list[tuple[int, bool]] = []
+
+    async def basic_ack(self, delivery_tag: int, *, multiple: bool) -> None:
+        """Acknowledge one, or all up to it."""
+        covered = {number for number in self.left if number == delivery_tag or (multiple and number < delivery_tag)}
+        assert delivery_tag in covered, "the broker closes the channel for an unknown delivery tag"
+        self.left -= covered
+        self.acks.append((delivery_tag, multiple))
+
+
+class FakeMessage:
+    """A message by its number."""
+
+    def __init__(self, channel: FakeChannel, number: int) -> None:
+        self.channel, self.delivery_tag = channel, number
+
+
+async def switch_off(lit: Lit) -> Dark:
+    """Do what takes a while."""
+    return Dark()
+
+
+def consumer(channel: FakeChannel) -> EffectConsumer:
+    """A consumer that has taken all messages of the channel."""
+    service = a_service()
+    step = service.declared(service.effect(switch_off))
+    made = EffectConsumer(step, cast("Database", None), {}, cast("Publisher", None), most=10)
+    made._open = set(channel.left)
+    return made
+
+
+async def settle(taken: EffectConsumer, channel: FakeChannel, *numbers: int) -> None:
+    """These are done."""
+    messages: list[Any] = [FakeMessage(channel, number) for number in numbers]
+    await taken._settle(messages)
+
+
+async def test_what_is_done_in_order_is_acknowledged_together() -> None:
+    """One acknowledgement covers all that come before the first open one."""
+    # given
+    channel = FakeChannel(5)
+    taken = consumer(channel)
+    # when
+    await settle(taken, channel, 2, 1, 3)
+    # then
+    assert channel.acks == [(3, True)]
+    assert channel.left == {4, 5}
+
+
+async def test_open_delivery_is_never_acknowledged() -> None:
+    """What is done while an earlier one is open is acknowledged by itself; the open one when it is done."""
+    # given
+    channel = FakeChannel(6)
+    taken = consumer(channel)
+    # when
+    await settle(taken, channel, 1, 3, 5)
+    # then
+    assert channel.left == {2, 4, 6}
+    # when
+    await settle(taken, channel, 2)
+    await settle(taken, channel, 6)
+    # then
+    assert channel.left == {4}
+    # when
+    await settle(taken, channel, 4)
+    # then
+    assert not channel.left
+    assert channel.acks == [(1, True), (3, False), (5, False), (2, True), (6, False), (4, True)]
+
+
+async def test_nothing_is_done() -> None:
+    """Then nothing is acknowledged."""
+    # given
+    channel = FakeChannel(2)
+    # when
+    await settle(consumer(channel), channel)
+    # then
+    assert channel.acks == []

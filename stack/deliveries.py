@@ -6,11 +6,12 @@ import sqlite3
 from datetime import UTC, datetime
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 # With a write-ahead log SQLite otherwise leaves the last commits to the next checkpoint: hence FULL.
@@ -58,6 +59,17 @@ class Attempt(BaseModel):
     status: int
 
 
+class Received(NamedTuple):
+    """A request to deliver. Without a body nothing is stored of it but the attempt.
+
+    `answer` is the status to answer with if given, else 201 for a new delivery and 200 for one that was there.
+    """
+
+    webhook_id: str
+    body: str | None
+    answer: int | None = None
+
+
 class Store:
     """The platform's memory; it is on the disk before a method returns, and may be called from any thread."""
 
@@ -69,23 +81,10 @@ class Store:
         self._connection.executescript(_TABLES)
         self._one_at_a_time = Lock()
 
-    def keep(self, webhook_id: str, body: str, answer: int | None = None) -> int:
-        """Store a delivery unless it is there, and note the attempt; the status to answer with.
-
-        That is `answer` if given, else 201 for a new delivery and 200 for one that was there.
-        """
+    def note(self, requests: Sequence[Received]) -> list[int]:
+        """Note the attempts and store the deliveries that are new, all in one commit; the statuses to answer with."""
         with self._one_at_a_time, self._connection as connection:
-            insert = "INSERT INTO delivery VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-            is_new = connection.execute(insert, (webhook_id, body, _now())).rowcount == 1
-            status = answer or (HTTPStatus.CREATED if is_new else HTTPStatus.OK)
-            connection.execute(_ATTEMPT, (webhook_id, _now(), status))
-        return status
-
-    def refuse(self, webhook_id: str, status: int) -> int:
-        """Note an attempt that was answered with `status`, and nothing else."""
-        with self._one_at_a_time, self._connection as connection:
-            connection.execute(_ATTEMPT, (webhook_id, _now(), status))
-        return status
+            return [_note(connection, request) for request in requests]
 
     def deliveries(self) -> list[Delivery]:
         """All deliveries, the earliest first."""
@@ -105,6 +104,16 @@ class Store:
     def _read(self, statement: str, *values: str) -> list[dict[str, object]]:
         with self._one_at_a_time:
             return [dict(row) for row in self._connection.execute(statement, values)]
+
+
+def _note(connection: sqlite3.Connection, request: Received) -> int:
+    now, is_new = _now(), False
+    if request.body is not None:
+        insert = "INSERT INTO delivery VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        is_new = connection.execute(insert, (request.webhook_id, request.body, now)).rowcount == 1
+    status = request.answer or (HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+    connection.execute(_ATTEMPT, (request.webhook_id, now, status))
+    return status
 
 
 def _now() -> str:

@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from stack.deliveries import Attempt, Delivery, Store
+from stack.deliveries import Attempt, Delivery, Received, Store
 
 
 class Settings(BaseSettings):
@@ -46,6 +47,14 @@ class Failures(BaseModel):
     delay: Annotated[float, Field(ge=0, le=600)] = 5.0
 
 
+@dataclass
+class Group:
+    """Requests that are noted together, and the statuses to answer with."""
+
+    requests: list[Received] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+
+
 class Platform:
     """What the handlers share."""
 
@@ -54,6 +63,8 @@ class Platform:
         self.store = Store(settings.data)
         self.webhook = Webhook(settings.secret)
         self.failures: Failures | None = None
+        self._group = Group()
+        self._writing = asyncio.Lock()
 
     def next_failure(self) -> Failures | None:
         """How the delivery at hand fails; counts it."""
@@ -68,17 +79,30 @@ class Platform:
         body = (await request.body()).decode(errors="replace")
         webhook_id = request.headers.get("webhook-id", "")
         if not self._is_genuine(body, request):
-            return await run_in_threadpool(self.store.refuse, webhook_id, HTTPStatus.UNAUTHORIZED)
+            return await self._note(Received(webhook_id, None, HTTPStatus.UNAUTHORIZED))
         match self.next_failure():
             case Failures(mode="error", status=status):
-                return await run_in_threadpool(self.store.refuse, webhook_id, status)
+                return await self._note(Received(webhook_id, None, status))
             case Failures(mode="refuse"):
-                return await run_in_threadpool(self.store.refuse, webhook_id, HTTPStatus.UNPROCESSABLE_ENTITY)
+                return await self._note(Received(webhook_id, None, HTTPStatus.UNPROCESSABLE_ENTITY))
             case Failures(mode="after-store", status=status):
-                return await run_in_threadpool(self.store.keep, webhook_id, body, status)
+                return await self._note(Received(webhook_id, body, status))
             case Failures(mode="slow", delay=delay):
                 await asyncio.sleep(delay)
-        return await run_in_threadpool(self.store.keep, webhook_id, body)
+        return await self._note(Received(webhook_id, body))
+
+    async def _note(self, received: Received) -> int:
+        """Have a request noted, in one commit with all that come while another is written; the status to answer with.
+
+        When that fails, all of them are answered 500.
+        """
+        group, number = self._group, len(self._group.requests)
+        group.requests.append(received)
+        async with self._writing:
+            if group is self._group:
+                self._group = Group()
+                group.statuses = await run_in_threadpool(self.store.note, group.requests)
+        return group.statuses[number]
 
     def _is_genuine(self, body: str, request: Request) -> bool:
         try:

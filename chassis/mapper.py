@@ -3,6 +3,7 @@
 SQLAlchemy's unit of work does the same for any graph of objects, and takes several times as long (decision 16).
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, cached_property
 from operator import attrgetter, itemgetter
@@ -125,9 +126,9 @@ def _conversions(
 
 
 def _array(column: "sa.Column[Any]") -> str:
-    """The type of many values. Text is cast without its length, because that cast would cut off what is too long."""
-    kind = "TEXT" if isinstance(column.type, sa.String) else column.type.compile(dialect=_dialect)
-    return f"{kind}[]"
+    """The type of many values, without its length: a cast to `varchar(64)` would cut off what is longer."""
+    kind = column.type.compile(dialect=_dialect)
+    return f"{re.sub('[(].*?[)]', '', kind)}[]"
 
 
 def _list(names: Iterable[str]) -> str:

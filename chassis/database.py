@@ -174,6 +174,17 @@ def _is_lost(error: BaseException) -> bool:
     return not isinstance(error, Exception) or (is_transient(error) and not isinstance(error, asyncpg.PostgresError))
 
 
+DATABASE_ERRORS: tuple[type[Exception], ...] = (
+    CommitUnknownError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    DBAPIError,
+    PoolTimeoutError,
+    OSError,
+)
+"""What a transaction may raise that `is_outage` can tell from defects"""
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed when it is simply done again."""
     if isinstance(error, DBAPIError):
@@ -181,7 +192,9 @@ def is_transient(error: BaseException) -> bool:
         return error.connection_invalidated or state in _TRANSIENT_STATES or state.startswith("08")
     if isinstance(error, asyncpg.PostgresError):
         return error.sqlstate in _TRANSIENT_STATES or str(error.sqlstate).startswith("08")
-    return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError))
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # a value that the driver cannot encode stays one
+    return isinstance(error, (OSError, TimeoutError, PoolTimeoutError))
 
 
 def is_outage(error: BaseException) -> bool:

@@ -27,7 +27,6 @@ def configure(service: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # the sessions say the same, once
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def _rendering() -> list[structlog.types.Processor]:

@@ -13,11 +13,9 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from chassis import asyncapi, asyncapi_page, logs, problem, revision
-from chassis.database import CommitUnknownError, is_outage
+from chassis.database import DATABASE_ERRORS, is_outage
 from chassis.graph import Choreography
 from chassis.health import health_router
 from chassis.problem import Problem, ProblemDocument
@@ -93,8 +91,8 @@ def create_app(definition: Definition) -> FastAPI:
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
     problem.install(app)
-    for outage in (DBAPIError, CommitUnknownError, OSError, PoolTimeoutError):
-        app.add_exception_handler(outage, _on_outage)
+    for kind in DATABASE_ERRORS:
+        app.add_exception_handler(kind, _on_database_error)
     app.include_router(definition.router)
     app.state.unfinished = definition.unfinished
     app.include_router(health_router)
@@ -113,7 +111,7 @@ CurrentRuntime = Annotated[Runtime, Depends(_runtime)]
 """The runtime of the service that answers."""
 
 
-async def _on_outage(request: Request, error: Exception) -> JSONResponse:
+async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
     if not is_outage(error):
         raise error
     log.warning("database out of reach", path=request.url.path, error=str(error))

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from chassis.database import Database, RolledBackError
+from chassis.database import Database, RolledBackError, is_outage
 from chassis.publisher import Publisher
 from chassis.relay import Relay
 from chassis.signals import Signals
@@ -144,6 +144,19 @@ async def test_what_the_database_refuses_leaves_nothing(database: Database) -> N
         await database.run(work)
     # then
     assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 100
+
+
+async def test_value_that_cannot_be_sent_is_no_outage(database: Database) -> None:
+    """Else whoever consumes would wait for a better database for ever."""
+
+    async def work(transaction: Transaction) -> None:
+        (await _wallet(transaction)).balance = 2**63
+
+    # when
+    with pytest.raises(ValueError, match="out of int64 range") as raised:
+        await database.run(work)
+    # then
+    assert not is_outage(raised.value)
 
 
 async def test_session_and_rows_share_the_transaction(database: Database) -> None:

@@ -1,0 +1,78 @@
+"""A database that is out of reach is a 503, whoever says so; any other error of it is a defect."""
+
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from chassis.database import CommitUnknownError
+from chassis.service import create_app
+from point_svc.main import definition
+from point_svc.settings import Settings
+from stack.tokens import token
+
+OUTAGES = [
+    CommitUnknownError("nobody knows"),
+    asyncpg.ConnectionDoesNotExistError("closed in the middle of an operation"),
+    asyncpg.CannotConnectNowError("the database system is starting up"),
+    asyncpg.InterfaceError("connection is closed"),
+    DBAPIError("SELECT", {}, asyncpg.InterfaceError("connection is closed"), connection_invalidated=True),
+    PoolTimeoutError("QueuePool limit"),
+    ConnectionRefusedError("refused"),
+    TimeoutError(),
+]
+DEFECTS = [asyncpg.UniqueViolationError("duplicate key"), asyncpg.UndefinedTableError("no such table")]
+
+
+class FailingDatabase:
+    """Raises in every transaction."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def run(self, _: Any) -> None:
+        """Raise."""
+        raise self._error
+
+
+class FailingRuntime:
+    """A runtime with such a database."""
+
+    def __init__(self, error: Exception) -> None:
+        self.database = FailingDatabase(error)
+
+
+async def ask(error: Exception) -> httpx2.Response:
+    """The answer when the database raises `error`."""
+    secret = secrets.token_hex(16)
+    settings = Settings(
+        port=8001,
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        rabbitmq_url="amqp://nobody@127.0.0.1:1/",
+        token_secret=secret,
+    )
+    app = create_app(definition(settings))
+    app.state.runtime = FailingRuntime(error)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://point") as http:
+        return await http.get("/points", headers={"Authorization": f"Bearer {token('7', secret)}"})
+
+
+@pytest.mark.parametrize("error", OUTAGES, ids=lambda error: type(error).__name__)
+async def test_outage_is_unavailable(error: Exception) -> None:
+    """The client is told to come again."""
+    answer = await ask(error)
+
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("error", DEFECTS, ids=lambda error: type(error).__name__)
+async def test_defect_is_no_outage(error: Exception) -> None:
+    """To come again would not help."""
+    assert (await ask(error)).status_code == HTTPStatus.INTERNAL_SERVER_ERROR

@@ -105,7 +105,8 @@ class Publisher:
                 await asyncio.wait(confirms)
         except (TimeoutError, asyncio.CancelledError) as error:
             # Which confirm belongs to which message is uncertain now, so nothing on this channel counts.
-            self._broken.set()
+            if self._channel is channel:
+                self._broken.set()
             if not isinstance(error, TimeoutError):
                 raise
         except Exception as error:  # noqa: BLE001  # one that cannot be written must not keep back the others

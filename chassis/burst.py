@@ -38,7 +38,7 @@ Addressed: TypeAlias = tuple[Parcel, Basic.Properties]
 async def write(channel: Channel, messages: Sequence[Addressed]) -> list[Confirm]:
     """Write messages as one; gives back the futures of their confirms, in the same order.
 
-    Raises ValueError or TypeError, and writes nothing, when one of them cannot be encoded.
+    When one of them cannot be encoded, it raises what the encoder raises, and writes nothing.
     """
     frames = [frame for parcel, properties in messages for frame in _frames(channel, parcel, properties)]
     burst = ChannelFrame.marshall(channel_number=channel.number, frames=frames)
@@ -53,8 +53,9 @@ def _frames(
 ) -> Iterator[Basic.Publish | ContentHeader | ContentBody]:
     yield Basic.Publish(exchange=parcel.exchange, routing_key=parcel.routing_key, mandatory=parcel.mandatory)
     yield ContentHeader(properties=properties, body_size=len(parcel.body))
-    for start in range(0, len(parcel.body), channel.max_content_size):
-        yield ContentBody(parcel.body[start : start + channel.max_content_size])
+    most = channel.max_content_size if channel.max_content_size > 0 else len(parcel.body)  # a broker may set no limit
+    for start in range(0, len(parcel.body), most or 1):
+        yield ContentBody(parcel.body[start : start + most])
 
 
 def _expect(channel: Channel, message_id: str) -> Confirm:

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 4
 COMMAND_TIMEOUT = 10
 CONNECT_TIMEOUT = 5
+CLOSE_TIMEOUT = 2
 IDLE_IN_TRANSACTION_MS = 60_000
 
 # Another attempt may succeed: serialization failure, deadlock, too many connections, a statement that was cancelled,
@@ -148,14 +149,20 @@ def _refuse_closed(pooled: Any, _record: object, _fairy: object) -> None:
 
 
 async def _roll_back(connection: Connection, error: BaseException) -> None:
-    """Undo the transaction. A peer that does not answer may be gone: then the connection is closed, unless it is."""
-    if not _is_lost(error):
-        try:
+    """Undo the transaction; where its connection cannot do that any more, close it.
+
+    To close it is also what makes asyncpg cancel a statement that the server may still be busy with, or wait for a
+    lock with, after its time was up here. No connection comes back to the pool within a transaction.
+    """
+    try:
+        if _is_lost(error):
+            await connection.close(timeout=CLOSE_TIMEOUT)
+        else:
             await connection.execute("ROLLBACK")
-        except Exception as failed:  # noqa: BLE001  # the server rolls back what it loses the connection to
-            error = failed
-    if _is_lost(error):
+    except BaseException as failed:
         connection.terminate()
+        if not isinstance(failed, Exception):
+            raise
 
 
 async def _commit(connection: Connection) -> None:
@@ -170,8 +177,12 @@ async def _commit(connection: Connection) -> None:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether nobody knows what the connection is good for now."""
-    return not isinstance(error, Exception) or (is_transient(error) and not isinstance(error, asyncpg.PostgresError))
+    """Whether the connection may be gone, rather than the server have refused something."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    if isinstance(error, asyncpg.PostgresError):
+        return False
+    return not isinstance(error, Exception) or is_outage(error)
 
 
 DATABASE_ERRORS: tuple[type[Exception], ...] = (

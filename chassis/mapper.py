@@ -3,7 +3,6 @@
 SQLAlchemy's unit of work does the same for any graph of objects, and takes several times as long (decision 16).
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, cached_property
 from operator import attrgetter, itemgetter
@@ -20,6 +19,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 _quote = _dialect.identifier_preparer.quote
+
+
+class RowGoneError(Exception):
+    """A row that has changed is not there any more, or has another primary key."""
 
 
 class Mapper:
@@ -46,7 +49,7 @@ class Mapper:
     async def lock(self, connection: Connection, column: str, keys: Collection[Any]) -> list[Any]:
         """The rows whose `column` is one of `keys`, locked in the order of their primary key.
 
-        Whoever else locks some of them does so in the same order, so that they wait for each other and never deadlock.
+        Whoever else locks some of them does so in the same order, so that one waits for the other.
         """
         if column not in self._selects:
             self._selects[column] = self._select(column)
@@ -61,8 +64,10 @@ class Mapper:
         await connection.execute(self._replace, *self._arrays(rows))
 
     async def update(self, connection: Connection, rows: Sequence[SQLModel]) -> None:
-        """Write the values of rows that are there."""
-        await connection.execute(self._update, *self._arrays(rows))
+        """Write the values of rows that are there; raises RowGoneError when one is not, under its primary key."""
+        done = await connection.execute(self._update, *self._arrays(rows))
+        if done != f"UPDATE {len(rows)}":
+            raise RowGoneError(f"{self._table}: {done} for {len(rows)} rows")
 
     def _row(self, record: "asyncpg.Record") -> Any:
         """A row as SQLAlchemy loads it: `__init__` is not run."""
@@ -92,7 +97,8 @@ class Mapper:
     @cached_property
     def _replace(self) -> str:
         changes = ", ".join(f"{_quote(name)} = EXCLUDED.{_quote(name)}" for name in self._others)
-        return f"{self._insert} ON CONFLICT ({_list(self._primary_key)}) DO UPDATE SET {changes}"
+        action = f"DO UPDATE SET {changes}" if changes else "DO NOTHING"
+        return f"{self._insert} ON CONFLICT ({_list(self._primary_key)}) {action}"
 
     @cached_property
     def _update(self) -> str:
@@ -126,9 +132,9 @@ def _conversions(
 
 
 def _array(column: "sa.Column[Any]") -> str:
-    """The type of many values, without its length: a cast to `varchar(64)` would cut off what is longer."""
+    """The type of many values. Text has no length here: a cast to `varchar(64)` would cut off what is longer."""
     kind = column.type.compile(dialect=_dialect)
-    return f"{re.sub('[(].*?[)]', '', kind)}[]"
+    return "TEXT[]" if "CHAR" in kind else f"{kind}[]"
 
 
 def _list(names: Iterable[str]) -> str:

@@ -103,17 +103,22 @@ class Publisher:
             async with asyncio.timeout(PUBLISH_TIMEOUT):
                 confirms = await burst.write(channel, [(parcel, self._properties(parcel)) for parcel in parcels])
                 await asyncio.wait(confirms)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            # Which confirm belongs to which message is uncertain now, so nothing on this channel counts.
-            if self._channel is channel:
-                self._broken.set()
-            if not isinstance(error, TimeoutError):
-                raise
+        except TimeoutError:
+            self._give_up(channel)
+        except asyncio.CancelledError:
+            if not confirms:
+                self._give_up(channel)
+            raise
         except Exception as error:  # noqa: BLE001  # one that cannot be written must not keep back the others
             if len(parcels) == 1:
                 return [error]
             return [answer for parcel in parcels for answer in await self._put([parcel])]
         return [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
+
+    def _give_up(self, channel: Channel) -> None:
+        """End the session of a channel on which it is uncertain what was written, or what a late confirm is worth."""
+        if self._channel is channel:
+            self._broken.set()
 
     def _parcel(self, message: Outgoing) -> Parcel:
         return Parcel(

@@ -53,7 +53,7 @@ class UnitOfWork:
     async def flush(self) -> None:
         """Write what has changed and what is new, with one statement for each table and kind of change.
 
-        Comes once, at the end. Raises asyncpg.IntegrityConstraintViolationError.
+        Comes once, at the end. Raises RowGoneError, or the asyncpg.PostgresError of what the database refuses.
         """
         for model, locked in self._locked.items():
             mapper = mapper_of(model)

@@ -10,13 +10,17 @@ import pytest
 import sqlalchemy as sa
 
 from chassis.database import Database, RolledBackError, is_outage
+from chassis.mapper import RowGoneError
 from chassis.publisher import Publisher
 from chassis.relay import Relay
 from chassis.signals import Signals
 from chassis.transaction import Transaction
 from point_svc.models import EntryType, PointHistory, Wallet
+from tests.end_to_end.eventually import eventually
 
 USER = "unit-of-work"
+_DEADLOCK = "DO $$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = 'deadlock_detected'; END $$"
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @pytest.fixture
@@ -153,7 +157,7 @@ async def test_value_that_cannot_be_sent_is_no_outage(database: Database) -> Non
         (await _wallet(transaction)).balance = 2**63
 
     # when
-    with pytest.raises(ValueError, match="out of int64 range") as raised:
+    with pytest.raises(asyncpg.DataError, match="out of int64 range") as raised:
         await database.run(work)
     # then
     assert not is_outage(raised.value)
@@ -173,6 +177,58 @@ async def test_session_and_rows_share_the_transaction(database: Database) -> Non
     # then
     assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 110
     assert await _stored(database, "SELECT count(*) FROM point_history WHERE user_id = $1") == 1
+
+
+async def test_row_that_is_not_there_is_missed(database: Database) -> None:
+    """A row under another primary key is none of those that were locked."""
+
+    async def work(transaction: Transaction) -> None:
+        (await _wallet(transaction)).user_id = "somebody-else"
+
+    # when, then
+    with pytest.raises(RowGoneError):
+        await database.run(work)
+
+
+async def test_transaction_that_may_be_tried_again_keeps_its_connection(database: Database) -> None:
+    """A deadlock, whoever reports it, says nothing against the connection."""
+    # given
+    pids: list[int] = []
+
+    async def work(transaction: Transaction) -> None:
+        pids.append(await transaction.connection.fetchval("SELECT pg_backend_pid()"))
+        if len(pids) == 1:
+            await transaction.session.execute(sa.text(_DEADLOCK))
+        if len(pids) == 2:
+            await transaction.connection.execute(_DEADLOCK)
+
+    # when
+    await database.run(work)
+    # then
+    assert len(pids) == 3
+    assert len(set(pids)) == 1
+
+
+async def test_statement_without_an_answer_in_time_is_cancelled(
+    database: Database, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not go on waiting for a lock on the server, with all the locks that it has."""
+    # given
+    monkeypatch.setattr("chassis.database.COMMAND_TIMEOUT", 0.3)
+    relay = Relay(Publisher("point", environment["RABBITMQ_URL"]))
+    impatient = Database(environment["POINT_DATABASE_URL"], relay, Signals(), pool_size=1)
+
+    async def hold(transaction: Transaction) -> None:
+        await _wallet(transaction)
+        # when
+        with pytest.raises(TimeoutError):
+            await impatient.run(_wallet)
+        # then
+        await eventually(lambda: transaction.connection.fetchval(_WAITING), lambda count: count == 0)
+
+    await database.run(hold)
+    assert (await impatient.run(_wallet)).balance == 100
+    await impatient.drain(1)
 
 
 async def test_failure_that_nobody_minds_is_no_commit(database: Database) -> None:

@@ -1,6 +1,6 @@
 """`python -m tests.bench.load`: the one process that all load through REST comes from, the same for all contenders.
 
-It reads a job and writes what became of it, both as JSON. Closed loop: so many connections ask again as soon as they
+It reads a line with a job and writes a line with what became of it, both as JSON. Closed loop: so many connections ask again as soon as they
 are answered, while no more than so many checkouts are under way; one is under way until the delivery to the platform
 is stored. Open loop: requests have their times, whatever became of those before.
 """
@@ -186,9 +186,10 @@ def _request(job: Job, number: int) -> bytes:
 
 
 def main() -> None:
-    """Do the job on the standard input."""
-    job = Job.model_validate_json(sys.stdin.read())
-    sys.stdout.write(uvloop.run(Load(job).run()).model_dump_json())
+    """Do the job that the standard input begins with, and end with that input: not before the outcome was read."""
+    job = Job.model_validate_json(sys.stdin.readline())
+    print(uvloop.run(Load(job).run()).model_dump_json(), flush=True)  # noqa: T201  # the answer
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

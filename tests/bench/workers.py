@@ -40,16 +40,14 @@ class Worker:
         self._input.write(line.encode() + b"\n")
         async with asyncio.timeout(SHARE_WITHIN):
             answer = await self._output.readline()
-        assert answer, "a process of the bench has failed; its last words are above"
+        assert answer.endswith(b"\n"), "a process of the bench has failed; its last words are above"
         return answer.decode()
 
 
 async def ask(stand: Stand, job: Job) -> Outcome:
     """Have the load process do a job; what the saga has accepted is remembered."""
     async with process("tests.bench.load") as load:
-        output, _ = await load.communicate(job.model_dump_json().encode())
-    assert load.returncode == 0, "the load process has failed; its last words are above"
-    outcome = Outcome.model_validate_json(output)
+        outcome = Outcome.model_validate_json(await Worker(load).tell(job.model_dump_json()))
     assert not outcome.refused, f"{len(outcome.refused)} requests were refused, the first with {outcome.refused[0]}"
     if job.database_url != stand.url(FACADE):
         stand.accepted.update(one.checkout_id for one in outcome.accepted)

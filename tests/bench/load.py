@@ -1,8 +1,8 @@
 """`python -m tests.bench.load`: the one process that all load through REST comes from, the same for all contenders.
 
-It reads a line with a job and writes a line with what became of it, both as JSON. Closed loop: so many connections ask again as soon as they
-are answered, while no more than so many checkouts are under way; one is under way until the delivery to the platform
-is stored. Open loop: requests have their times, whatever became of those before.
+It reads a line with a job and writes a line with what became of it, both as JSON. Closed loop: so many connections ask
+again as soon as they are answered, while no more than so many checkouts are under way; one is under way until the
+delivery to the platform is stored. Open loop: requests have their times, whatever became of those before.
 """
 
 import asyncio

@@ -186,10 +186,12 @@ def _request(job: Job, number: int) -> bytes:
 
 
 def main() -> None:
-    """Do the job that the standard input begins with, and end with that input: not before the outcome was read."""
+    """Do the job on the standard input."""
     job = Job.model_validate_json(sys.stdin.readline())
-    print(uvloop.run(Load(job).run()).model_dump_json(), flush=True)  # noqa: T201  # the answer
-    sys.stdin.read()
+    outcome = uvloop.run(Load(job).run()).model_dump_json()
+    # With PYTHONUNBUFFERED `sys.stdout` loses what a pipe does not take at once; a buffer of our own does not.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(f"{outcome}\n".encode())
 
 
 if __name__ == "__main__":

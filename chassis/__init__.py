@@ -1,1 +1,12 @@
-"""The frame that every service bolts onto; it knows no service."""
+"""The frame that every service bolts onto. It knows no service.
+
+This is its face for `steps.py`: how to declare steps. What else a service needs comes from the faces of three rooms:
+`chassis.store` (rows and transactions), `chassis.run` (jobs and the runtime) and `chassis.web` (the REST interface).
+"""
+
+from chassis.choreography.awaiting import awaited
+from chassis.choreography.declaration import By, Service, Via
+from chassis.errors import DeclarationError
+from chassis.ids import new_id
+
+__all__ = ["By", "DeclarationError", "Service", "Via", "awaited", "new_id"]

@@ -27,11 +27,11 @@ class Arrivals(Generic[Item]):
         self._error = self._error or error
         self._news.set()
 
-    async def take(self, most: int) -> list[Item]:
+    async def take(self, limit: int) -> list[Item]:
         """What has come in, at least one; empty when the end has come in good order, else raises its error."""
         while not self._items and not self._ended:
             self._news.clear()
             await self._news.wait()
         if self._error is not None:
             raise self._error
-        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        return [self._items.popleft() for _ in range(min(limit, len(self._items)))]

@@ -20,7 +20,7 @@ class ServiceSettings(BaseSettings):
     """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
     token_secret: SecretStr = Field(validation_alias=AliasChoices("token_secret", "TOKEN_SECRET"), min_length=32)
     """The key of the bearer tokens (HS256), the same in every service"""
-    batch_most: int = Field(default=200, ge=1, le=1000)
+    max_batch: int = Field(default=200, ge=1, le=1000)
     """How many events of a step may share a transaction; a step never waits for more than have arrived"""
     database_pool: int = Field(default=10, ge=2)
     shutdown_seconds: float = Field(default=6.0, gt=0)

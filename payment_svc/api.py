@@ -10,13 +10,22 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from chassis.bearer import CurrentUser
-from chassis.idempotency import IdempotencyKey, Keyed, recall, remember
-from chassis.prefer import PreferredWait, applied
-from chassis.problem import Problem, documented, not_found
-from chassis.runtime import Runtime
-from chassis.service import CurrentRuntime
-from chassis.transaction import Transaction, new_id
+from chassis import new_id
+from chassis.run import Runtime
+from chassis.store import Transaction
+from chassis.web import (
+    CurrentRuntime,
+    CurrentUser,
+    IdempotencyKey,
+    Keyed,
+    PreferredWait,
+    Problem,
+    applied,
+    documented,
+    not_found,
+    recall,
+    remember,
+)
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from payment_svc.operations import operations_router
 from payment_svc.progress import progress_router
@@ -75,7 +84,7 @@ async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntim
     """What a hold costs and whether it is paid."""
 
     async def work(transaction: Transaction) -> Payment | None:
-        return await transaction.session.get(Payment, payment_id)
+        return await transaction.find_one(Payment, payment_id)
 
     owed = await runtime.database.run(work)
     if owed is None or owed.user_id != user_id:
@@ -103,7 +112,7 @@ async def check_out(
     response: Response,
 ) -> CheckoutState:
     """Begin to pay. The answer comes at once; what becomes of it is found under `Location`."""
-    deadline = datetime.now(UTC) + runtime.resource(CheckoutPolicy).lifetime
+    deadline = datetime.now(UTC) + runtime.dependency(CheckoutPolicy).lifetime
     asked = CheckoutRequest(Keyed(user_id, key, order.model_dump_json()), order.payment_id, deadline)
     accepted = await runtime.together(accept, asked)
     response.headers["Location"] = f"/checkouts/{accepted.checkout_id}"
@@ -127,7 +136,7 @@ async def accept(transaction: Transaction, requests: Sequence[CheckoutRequest]) 
     recalled = await recall(transaction, [one.keyed for one in requests])
     fresh = [one for one, known in zip(requests, recalled, strict=True) if known is None]
     wanted = {one.payment_id for one in fresh}
-    payments = {owed.payment_id: owed for owed in await transaction.rows.lock(Payment, "payment_id", wanted)}
+    payments = {owed.payment_id: owed for owed in await transaction.lock(Payment, "payment_id", wanted)}
     began = {id(one): _begin(transaction, one, payments.get(one.payment_id)) for one in fresh}
     new = [(one.keyed, began[id(one)]) for one in fresh]
     await remember(transaction, [(one, it.model_dump(mode="json")) for one, it in new if isinstance(it, CheckoutState)])
@@ -149,7 +158,7 @@ def _again(known: Any) -> CheckoutState | Problem:
 
 async def _find(runtime: Runtime, checkout_id: UUID, user_id: str) -> CheckoutState:
     async def work(transaction: Transaction) -> Checkout | None:
-        return await transaction.session.get(Checkout, checkout_id)
+        return await transaction.find_one(Checkout, checkout_id)
 
     attempt = await runtime.database.run(work)
     if attempt is None or attempt.user_id != user_id:
@@ -162,7 +171,7 @@ async def _settled(runtime: Runtime, checkout_id: UUID, user_id: str, wait: int)
         state = await _find(runtime, checkout_id, user_id)
         return state if state.status != CheckoutStatus.PENDING.lower() else None
 
-    return await runtime.signals.until(checkout_id, look, wait)
+    return await runtime.waiters.until(checkout_id, look, wait)
 
 
 def _state(attempt: Checkout) -> CheckoutState:

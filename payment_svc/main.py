@@ -3,9 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 
-from chassis.retention import INTERVAL, Retention, purging
-from chassis.runtime import Job
-from chassis.service import Definition, run
+from chassis.run import Job
+from chassis.store import PURGE_INTERVAL, Retention, purging
+from chassis.web import Definition, run
 from payment_svc.api import CheckoutPolicy, router
 from payment_svc.operations import StuckPolicy, oldest_pending
 from payment_svc.platform import Platform
@@ -20,13 +20,13 @@ def definition(settings: Settings) -> Definition:
         settings,
         router,
         migrations=Path(__file__).parent / "migrations",
-        resources={
+        dependencies={
             CheckoutPolicy: CheckoutPolicy(timedelta(seconds=settings.checkout_seconds)),
             StuckPolicy: StuckPolicy(timedelta(seconds=settings.stuck_seconds)),
-            PaymentPolicy: PaymentPolicy(settings.most_points),
+            PaymentPolicy: PaymentPolicy(settings.max_points),
             Platform: Platform(settings.platform_url, settings.platform_secret.get_secret_value()),
         },
-        jobs=(Job(INTERVAL, purging(*_retentions(settings))),),
+        jobs=(Job(PURGE_INTERVAL, purging(*_retentions(settings))),),
         unfinished=oldest_pending,
     )
 

@@ -10,19 +10,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlmodel import col, select
 
-from chassis.awaiting import awaited, published
-from chassis.bearer import CurrentOperator
-from chassis.inbox import inbox
-from chassis.problem import documented
-from chassis.service import CurrentRuntime
-from chassis.transaction import Transaction
+from chassis import awaited
+from chassis.store import Transaction
+from chassis.web import CurrentOperator, CurrentRuntime, documented
 from contracts import checkout
 from payment_svc.models import Checkout, CheckoutStatus
 from payment_svc.steps import service
 
 operations_router = APIRouter(prefix="/operations", tags=["operations"])
 
-MOST = 100
+MAX_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,12 @@ class StuckCheckout(BaseModel):
 @operations_router.get("/stuck", responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[StuckCheckout]:
     """The checkouts that are pending longer than they should, the oldest first, at most a hundred."""
-    before = datetime.now(UTC) - runtime.resource(StuckPolicy).after
+    before = datetime.now(UTC) - runtime.dependency(StuckPolicy).after
     query = select(Checkout).where(Checkout.status == CheckoutStatus.PENDING, Checkout.created_at < before)
 
     async def work(transaction: Transaction) -> list[StuckCheckout]:
-        rows = await transaction.session.scalars(query.order_by(col(Checkout.created_at)).limit(MOST))
-        return [await _describe(transaction, row) for row in rows.all()]
+        rows = await transaction.select(query.order_by(col(Checkout.created_at)).limit(MAX_LISTED))
+        return [await _describe(transaction, row) for row in rows]
 
     return await runtime.database.run(work)
 
@@ -59,19 +56,19 @@ async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[S
 async def oldest_pending(transaction: Transaction) -> datetime | None:
     """Since when the oldest checkout is pending."""
     query = select(sa.func.min(Checkout.created_at)).where(Checkout.status == CheckoutStatus.PENDING)
-    return await transaction.session.scalar(query)
+    return (await transaction.execute(query)).scalar()
 
 
 async def _describe(transaction: Transaction, row: Checkout) -> StuckCheckout:
-    query = sa.select(inbox.c.step).where(inbox.c.saga_id == row.checkout_id).order_by(inbox.c.at.desc()).limit(1)
-    last = await transaction.session.scalar(query)
+    heard = await transaction.heard(row.checkout_id)
+    last = heard[-1].step if heard else None
     return StuckCheckout(
         checkout_id=row.checkout_id,
         payment_id=row.payment_id,
         user_id=row.user_id,
         since=row.created_at,
         last_step=last or f"{service.name}.request",
-        waits_for=awaited(published(), service.name, _said(last)),
+        waits_for=awaited(service.name, _said(last)),
     )
 
 

@@ -14,18 +14,14 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
-from chassis.bearer import CurrentUser
-from chassis.inbox import inbox
-from chassis.problem import documented, not_found
-from chassis.runtime import Runtime
-from chassis.service import CurrentRuntime
-from chassis.transaction import Transaction
+from chassis.run import Runtime
+from chassis.store import Transaction
+from chassis.web import CurrentRuntime, CurrentUser, documented, not_found
 from contracts import checkout
 from payment_svc.models import Checkout, CheckoutStatus
 
@@ -77,8 +73,8 @@ async def _stream(runtime: Runtime, checkout_id: UUID, user_id: str, seen: int) 
         history = await _history(runtime, checkout_id, user_id)
         return history if len(history) > seen or _is_over(history) else None
 
-    while asyncio.get_running_loop().time() < ends and not runtime.signals.ended:
-        history = await runtime.signals.until(checkout_id, look, QUIET_SECONDS)
+    while asyncio.get_running_loop().time() < ends and not runtime.waiters.ended:
+        history = await runtime.waiters.until(checkout_id, look, QUIET_SECONDS)
         if history is None:
             yield KEEPALIVE_COMMENT
             continue
@@ -93,12 +89,11 @@ async def _history(runtime: Runtime, checkout_id: UUID, user_id: str) -> list[Ha
     """What has happened so far; raises Problem 404 when it is not the user's."""
 
     async def work(transaction: Transaction) -> list[Happening]:
-        attempt = await transaction.session.get(Checkout, checkout_id)
+        attempt = await transaction.find_one(Checkout, checkout_id)
         if attempt is None or attempt.user_id != user_id:
             raise not_found("checkout")
-        query = sa.select(inbox.c.heard, inbox.c.at).where(inbox.c.saga_id == checkout_id)
-        heard = await transaction.session.execute(query.order_by(inbox.c.at))
-        return _happenings(attempt, [(row.heard, row.at) for row in heard])
+        heard = await transaction.heard(checkout_id)
+        return _happenings(attempt, [(one.event, one.at) for one in heard])
 
     return await runtime.database.run(work)
 

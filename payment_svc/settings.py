@@ -16,7 +16,7 @@ class Settings(ServiceSettings):
     """The Standard Webhooks secret, `whsec_…`"""
     checkout_seconds: float = Field(default=60, gt=0)
     """How long after its request a checkout may still move forward"""
-    most_points: int = Field(default=1_000_000, ge=1)
+    max_points: int = Field(default=1_000_000, ge=1)
     """The largest total of a payment"""
     idempotency_days: float = Field(default=1, gt=0)
     """How long the answer to an Idempotency-Key is kept"""

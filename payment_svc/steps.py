@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis.step import Service
+from chassis import Service
 from contracts import checkout, payment, point, reservation, seat
 from payment_svc.models import Checkout, CheckoutStatus, Delivery, DeliveryStatus, Payment, PaymentStatus
 from payment_svc.platform import Platform
@@ -16,7 +16,7 @@ service = Service("payment")
 class PaymentPolicy:
     """How much one payment may ask for, in points."""
 
-    most: int
+    max_points: int
 
 
 @service.step
@@ -27,9 +27,9 @@ def publish(
     if existing is not None:
         return None
     total = sum(priced.price for priced in held.seats)
-    if total > policy.most or held.is_late(now):
+    if total > policy.max_points or held.is_late(now):
         seat_ids = tuple(priced.seat_id for priced in held.seats)
-        reason = "total-over-limit" if total > policy.most else "deadline-passed"
+        reason = "total-over-limit" if total > policy.max_points else "deadline-passed"
         return payment.PublishRejected.after(held, seat_ids=seat_ids, reason=reason)
     new = Payment(payment_id=held.payment_id, user_id=held.user_id, total_price=total)
     return payment.Published.after(held, total_price=total), new

@@ -10,10 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from chassis.bearer import CurrentUser
-from chassis.problem import documented
-from chassis.service import CurrentRuntime
-from chassis.transaction import Transaction
+from chassis.store import Transaction
+from chassis.web import CurrentRuntime, CurrentUser, documented
 from point_svc.models import EntryType, PointHistory, Wallet
 
 router = APIRouter(prefix="/points", tags=["points"], responses=documented(HTTPStatus.UNAUTHORIZED))
@@ -49,10 +47,9 @@ async def charge(body: Charge, user_id: CurrentUser, runtime: CurrentRuntime) ->
     """Put points into the wallet; the first charge opens it."""
 
     async def work(transaction: Transaction) -> int:
-        session = transaction.session
-        await session.execute(insert(Wallet).values(user_id=user_id, balance=0).on_conflict_do_nothing())
-        wallet = await session.get_one(Wallet, user_id, with_for_update=True)
-        session.add(wallet.charge(body.amount))
+        await transaction.execute(insert(Wallet).values(user_id=user_id, balance=0).on_conflict_do_nothing())
+        (wallet,) = await transaction.lock(Wallet, "user_id", [user_id])
+        transaction.add(wallet.charge(body.amount))
         return wallet.balance
 
     return Balance(balance=await runtime.database.run(work))
@@ -63,7 +60,7 @@ async def balance(user_id: CurrentUser, runtime: CurrentRuntime) -> Balance:
     """What the wallet holds; nothing, where nothing was ever charged."""
 
     async def work(transaction: Transaction) -> int:
-        wallet = await transaction.session.get(Wallet, user_id)
+        wallet = await transaction.find_one(Wallet, user_id)
         return wallet.balance if wallet else 0
 
     return Balance(balance=await runtime.database.run(work))
@@ -78,7 +75,7 @@ async def history(
     newest = query.order_by(col(PointHistory.entry_id).desc()).limit(limit)
 
     async def work(transaction: Transaction) -> list[Entry]:
-        rows = await transaction.session.scalars(newest)
+        rows = await transaction.select(newest)
         return [Entry.model_validate(row, from_attributes=True) for row in rows]
 
     return await runtime.database.run(work)

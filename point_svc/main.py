@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.service import Definition, run
+from chassis.web import Definition, run
 from point_svc.api import router
 from point_svc.settings import Settings
 from point_svc.steps import service

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.models import state_field, timestamp_field
-from chassis.transaction import new_id
+from chassis import new_id
+from chassis.store import state_field, timestamp_field
 
 
 class Table(SQLModel, registry=registry()):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from chassis.step import By, Service
+from chassis import By, Service
 from contracts import checkout, point, reservation
 from point_svc.models import EntryType, PointHistory, Wallet
 

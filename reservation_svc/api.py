@@ -9,12 +9,10 @@ from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
-from chassis.bearer import CurrentUser
-from chassis.prefer import PreferredWait, applied
-from chassis.problem import documented, not_found
-from chassis.runtime import Runtime
-from chassis.service import CurrentRuntime
-from chassis.transaction import Transaction, new_id
+from chassis import new_id
+from chassis.run import Runtime
+from chassis.store import Transaction
+from chassis.web import CurrentRuntime, CurrentUser, PreferredWait, applied, documented, not_found
 from contracts.event import SeatId
 from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import HoldPolicy, request
@@ -25,7 +23,7 @@ router = APIRouter(
     responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
-MOST_SEATS = 10
+MAX_SEATS = 10
 
 
 def _distinct(seat_ids: list[int]) -> list[int]:
@@ -34,7 +32,7 @@ def _distinct(seat_ids: list[int]) -> list[int]:
     return seat_ids
 
 
-_SEVERAL = Field(min_length=1, max_length=MOST_SEATS, json_schema_extra={"uniqueItems": True})
+_SEVERAL = Field(min_length=1, max_length=MAX_SEATS, json_schema_extra={"uniqueItems": True})
 
 
 class Wish(BaseModel):
@@ -75,7 +73,7 @@ async def reserve(
 ) -> ReservationState:
     """Ask for seats. The answer comes at once; what becomes of it is found under `Location`."""
     payment_id = new_id()
-    deadline = datetime.now(UTC) + runtime.resource(HoldPolicy).patience
+    deadline = datetime.now(UTC) + runtime.dependency(HoldPolicy).patience
 
     async def work(transaction: Transaction) -> ReservationState:
         rows = transaction.apply(request(payment_id, user_id, wish.seat_ids, deadline))
@@ -98,7 +96,7 @@ async def _find(runtime: Runtime, payment_id: UUID, user_id: str) -> Reservation
     query = select(Reservation).where(Reservation.payment_id == payment_id, Reservation.user_id == user_id)
 
     async def work(transaction: Transaction) -> list[Reservation]:
-        return list(await transaction.session.scalars(query.order_by(col(Reservation.reservation_id))))
+        return await transaction.select(query.order_by(col(Reservation.reservation_id)))
 
     rows = await runtime.database.run(work)
     if not rows:
@@ -111,7 +109,7 @@ async def _settled(runtime: Runtime, payment_id: UUID, user_id: str, wait: int) 
         state = await _find(runtime, payment_id, user_id)
         return state if state.status != Status.REQUESTED.lower() else None
 
-    return await runtime.signals.until(payment_id, look, wait)
+    return await runtime.waiters.until(payment_id, look, wait)
 
 
 def _state(rows: list[Reservation]) -> ReservationState:

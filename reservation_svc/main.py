@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from chassis.runtime import Job
-from chassis.service import Definition, run
+from chassis.run import Job
+from chassis.web import Definition, run
 from reservation_svc.api import router
 from reservation_svc.expiry import expire_due, oldest_requested
 from reservation_svc.settings import Settings
@@ -18,7 +18,7 @@ def definition(settings: Settings) -> Definition:
         settings,
         router,
         migrations=Path(__file__).parent / "migrations",
-        resources={
+        dependencies={
             HoldPolicy: HoldPolicy(
                 duration=timedelta(seconds=settings.hold_seconds),
                 patience=timedelta(seconds=settings.request_seconds),

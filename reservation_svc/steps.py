@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from chassis.step import By, Service
+from chassis import By, Service
 from contracts import payment, point, reservation, seat
 from reservation_svc.models import Reservation, Status
 

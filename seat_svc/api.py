@@ -8,10 +8,8 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 from sqlmodel import col, select
 
-from chassis.bearer import CurrentOperator
-from chassis.problem import Problem, documented, not_found
-from chassis.service import CurrentRuntime
-from chassis.transaction import Transaction
+from chassis.store import Transaction
+from chassis.web import CurrentOperator, CurrentRuntime, Problem, documented, not_found
 from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
 
 router = APIRouter(responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -52,7 +50,7 @@ async def concerts(runtime: CurrentRuntime) -> list[ConcertView]:
     """All concerts."""
 
     async def work(transaction: Transaction) -> list[ConcertView]:
-        rows = await transaction.session.scalars(select(Concert).order_by(col(Concert.concert_id)))
+        rows = await transaction.select(select(Concert).order_by(col(Concert.concert_id)))
         return [ConcertView(**row.model_dump()) for row in rows]
 
     return await runtime.database.run(work)
@@ -64,11 +62,11 @@ async def dates(concert_id: CatalogueId, runtime: CurrentRuntime) -> list[DateVi
     query = select(ConcertDate).where(ConcertDate.concert_id == concert_id).order_by(col(ConcertDate.date_id))
 
     async def work(transaction: Transaction) -> list[DateView]:
-        if await transaction.session.get(Concert, concert_id) is None:
+        if await transaction.find_one(Concert, concert_id) is None:
             raise not_found("concert")
         return [
             DateView(**row.model_dump(exclude={"status"}), status=row.status.lower())
-            for row in await transaction.session.scalars(query)
+            for row in await transaction.select(query)
         ]
 
     return await runtime.database.run(work)
@@ -80,9 +78,9 @@ async def seats(date_id: CatalogueId, runtime: CurrentRuntime) -> list[SeatView]
     query = select(Seat).where(Seat.date_id == date_id).order_by(col(Seat.seat_id))
 
     async def work(transaction: Transaction) -> list[SeatView]:
-        if await transaction.session.get(ConcertDate, date_id) is None:
+        if await transaction.find_one(ConcertDate, date_id) is None:
             raise not_found("date")
-        return [_view(row) for row in await transaction.session.scalars(query)]
+        return [_view(row) for row in await transaction.select(query)]
 
     return await runtime.database.run(work)
 
@@ -117,12 +115,13 @@ async def put_back(seat_id: CatalogueId, operator_id: CurrentOperator, runtime: 
 
 async def _lock(transaction: Transaction, seat_id: int) -> tuple[Seat, ConcertDate]:
     """The seat and then its date, locked in the order in which the steps lock them."""
-    row = await transaction.session.get(Seat, seat_id, with_for_update=True)
+    row = await transaction.lock_one(Seat, seat_id)
     if row is None:
         raise not_found("seat")
     if row.status == SeatStatus.RESERVED:
         raise Problem(HTTPStatus.CONFLICT, "The seat is sold.", "seat-reserved")
-    return row, await transaction.session.get_one(ConcertDate, row.date_id, with_for_update=True)
+    (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
+    return row, date
 
 
 def _view(row: Seat) -> SeatView:

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from chassis.database import async_url
 from chassis.settings import settings_of
+from chassis.store import async_url
 from seat_svc.models import Concert, ConcertDate, Seat
 
 TITLES = ("Night of the Long Bows", "The Quorum Sings")

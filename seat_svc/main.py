@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.service import Definition, run
+from chassis.web import Definition, run
 from seat_svc.api import router
 from seat_svc.settings import Settings
 from seat_svc.steps import service

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
-from chassis.step import Service, Via
+from chassis import Service, Via
 from contracts import payment, reservation, seat
 from contracts.seat import PricedSeat
 from seat_svc.models import ConcertDate, Seat, SeatStatus

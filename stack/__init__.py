@@ -1,5 +1,5 @@
 """Brings broker, databases, services and the external platform up on one machine, without Docker."""
 
-from stack.lifecycle import down, environment, up
+from stack.run.lifecycle import down, environment, up
 
 __all__ = ["down", "environment", "up"]

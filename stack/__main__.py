@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 import stack
-from stack.demo import run as run_demo
-from stack.demo import until_interrupted
+from stack.demo.story import run as run_demo
+from stack.demo.story import until_interrupted
 from stack.directory import Directory
 from stack.errors import StackError
-from stack.probe import answers
 from stack.progress import ConsoleProgress
-from stack.state import State
+from stack.run.probe import answers
+from stack.run.state import State
 from stack.tokens import token as make_token
 from stack.tokens import token_secret
 

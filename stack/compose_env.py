@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from stack.credentials import ADMIN
 from stack.directory import ROOT, write_private
 from stack.errors import StackError
-from stack.plan import SERVICES
+from stack.run.plan import SERVICES
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000

@@ -40,7 +40,7 @@ class Directory:
 
     @property
     def state_file(self) -> Path:
-        """What the supervisor knows of its programs, see `stack.state`."""
+        """What the supervisor knows of its programs, see `stack.run.state`."""
         return self.path / "state.json"
 
     def log(self, name: str) -> Path:

@@ -1,6 +1,6 @@
 """Alembic's environment for the database of point_svc."""
 
-from chassis.migrations import run
+from chassis.store.migrations import run
 from point_svc.models import Table
 
 run(Table.metadata)

@@ -1,6 +1,6 @@
 """Alembic's environment for the database of seat_svc."""
 
-from chassis.migrations import run
+from chassis.store.migrations import run
 from seat_svc.models import Table
 
 run(Table.metadata)

@@ -16,8 +16,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from stack.demo.invariants import examine
 from stack.directory import ROOT
-from stack.invariants import examine
 from tests.bench import report
 from tests.bench.figures import Figures
 from tests.bench.goals import goals
@@ -29,7 +29,7 @@ from tests.end_to_end.eventually import eventually
 
 DOCS = ROOT / "docs" / "bench"
 HEALED_WITHIN = 90.0
-MOST_SECONDS = 3600.0
+MAX_SECONDS = 3600.0
 """The end of a run on a machine that is busy with something else"""
 
 
@@ -89,7 +89,7 @@ def main(
     names, chosen = _chosen(only, QUICK if quick else FULL)
     with Progress(console, 2 + sum(MEASURES[name].steps(chosen) for name in names)) as progress:
         try:
-            figures = asyncio.run(asyncio.wait_for(bench(names, chosen, progress), MOST_SECONDS))
+            figures = asyncio.run(asyncio.wait_for(bench(names, chosen, progress), MAX_SECONDS))
         except (AssertionError, TimeoutError) as error:
             sys.exit(f"stopped: {error}")
     for table in report.tables(figures):

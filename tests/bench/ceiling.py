@@ -14,7 +14,7 @@ import uvloop
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from pydantic import BaseModel
 
-from chassis.outbox import Outgoing
+from chassis.store.outbox import Outgoing
 from tests.bench.messages import of_checkout
 
 AT_ONCE = 200

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 800, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 240, 56, 50
-MOST_DOTS = 12
+MAX_DOTS = 12
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Colours that people with any colour vision can tell apart (Okabe and Ito)"""
 TICKS = 6
@@ -96,7 +96,7 @@ def _line(line: Line, number: int, across: Axis, up: Axis) -> Iterator[str]:
     dashes = ' stroke-dasharray="6 4"' if line.dashed else ""
     drawn = f'fill="none" stroke="{colour}" stroke-width="2"{dashes}'
     yield f'<polyline points="{places}" {drawn}/>'
-    for x, y in line.points if len(line.points) <= MOST_DOTS else ():
+    for x, y in line.points if len(line.points) <= MAX_DOTS else ():
         yield f'<circle cx="{across.place(x):.1f}" cy="{up.place(y):.1f}" r="3" fill="{colour}"/>'
     y = TOP + 10 + 20 * number
     yield f'<polyline points="{WIDTH - RIGHT + 15},{y} {WIDTH - RIGHT + 45},{y}" {drawn}/>'

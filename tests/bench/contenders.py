@@ -16,8 +16,8 @@ from uuid import UUID
 
 import aio_pika
 
-from chassis.publisher import Publisher
-from chassis.transaction import new_id
+from chassis.broker.publisher import Publisher
+from chassis.ids import new_id
 from tests.bench.load import Job, Outcome
 from tests.bench.messages import requested
 from tests.bench.processes import cpu_seconds

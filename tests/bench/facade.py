@@ -24,11 +24,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import col, select
 
-from chassis import problem
-from chassis.bearer import CurrentUser
-from chassis.database import async_url
-from chassis.problem import Problem, not_found
-from chassis.transaction import new_id
+from chassis.ids import new_id
+from chassis.store.postgres import async_url
+from chassis.web import problem
+from chassis.web.bearer import CurrentUser
+from chassis.web.problem import Problem, not_found
 from contracts.checkout import Completed
 from payment_svc.api import CheckoutState, Order
 from payment_svc.models import Checkout, Delivery, DeliveryStatus, Payment, PaymentStatus

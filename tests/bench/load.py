@@ -18,14 +18,14 @@ import asyncpg
 import uvloop
 from pydantic import BaseModel
 
-from chassis.transaction import new_id
+from chassis.ids import new_id
 from stack.tokens import token
 from tests.bench.client import Answer, Connection
 from tests.bench.rows import PAYMENT, id_of, user_of
 
 HERE = "127.0.0.1"
 CONNECTIONS = 64
-MOST_CONNECTIONS = 512
+MAX_CONNECTIONS = 512
 LOOK_EVERY = 0.05
 
 
@@ -118,7 +118,7 @@ class Load:
 
     async def _open(self, began: float, rate: float) -> None:
         idle: list[Connection] = [await self._connect() for _ in range(CONNECTIONS)]
-        room = asyncio.Semaphore(MOST_CONNECTIONS)
+        room = asyncio.Semaphore(MAX_CONNECTIONS)
 
         async def ask(request: bytes, intended: float) -> None:
             async with room:

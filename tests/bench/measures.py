@@ -12,7 +12,7 @@ from tests.bench.figures import Ceiling, Drain, Figures, Growth
 from tests.bench.goals import load_of
 from tests.bench.messages import of_checkout
 from tests.bench.progress import Progress
-from tests.bench.scale import BATCH_MOST, CALM, MOST_BATCHES_OF_ONE, Scale
+from tests.bench.scale import BATCH_MOST, CALM, MAX_BATCHES_OF_ONE, Scale
 from tests.bench.stand import FACADE, Stand
 from tests.bench.workers import Worker, process
 from tests.chaos.programs import PROGRAMS
@@ -108,7 +108,7 @@ async def batches(stand: Stand, scale: Scale, figures: Figures, progress: Progre
     for most in (*scale.batches, *reversed(scale.batches)):
         progress.next(f"{LABELS['broker']}, batches of {most}")
         await stand.restart(most)
-        count = _rows(figures, "broker", scale.seconds) * (MOST_BATCHES_OF_ONE if most == 1 else 1)
+        count = _rows(figures, "broker", scale.seconds) * (MAX_BATCHES_OF_ONE if most == 1 else 1)
         done = await contenders.saga_from_broker(stand, int(count))
         figures.batches.setdefault(most, []).append(done.per_second)
     await stand.restart(BATCH_MOST)

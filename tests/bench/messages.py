@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from chassis.envelope import Envelope
-from chassis.outbox import Outgoing
-from chassis.tracing import traceparent_after
-from chassis.transaction import new_id
+from chassis.choreography.envelope import Envelope
+from chassis.ids import new_id
+from chassis.store.outbox import Outgoing
+from chassis.telemetry.tracing import traceparent_after
 from contracts import checkout, payment, point, reservation, seat
 from contracts.event import Event
 from tests.bench.rows import CHECKOUT, PAYMENT, PRICE, id_of, user_of

@@ -6,9 +6,9 @@ from chassis.settings import ServiceSettings
 
 CALM = 20.0
 """Requests per second that leave a machine mostly idle"""
-BATCH_MOST: int = ServiceSettings.model_fields["batch_most"].default
+BATCH_MOST: int = ServiceSettings.model_fields["max_batch"].default
 """The batches that the services have when nobody says otherwise"""
-MOST_BATCHES_OF_ONE = 1 / 5
+MAX_BATCHES_OF_ONE = 1 / 5
 """Batches of one get this share of the checkouts that larger ones get: they take longer for each"""
 
 

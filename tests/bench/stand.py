@@ -16,7 +16,7 @@ import asyncpg
 import stack
 from stack.credentials import ADMIN, Credentials
 from stack.directory import Directory
-from stack.probe import answers
+from stack.run.probe import answers
 from tests.bench import facade, rows
 from tests.bench.processes import cpu_seconds, peak_bytes
 from tests.chaos.programs import PROGRAMS, Programs, variables
@@ -56,11 +56,11 @@ class Stand:
         finally:
             await asyncio.to_thread(stack.down, path)
 
-    async def restart(self, batch_most: int) -> None:
+    async def restart(self, max_batch: int) -> None:
         """Stop everything, and start it anew with batches of this size."""
         self.note_peaks()
         await asyncio.to_thread(stack.down, self.path)
-        with variables({f"{service.upper()}_BATCH_MOST": str(batch_most) for service in SERVICES}):
+        with variables({f"{service.upper()}_MAX_BATCH": str(max_batch) for service in SERVICES}):
             self.environment = await asyncio.to_thread(stack.up, self.path)
 
     @contextlib.asynccontextmanager

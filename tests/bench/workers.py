@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from stack.directory import ROOT
-from stack.probe import answers
+from stack.run.probe import answers
 from tests.bench.load import HERE, Job, Outcome
 from tests.bench.processes import peak_bytes
 from tests.bench.stand import FACADE, Stand

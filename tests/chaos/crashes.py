@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from chassis.choreography.loading import load
+from chassis.choreography.step import Kind, Step
 from chassis.crash import Point
-from chassis.graph import load
-from chassis.step import Kind, Step
 from stack.directory import ROOT
 from tests.chaos.drill import Fault
 from tests.chaos.programs import PROGRAMS

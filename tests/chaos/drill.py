@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from stack.invariants import examine
+from stack.demo.invariants import examine
 from tests.chaos.ledger import Ledger, Row
 from tests.chaos.shoppers import USUAL, Shoppers
 from tests.chaos.site import Site

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chassis.crash import VARIABLE, Point
 from stack.directory import ROOT
-from stack.probe import answers
+from stack.run.probe import answers
 from tests.chaos.gate import HERE
 from tests.chaos.site import Site
 from tests.end_to_end.eventually import eventually

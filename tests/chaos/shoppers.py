@@ -16,8 +16,8 @@ from tests.chaos.trouble import TROUBLE
 from tests.end_to_end.catalogue import CHEAP, DEAR
 from tests.end_to_end.fan import ACCEPTED, OK, Fan, Operator
 
-MOST_AT_ONCE = 60
-MOST_IN_ALL = 3_000
+MAX_AT_ONCE = 60
+MAX_IN_ALL = 3_000
 REQUEST_WITHIN = 12.0
 JOURNEY_WITHIN = 45.0
 HOLD_WAIT = 5
@@ -49,7 +49,7 @@ class Shoppers:
     @contextlib.asynccontextmanager
     async def shopping(self) -> AsyncIterator[None]:
         """Come while the context lasts; then whoever has come finishes, or goes home."""
-        self._cheap = list(await self._site.catalogue.new_date(MOST_IN_ALL, CHEAP))
+        self._cheap = list(await self._site.catalogue.new_date(MAX_IN_ALL, CHEAP))
         self._dear = list(await self._site.catalogue.new_date(OVER_THE_LIMIT * 50, DEAR))
         coming = asyncio.create_task(self._come())
         try:
@@ -59,8 +59,8 @@ class Shoppers:
             await asyncio.gather(coming, *self._under_way, return_exceptions=True)
 
     async def _come(self) -> None:
-        for way in itertools.islice(itertools.cycle(self._ways), MOST_IN_ALL):
-            if len(self._under_way) < MOST_AT_ONCE:
+        for way in itertools.islice(itertools.cycle(self._ways), MAX_IN_ALL):
+            if len(self._under_way) < MAX_AT_ONCE:
                 task = asyncio.create_task(self._go(WAYS[way]))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)

@@ -13,7 +13,7 @@ import httpx2
 
 import stack
 from chassis import crash
-from stack.supervisor import RESTART_AT_ONCE
+from stack.run.supervisor import RESTART_AT_ONCE
 from tests.chaos.gate import HERE, Gate
 from tests.chaos.node import Node, OwnNode
 from tests.chaos.programs import Programs, variables

@@ -19,7 +19,7 @@ from tests.chaos.networks import to_broker, to_database
 from tests.chaos.shoppers import EVERY
 from tests.chaos.site import Site
 
-MOST_MINUTES = 600
+MAX_MINUTES = 600
 CRASHES_AT_ONCE = 4
 PAIRS = 0.3
 """How often two faults come at once."""
@@ -81,7 +81,7 @@ async def soak(seed: int, seconds: float, ledger: Ledger) -> None:
                 print(list(ledger.table())[-1], flush=True)  # noqa: T201  # its progress is what one wants to see
 
 
-def main(minutes: Annotated[int, typer.Option(min=1, max=MOST_MINUTES)] = 20, seed: int | None = None) -> None:
+def main(minutes: Annotated[int, typer.Option(min=1, max=MAX_MINUTES)] = 20, seed: int | None = None) -> None:
     """Break everything at random for so many minutes, and print what came of it."""
     chosen = random.SystemRandom().randrange(1 << 32) if seed is None else seed
     ledger = Ledger()

@@ -9,10 +9,10 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 
 from stack.credentials import Credentials
 from stack.directory import Directory
-from stack.postgres import Server, ensure_installed
-from stack.probe import answers
 from stack.program import start, stop
 from stack.progress import Progress
+from stack.run.probe import answers
+from stack.servers.postgres import Server, ensure_installed
 
 if TYPE_CHECKING:
     from stack.ports import Ports

@@ -6,9 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from types import FunctionType
 
-from chassis.graph import EventType
-from chassis.rows import key_name
-from chassis.step import Step
+from chassis.choreography.graph import EventType
+from chassis.choreography.step import Step
 from contracts.event import Event
 
 
@@ -50,7 +49,7 @@ def _method(event: EventType, name: str) -> Iterator[str]:
 def _keys(step: Step, event: EventType) -> Iterator[str]:
     for parameter in step.rows:
         if parameter.via is None:
-            name = key_name(parameter)
+            name = parameter.column
             yield f"{name}s" if f"{name}s" in event.model_fields else name
 
 

@@ -15,10 +15,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from chassis import asyncapi
-from chassis.envelope import parse, type_of
-from chassis.graph import Choreography, load
-from chassis.step import Service, Step
+from chassis.choreography.declaration import Service
+from chassis.choreography.envelope import parse, type_of
+from chassis.choreography.graph import Choreography
+from chassis.choreography.loading import load
+from chassis.choreography.step import Step
+from chassis.documents import asyncapi
 from contracts.event import Event, Hold, upcaster
 
 Json = dict[str, Any]
@@ -180,7 +182,8 @@ def test_yaml_says_the_same_as_the_document() -> None:
     assert yaml.safe_load(written) == document
     assert not re.search(r"[&*]id\d+", written)
     program = (
-        "import sys; from pathlib import Path; from chassis import asyncapi; from chassis.graph import load; "
+        "import sys; from pathlib import Path; from chassis.documents import asyncapi; "
+        "from chassis.choreography.loading import load; "
         "sys.stdout.write(asyncapi.to_yaml(asyncapi.document(load(Path()))))"
     )
     seeded = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONIOENCODING": "utf-8"}

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from chassis import asyncapi, asyncapi_page
-from chassis.envelope import type_of
-from chassis.graph import Choreography, load
-from chassis.service import create_app
+from chassis.choreography.envelope import type_of
+from chassis.choreography.graph import Choreography
+from chassis.choreography.loading import load
+from chassis.documents import asyncapi, asyncapi_page
+from chassis.web.app import create_app
 from point_svc.main import definition
 from point_svc.settings import Settings
 

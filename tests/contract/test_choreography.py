@@ -2,8 +2,9 @@
 
 import pytest
 
-from chassis.step import Kind, Service, Step
-from chassis.topology import Binding, topology
+from chassis.choreography.declaration import Service
+from chassis.choreography.step import FROM_OUTSIDE, Kind, Step
+from chassis.choreography.topology import Binding, topology
 from payment_svc.steps import service as payment
 from point_svc.steps import service as point
 from reservation_svc.steps import service as reservation
@@ -12,7 +13,7 @@ from tests.contract.test_events import EVENTS
 
 SERVICES = (point, reservation, payment, seat)
 STEPS = {step.queue: step for service in SERVICES for step in service.heard}
-STARTS = {step.queue: step for service in SERVICES for step in service.steps if step.kind is Kind.START}
+STARTS = {step.queue: step for service in SERVICES for step in service.steps if step.kind in FROM_OUTSIDE}
 
 HEARS_AND_SAYS = {
     # the hold

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chassis.graph import Choreography, load
-from chassis.proof import Flaw, check
-from chassis.step import Kind, Service, Step
+from chassis.choreography.declaration import Service
+from chassis.choreography.graph import Choreography
+from chassis.choreography.loading import load
+from chassis.choreography.proof import Flaw, check
+from chassis.choreography.step import Kind, Step
 from contracts import checkout, payment, point, reservation
 from contracts.event import Checkout, Event
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError, create_model
 
-from chassis.examples import example
-from chassis.graph import EventType, load
+from chassis.choreography.graph import EventType
+from chassis.choreography.loading import load
+from chassis.documents.examples import example
 from tests.contract.reliance import relied_on
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import contracts
-from chassis.envelope import MalformedMessageError, parse, type_of
-from chassis.examples import enveloped, example
-from chassis.graph import load
+from chassis.choreography.envelope import parse, type_of
+from chassis.choreography.loading import load
+from chassis.documents.examples import enveloped, example
+from chassis.errors import MalformedMessageError
 from contracts.event import Checkout, Event, Hold
 from contracts.seat import PricedSeat
 

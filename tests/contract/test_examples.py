@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from pydantic import AwareDatetime, BaseModel, Field
 
-from chassis.envelope import parse, type_of
-from chassis.examples import enveloped, example
-from chassis.graph import load
+from chassis.choreography.envelope import parse, type_of
+from chassis.choreography.loading import load
+from chassis.documents.examples import enveloped, example
 from contracts.event import Event, Hold
 
 EVENTS = load(Path(__file__).parents[2]).events

@@ -20,9 +20,11 @@ import payment_svc.models
 import point_svc.models
 import reservation_svc.models
 import seat_svc.models
-from chassis import idempotency, migrations, revision
-from chassis.database import async_url
-from chassis.models import frame
+from chassis.errors import MigrationError
+from chassis.store import migrations, revision
+from chassis.store.models import frame
+from chassis.store.postgres import async_url
+from chassis.web import idempotency
 
 SERVICES: dict[str, list[sa.MetaData]] = {
     "point_svc": [point_svc.models.Table.metadata, frame],
@@ -188,5 +190,5 @@ async def test_migration_that_fails_is_no_start(postgres_admin_url: str, tmp_pat
     (tmp_path / "versions").mkdir()
     (tmp_path / "versions" / "0001_broken.py").write_text("raise RuntimeError")
     # when, then
-    with pytest.raises(revision.MigrationError, match="could not be applied"):
+    with pytest.raises(MigrationError, match="could not be applied"):
         await asyncio.to_thread(revision.ensure, url, tmp_path)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import create_model
 
-from chassis.envelope import Envelope, MalformedMessageError, parse, type_of
-from chassis.examples import enveloped
-from chassis.graph import Choreography, EventType, load
-from chassis.publish import FOLDER, PublishedChangedError, publish, refuse_changes, stale
-from chassis.step import Service
+from chassis.choreography.declaration import Service
+from chassis.choreography.envelope import Envelope, parse, type_of
+from chassis.choreography.graph import Choreography, EventType
+from chassis.choreography.loading import load
+from chassis.documents.examples import enveloped
+from chassis.documents.published import FOLDER, PublishedChangedError, publish, refuse_changes, stale
+from chassis.errors import MalformedMessageError
 from contracts import checkout
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import stack
-from stack.invariants import examine
+from stack.demo.invariants import examine
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import httpx2
 from typer.testing import CliRunner
 
-from chassis.__main__ import app
-from chassis.drift import compare, declared, live
-from chassis.graph import load
+from chassis.choreography.loading import load
+from chassis.cli.app import app
+from chassis.documents.drift import compare, declared, live
 
 GRAPH = load(Path(__file__).parents[2])
 BINDING = "/api/bindings/%2F/e/point/q/reservation.confirm"

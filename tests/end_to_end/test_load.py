@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from stack.invariants import Finding, examine
+from stack.demo.invariants import Finding, examine
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import CHEAP, Catalogue
 from tests.end_to_end.eventually import eventually

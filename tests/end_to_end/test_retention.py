@@ -8,16 +8,15 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from chassis.database import Database, Result, Work
-from chassis.publisher import Publisher
-from chassis.relay import Relay
-from chassis.retention import MOST, Retention, purging, unless_parked
-from chassis.signals import Signals
-from chassis.transaction import Transaction
+from chassis.store.database import Database, Result, Work
+from chassis.store.departures import Departures
+from chassis.store.postgres import Postgres
+from chassis.store.retention import MAX_DELETED, Retention, purging, unless_parked
+from chassis.store.transaction import Transaction
 from payment_svc.main import definition
 from payment_svc.settings import Settings
 
-OLD, YOUNG = 2 * MOST + 1, 7
+OLD, YOUNG = 2 * MAX_DELETED + 1, 7
 MONTH = timedelta(days=30)
 INBOX = Retention("inbox", "at", MONTH)
 _INSERT = sa.text(
@@ -60,12 +59,11 @@ class CountingDatabase(Database):
 @pytest.fixture
 async def database(environment: Mapping[str, str]) -> AsyncIterator[CountingDatabase]:
     """The database of point_svc, with rows in its inbox that are older than a month, and some that are not."""
-    relay = Relay(Publisher("point", environment["RABBITMQ_URL"]))
-    found = CountingDatabase(environment["POINT_DATABASE_URL"], relay, Signals())
+    found = CountingDatabase(Postgres(environment["POINT_DATABASE_URL"], pool_size=10), Departures())
 
     async def insert(transaction: Transaction) -> None:
         for count, age in ((OLD, MONTH + timedelta(seconds=1)), (YOUNG, MONTH - timedelta(minutes=5))):
-            await transaction.session.execute(_INSERT, {"count": count, "age": age})
+            await transaction.execute(_INSERT.bindparams(count=count, age=age))
 
     await found.run(insert)
     found.transactions = 0
@@ -75,13 +73,13 @@ async def database(environment: Mapping[str, str]) -> AsyncIterator[CountingData
 
 
 async def _forget_all(transaction: Transaction) -> None:
-    await transaction.session.execute(sa.text("DELETE FROM inbox WHERE step = 'test.retention'"))
+    await transaction.execute(sa.text("DELETE FROM inbox WHERE step = 'test.retention'"))
 
 
 async def _left(database: Database) -> int:
     async def count(transaction: Transaction) -> int:
         query = sa.text("SELECT count(*) FROM inbox WHERE step = 'test.retention'")
-        return int(await transaction.session.scalar(query) or 0)
+        return int((await transaction.execute(query)).scalar() or 0)
 
     return await database.run(count)
 
@@ -91,7 +89,7 @@ async def test_old_rows_go_and_young_ones_stay(database: CountingDatabase) -> No
     # when
     await purging(INBOX)(database)
     # then
-    assert database.transactions == OLD // MOST + 1
+    assert database.transactions == OLD // MAX_DELETED + 1
     assert await _left(database) == YOUNG
 
 
@@ -125,20 +123,19 @@ async def test_inbox_forgets_when_nothing_is_parked(database: CountingDatabase) 
 async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[str, str]) -> None:
     """A checkout goes when it was finished long ago, with its delivery; one that never finished is kept."""
     # given
-    relay = Relay(Publisher("payment", environment["RABBITMQ_URL"]))
-    database = Database(environment["PAYMENT_DATABASE_URL"], relay, Signals())
+    database = Database(Postgres(environment["PAYMENT_DATABASE_URL"], pool_size=10), Departures())
     finished, pending = uuid4(), uuid4()
 
     async def insert(transaction: Transaction) -> None:
         for checkout_id, status, at in ((finished, "COMPLETED", LONG_AGO), (pending, "PENDING", None)):
-            await transaction.session.execute(_CHECKOUT, {"id": checkout_id, "status": status, "at": at})
-        await transaction.session.execute(_DELIVERY, {"id": finished, "at": LONG_AGO})
+            await transaction.execute(_CHECKOUT.bindparams(id=checkout_id, status=status, at=at))
+        await transaction.execute(_DELIVERY.bindparams(id=finished, at=LONG_AGO))
 
     async def left(transaction: Transaction) -> set[UUID]:
-        return set(await transaction.session.scalars(_LEFT, {"ids": [finished, pending]}))
+        return set((await transaction.execute(_LEFT.bindparams(ids=[finished, pending]))).scalars())
 
     async def forget(transaction: Transaction) -> None:
-        await transaction.session.execute(sa.text("DELETE FROM checkout WHERE checkout_id = :id"), {"id": pending})
+        await transaction.execute(sa.text("DELETE FROM checkout WHERE checkout_id = :id").bindparams(id=pending))
 
     await database.run(insert)
     # when

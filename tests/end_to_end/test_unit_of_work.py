@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import sqlalchemy as sa
+from sqlmodel import select
 
-from chassis.database import Database, RolledBackError, is_outage
-from chassis.mapper import RowGoneError
-from chassis.publisher import Publisher
-from chassis.relay import Relay
-from chassis.signals import Signals
-from chassis.transaction import Transaction
+from chassis.errors import NotLockedError, RolledBackError, RowGoneError
+from chassis.store.database import Database
+from chassis.store.departures import Departures
+from chassis.store.failures import is_outage
+from chassis.store.postgres import Postgres
+from chassis.store.transaction import Transaction
 from point_svc.models import EntryType, PointHistory, Wallet
 from tests.end_to_end.eventually import eventually
 
@@ -26,11 +27,10 @@ _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 @pytest.fixture
 async def database(environment: Mapping[str, str]) -> AsyncIterator[Database]:
     """The database of point_svc, with one wallet that holds 100."""
-    relay = Relay(Publisher("point", environment["RABBITMQ_URL"]))
-    found = Database(environment["POINT_DATABASE_URL"], relay, Signals(), pool_size=3)
+    found = Database(Postgres(environment["POINT_DATABASE_URL"], pool_size=3), Departures())
 
     async def insert(transaction: Transaction) -> None:
-        transaction.rows.add([Wallet(user_id=USER, balance=100)])
+        transaction.add(Wallet(user_id=USER, balance=100))
 
     await found.run(insert)
     yield found
@@ -40,17 +40,21 @@ async def database(environment: Mapping[str, str]) -> AsyncIterator[Database]:
 
 async def _forget(transaction: Transaction) -> None:
     for table in ("point_history", "wallet"):
-        await transaction.connection.execute(f"DELETE FROM {table} WHERE user_id = $1", USER)  # noqa: S608
+        await transaction.fetch(f"DELETE FROM {table} WHERE user_id = $1", USER)  # noqa: S608
 
 
 async def _wallet(transaction: Transaction) -> Wallet:
-    (wallet,) = await transaction.rows.lock(Wallet, "user_id", [USER])
+    (wallet,) = await transaction.lock(Wallet, "user_id", [USER])
     return wallet
+
+
+async def _charge(transaction: Transaction) -> None:
+    transaction.add((await _wallet(transaction)).charge(10))
 
 
 async def _stored(database: Database, query: str) -> Any:
     async def work(transaction: Transaction) -> Any:
-        return await transaction.connection.fetchval(query, USER)
+        return (await transaction.fetch(query, USER))[0][0]
 
     return await database.run(work)
 
@@ -62,11 +66,11 @@ async def test_row_comes_back_as_it_was_stored(database: Database) -> None:
 
     async def spend(transaction: Transaction) -> PointHistory:
         entry = (await _wallet(transaction)).use(30, checkout_id)
-        transaction.rows.add([entry])
+        transaction.add(entry)
         return entry
 
     async def find(transaction: Transaction) -> tuple[Wallet, list[PointHistory]]:
-        return await _wallet(transaction), await transaction.rows.lock(PointHistory, "checkout_id", [checkout_id])
+        return await _wallet(transaction), await transaction.lock(PointHistory, "checkout_id", [checkout_id])
 
     # when
     stored = await database.run(spend)
@@ -89,11 +93,11 @@ async def test_row_is_one_object_in_its_transaction(database: Database) -> None:
         assert await _wallet(transaction) is first
 
     async def store_entry(transaction: Transaction) -> None:
-        transaction.rows.add([(await _wallet(transaction)).use(1, checkout_id)])
+        transaction.add((await _wallet(transaction)).use(1, checkout_id))
 
     async def look(transaction: Transaction) -> None:
-        (by_key,) = await transaction.rows.lock(PointHistory, "checkout_id", [checkout_id])
-        (by_user,) = await transaction.rows.lock(PointHistory, "user_id", [USER])
+        (by_key,) = await transaction.lock(PointHistory, "checkout_id", [checkout_id])
+        (by_user,) = await transaction.lock(PointHistory, "user_id", [USER])
         assert by_key is by_user
 
     # when
@@ -126,7 +130,7 @@ async def test_row_takes_the_place_of_another(database: Database) -> None:
     for balance in (5, 6):
 
         async def work(transaction: Transaction, balance: int = balance) -> None:
-            transaction.rows.replace([Wallet(user_id=USER, balance=balance)])
+            transaction.replace(Wallet(user_id=USER, balance=balance))
 
         await database.run(work)
     # then
@@ -141,7 +145,7 @@ async def test_what_the_database_refuses_leaves_nothing(database: Database) -> N
     async def work(transaction: Transaction) -> None:
         (await _wallet(transaction)).balance = 1
         entry = PointHistory(entry_id=entry_id, user_id=USER * 10, type=EntryType.CHARGE, amount=1, balance_after=1)
-        transaction.rows.add([entry])
+        transaction.add(entry)
 
     # when
     with pytest.raises(asyncpg.StringDataRightTruncationError):
@@ -163,20 +167,52 @@ async def test_value_that_cannot_be_sent_is_no_outage(database: Database) -> Non
     assert not is_outage(raised.value)
 
 
-async def test_session_and_rows_share_the_transaction(database: Database) -> None:
-    """A query through the session sees what is locked, and its rows are committed with the others."""
+async def test_row_is_one_object_in_whatever_way_it_is_asked_for(database: Database) -> None:
+    """Read, selected or locked: a transaction has one identity map."""
 
     async def work(transaction: Transaction) -> None:
-        wallet = await _wallet(transaction)
-        transaction.session.add(wallet.charge(10))
-        owner = sa.text("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'RowShareLock'")
-        assert await transaction.session.scalar(owner)
+        found = await transaction.find_one(Wallet, USER)
+        (selected,) = await transaction.select(select(Wallet).where(Wallet.user_id == USER))
+        locked = await _wallet(transaction)
+        assert found is selected
+        assert selected is locked
+        transaction.add(locked.charge(10))
 
     # when
     await database.run(work)
     # then
     assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 110
     assert await _stored(database, "SELECT count(*) FROM point_history WHERE user_id = $1") == 1
+
+
+async def test_lock_shows_what_is_stored_now(database: Database) -> None:
+    """A row that was read before is as old as the read; the lock renews it, so that no change is overwritten."""
+
+    async def work(transaction: Transaction) -> None:
+        found = await transaction.find_one(Wallet, USER)
+        await database.run(_charge)
+        locked = await _wallet(transaction)
+        assert locked is found
+        transaction.add(locked.charge(10))
+
+    # when
+    await database.run(work)
+    # then
+    assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 120
+
+
+async def test_row_that_was_only_read_must_not_change(database: Database) -> None:
+    """Nobody holds it, so somebody else may change it at the same time: that is said, not done."""
+
+    async def work(transaction: Transaction) -> None:
+        (wallet,) = await transaction.select(select(Wallet).where(Wallet.user_id == USER))
+        wallet.balance = 1
+
+    # when
+    with pytest.raises(NotLockedError, match=f"Wallet {USER}"):
+        await database.run(work)
+    # then
+    assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 100
 
 
 async def test_row_that_is_not_there_is_missed(database: Database) -> None:
@@ -196,11 +232,11 @@ async def test_transaction_that_may_be_tried_again_keeps_its_connection(database
     pids: list[int] = []
 
     async def work(transaction: Transaction) -> None:
-        pids.append(await transaction.connection.fetchval("SELECT pg_backend_pid()"))
+        pids.append((await transaction.fetch("SELECT pg_backend_pid()"))[0][0])
         if len(pids) == 1:
-            await transaction.session.execute(sa.text(_DEADLOCK))
+            await transaction.execute(sa.text(_DEADLOCK))
         if len(pids) == 2:
-            await transaction.connection.execute(_DEADLOCK)
+            await transaction.fetch(_DEADLOCK)
 
     # when
     await database.run(work)
@@ -214,9 +250,8 @@ async def test_statement_without_an_answer_in_time_is_cancelled(
 ) -> None:
     """It must not go on waiting for a lock on the server, with all the locks that it has."""
     # given
-    monkeypatch.setattr("chassis.database.COMMAND_TIMEOUT", 0.3)
-    relay = Relay(Publisher("point", environment["RABBITMQ_URL"]))
-    impatient = Database(environment["POINT_DATABASE_URL"], relay, Signals(), pool_size=1)
+    monkeypatch.setattr("chassis.store.postgres.COMMAND_TIMEOUT", 0.3)
+    impatient = Database(Postgres(environment["POINT_DATABASE_URL"], pool_size=1), Departures())
 
     async def hold(transaction: Transaction) -> None:
         await _wallet(transaction)
@@ -224,7 +259,7 @@ async def test_statement_without_an_answer_in_time_is_cancelled(
         with pytest.raises(TimeoutError):
             await impatient.run(_wallet)
         # then
-        await eventually(lambda: transaction.connection.fetchval(_WAITING), lambda count: count == 0)
+        await eventually(lambda: transaction.fetch(_WAITING), lambda found: found[0]["count"] == 0)
 
     await database.run(hold)
     assert (await impatient.run(_wallet)).balance == 100
@@ -236,7 +271,7 @@ async def test_failure_that_nobody_minds_is_no_commit(database: Database) -> Non
 
     async def work(transaction: Transaction) -> None:
         with contextlib.suppress(asyncpg.PostgresError):
-            await transaction.connection.execute("SELECT 1 / 0")
+            await transaction.fetch("SELECT 1 / 0")
 
     # when, then
     with pytest.raises(RolledBackError):

@@ -11,9 +11,9 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from chassis.envelope import Envelope
-from chassis.step import Kind, Step
-from chassis.transaction import split
+from chassis.choreography.envelope import Envelope
+from chassis.choreography.step import Kind, Step
+from chassis.store.transaction import split
 from contracts.event import Event
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -109,7 +109,7 @@ class Transaction:
     def keep(self, step: Step, outcome: Any, cause: Envelope | None = None) -> list[SQLModel]:
         """Take what a step returned, an event and the rows that come into being with it; gives back the rows.
 
-        The rows of an effect replace those of an earlier time, as in `chassis.transaction`.
+        The rows of an effect replace those of an earlier time, as in `chassis.store.transaction`.
         """
         event, rows = split(outcome)
         (self._replacing if step.kind is Kind.EFFECT else self._new).extend(rows)

@@ -29,7 +29,7 @@ def plain(world: World) -> dict[str, Happening]:
 
 def trouble(world: World) -> dict[str, Happening]:
     """What an adversary may add, as long as its budget lasts."""
-    return dict(_trouble(world)) if world.trouble < world.scenario.most_trouble else {}
+    return dict(_trouble(world)) if world.trouble < world.scenario.max_trouble else {}
 
 
 def _plain(world: World) -> Named:

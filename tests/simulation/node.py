@@ -1,13 +1,13 @@
-"""One service in memory: the frame around its steps does what `chassis.batch` and `chassis.relay` do."""
+"""One service in memory: the frame around its steps does what `chassis.run.batch` and `chassis.broker.relay` do."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis.envelope import Envelope
-from chassis.rows import Loaded, key_name
-from chassis.step import Kind, Step
+from chassis.choreography.envelope import Envelope
+from chassis.choreography.step import Kind, Step
+from chassis.store.rows import LockedRows
 from tests.simulation.database import Database, Transaction
 from tests.simulation.scenario import Safeguard, Trouble
 
@@ -16,15 +16,15 @@ class TransientError(Exception):
     """What a step raises that would work the next time."""
 
 
-class Bound(Loaded):
-    """Rows bound to the parameters of a step by the rules of `chassis.rows`, but taken from memory."""
+class Bound(LockedRows):
+    """Rows bound to the parameters of a step by the rules of `chassis.store.rows`, but taken from memory."""
 
     @classmethod
     def to(cls, step: Step, transaction: Transaction, arrived: Sequence[Envelope]) -> "Bound":
         """What the events touch."""
         bound = cls(step)
         for parameter in step.rows:
-            name = key_name(parameter)
+            name = parameter.column
             keys = {key for envelope in arrived for key in bound._keys(parameter, envelope.event)}
             found = bound._found[parameter.name] = defaultdict(list)
             rows: list[Any] = transaction.load(parameter.model, name, keys)
@@ -68,7 +68,7 @@ class Node:
         return left
 
     def _act(self, step: Step, envelope: Envelope, bound: Bound, now: datetime) -> Any:
-        resources = {need.name: self._resources[need.provides] for need in step.resources}
+        resources = {need.name: self._resources[need.provides] for need in step.dependencies}
         clock = {"now": now} if step.takes_now else {}
         outcome = step.function(envelope.event, **bound.arguments(envelope.event), **clock, **resources)
         return _awaited(outcome) if step.kind is Kind.EFFECT else outcome

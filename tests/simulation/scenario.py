@@ -7,7 +7,7 @@ from enum import StrEnum
 
 HOLD_TIME = timedelta(minutes=10)
 CHECKOUT_TIME = timedelta(minutes=1)
-MOST_POINTS = 400
+MAX_POINTS = 400
 
 
 class Trouble(StrEnum):
@@ -64,5 +64,5 @@ class Scenario:
     prices: Mapping[int, int]
     wishes: tuple[Wish, ...]
     trouble: tuple[Trouble, ...] = ()
-    most_trouble: int = 0
+    max_trouble: int = 0
     without: frozenset[Safeguard] = frozenset()

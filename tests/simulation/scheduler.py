@@ -12,8 +12,8 @@ from tests.simulation.world import World
 
 Trace = tuple[str, ...]
 
-MOST_HAPPENINGS = 600
-MOST_ROUNDS = 60
+MAX_HAPPENINGS = 600
+MAX_ROUNDS = 60
 TROUBLE_ONE_IN = 5
 
 
@@ -31,7 +31,7 @@ def wander(scenario: Scenario, seed: int) -> Run:
     chance = random.Random(seed)  # noqa: S311  # no secret
     world = World(scenario)
     trace: list[str] = []
-    while len(trace) < MOST_HAPPENINGS:
+    while len(trace) < MAX_HAPPENINGS:
         first, second = (trouble, plain) if chance.randrange(TROUBLE_ONE_IN) == 0 else (plain, trouble)
         if not (pool := first(world) or second(world)):
             break
@@ -62,7 +62,7 @@ class Exploration:
     found: Run | None = None
 
 
-def explore(scenario: Scenario, most_worlds: int, begun: Trace = ()) -> Exploration:
+def explore(scenario: Scenario, max_worlds: int, begun: Trace = ()) -> Exploration:
     """Let everything happen that can after what has `begun`, until some run ends badly or nothing is left to try.
 
     Worlds that cannot be told apart have the same futures, so only one of them is followed: the first, which is
@@ -84,7 +84,7 @@ def explore(scenario: Scenario, most_worlds: int, begun: Trace = ()) -> Explorat
             if there not in seen:
                 seen.add(there)
                 (worlds.appendleft if name in usual else worlds.append)((after, (*trace, name)))
-        assert len(seen) <= most_worlds, "the scenario has more worlds than expected"
+        assert len(seen) <= max_worlds, "the scenario has more worlds than expected"
         if world.is_quiet or not moves:
             ends += 1
             if wrong := conclude(world):
@@ -107,7 +107,7 @@ def conclude(world: World) -> tuple[str, ...]:
 
 def settle(world: World) -> None:
     """Without any more trouble, deliver everything in the order of arrival until nothing is left."""
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         for service in world.nodes:
             world.sweep(service)
         if world.is_quiet:

@@ -35,7 +35,7 @@ FIGHT = Scenario(
         Wish("cid-3", (3,), checkouts=2),
     ),
     trouble=(*TECHNICAL, *WORLDLY, Trouble.REPLAY),
-    most_trouble=15,
+    max_trouble=15,
 )
 
 # Nothing in this world refuses a delivery for good.

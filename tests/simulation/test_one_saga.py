@@ -1,7 +1,7 @@
 """One fan and every order of everything.
 
 Each case is explored to its end: every order in which messages can be delivered, alone or in batches, crossed with
-every way to add up to `most_trouble` troubles of the listed kinds, at any point, to any message. Wherever a run
+every way to add up to `max_trouble` troubles of the listed kinds, at any point, to any message. Wherever a run
 comes to rest the invariants are asked, and once more after faults have stopped and all holds have ended.
 
 The bounds: one or two holds of one or two seats by one or two fans, one or two checkouts of each, one or two
@@ -16,7 +16,7 @@ from tests.simulation.scheduler import Trace, explore, report
 
 ANY = (*TECHNICAL, *WORLDLY)
 RICH, POOR, FAIR, DEAR = {"ann": 100}, {"ann": 10}, {1: 60}, {1: 500}
-MOST_WORLDS = 20_000
+MAX_WORLDS = 20_000
 
 
 def one(points: dict[str, int], prices: dict[int, int], checkouts: int, *trouble: Trouble, most: int) -> Scenario:
@@ -57,6 +57,6 @@ def test_every_run_ends_well(case: str) -> None:
     # given
     scenario, begun = CASES[case]
     # when
-    exploration = explore(scenario, MOST_WORLDS, begun)
+    exploration = explore(scenario, MAX_WORLDS, begun)
     # then
     assert exploration.found is None, report(scenario, exploration.found, case)

@@ -23,7 +23,7 @@ from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import explore, replay, report, shrink
 from tests.simulation.world import STEPS
 
-MOST_WORLDS = 10_000
+MAX_WORLDS = 10_000
 
 ONE_FAN = Scenario(points={"ann": 100}, prices={1: 60}, wishes=(Wish("ann-1", (1,)),))
 # Ann's seats cost more than a payment may, so she gives back the one that bob was refused because of her.
@@ -54,7 +54,7 @@ class Case:
 
 def in_trouble(scenario: Scenario, *kinds: Trouble, most: int = 1) -> Scenario:
     """The scenario, with up to so much of this trouble."""
-    return replace(scenario, trouble=kinds, most_trouble=most)
+    return replace(scenario, trouble=kinds, max_trouble=most)
 
 
 def frame(safeguard: Safeguard, scenario: Scenario, breaks: str) -> Case:
@@ -123,7 +123,7 @@ DIFFERENT = [case for number, case in enumerate(CASES) if case.scenario not in [
 def test_with_the_safeguard_every_run_ends_well(case: Case) -> None:
     """Nothing else in the scenario is wrong."""
     # given, when
-    exploration = explore(case.scenario, MOST_WORLDS)
+    exploration = explore(case.scenario, MAX_WORLDS)
     # then
     assert exploration.found is None, report(case.scenario, exploration.found, case.safeguard)
 
@@ -134,7 +134,7 @@ def test_without_the_safeguard_some_run_ends_badly(case: Case, monkeypatch: pyte
     # given
     case.switch_off(monkeypatch)
     # when
-    found = explore(case.unguarded, MOST_WORLDS).found
+    found = explore(case.unguarded, MAX_WORLDS).found
     # then
     assert found is not None, f"nothing goes wrong without {case.safeguard}"
     shrunk = shrink(found.trace, lambda trace: bool(replay(case.unguarded, trace).violations))

@@ -7,7 +7,7 @@ from payment_svc.models import Checkout, CheckoutStatus
 from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import Trace, replay, report, shrink, wander
 
-ANN = Scenario({"ann": 100}, {1: 60}, (Wish("ann-1", (1,)),), tuple(Trouble), most_trouble=20)
+ANN = Scenario({"ann": 100}, {1: 60}, (Wish("ann-1", (1,)),), tuple(Trouble), max_trouble=20)
 
 
 def test_shrinking_leaves_what_matters() -> None:

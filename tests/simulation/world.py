@@ -13,9 +13,9 @@ from uuid import NAMESPACE_OID, UUID
 
 from sqlmodel import SQLModel
 
-from chassis.envelope import Envelope
-from chassis.step import Service
-from chassis.topology import topology
+from chassis.choreography.declaration import Service
+from chassis.choreography.envelope import Envelope
+from chassis.choreography.topology import topology
 from contracts.checkout import Completed
 from payment_svc.models import Checkout, Payment
 from payment_svc.platform import Platform
@@ -30,7 +30,7 @@ from seat_svc.models import ConcertDate, Seat
 from seat_svc.steps import service as seat
 from tests.simulation.database import Database, Transaction, derived_id
 from tests.simulation.node import Node
-from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MOST_POINTS, Scenario, Trouble, Wish
+from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MAX_POINTS, Scenario, Trouble, Wish
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -197,7 +197,7 @@ class World:
     def _nodes(self, databases: Mapping[str, Database]) -> dict[str, Node]:
         resources = {
             HoldPolicy: HoldPolicy(HOLD_TIME, CHECKOUT_TIME),
-            PaymentPolicy: PaymentPolicy(MOST_POINTS),
+            PaymentPolicy: PaymentPolicy(MAX_POINTS),
             Platform: self.platform,
         }
         return {name: Node(database, resources, self.scenario.without) for name, database in databases.items()}

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.step import Service
+from chassis.choreography.declaration import Service
 from contracts.event import Event, Refusal
 
 SAGA_ID = UUID(int=7)
@@ -57,6 +57,19 @@ class Lamp(Table, table=True):
 class Circuit(Table, table=True):
     """What some lamps hang on."""
 
+    circuit_id: int = Field(primary_key=True)
+
+
+class Switch(Table, table=True):
+    """What no lamp knows."""
+
+    switch_id: int = Field(primary_key=True)
+
+
+class Wiring(Table, table=True):
+    """Which lamp hangs on which circuit."""
+
+    lamp_id: int = Field(primary_key=True)
     circuit_id: int = Field(primary_key=True)
 
 

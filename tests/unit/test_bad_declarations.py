@@ -1,11 +1,12 @@
 """A signature that cannot be read as a step is refused when it is declared."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from chassis.step import DeclarationError
-from tests.unit.lamps import Dark, Lamp, Lit, Pressed, a_service
+from chassis.choreography.declaration import Via
+from chassis.errors import DeclarationError
+from tests.unit.lamps import Circuit, Dark, Lamp, Lit, Pressed, Switch, Wiring, a_service
 
 
 def hears_nothing() -> Lit:
@@ -34,6 +35,43 @@ def says_no_event(pressed: Pressed) -> Lamp:
 
 def has_no_annotations(pressed, lamp):  # type: ignore[no-untyped-def]
     """Nothing is declared."""
+
+
+def needs_a_row_that_the_event_does_not_name(pressed: Pressed, circuit: Circuit) -> Lit:
+    """`Pressed` has no `circuit_id` and no `circuit_ids`."""
+    raise NotImplementedError
+
+
+def needs_a_row_via_a_later_one(pressed: Pressed, circuit: Annotated[Circuit, Via("lamp")], lamp: Lamp) -> Lit:
+    """Parameters are filled in their order."""
+    raise NotImplementedError
+
+
+def needs_a_row_via_one_that_does_not_know_it(
+    pressed: Pressed, lamp: Lamp, switch: Annotated[Switch, Via("lamp")]
+) -> Lit:
+    """A lamp has no `switch_id`."""
+    raise NotImplementedError
+
+
+def needs_a_row_with_two_keys(pressed: Pressed, wiring: Wiring) -> Lit:
+    """It has to say by which column."""
+    raise NotImplementedError
+
+
+UNFINDABLE = [
+    needs_a_row_that_the_event_does_not_name,
+    needs_a_row_via_a_later_one,
+    needs_a_row_via_one_that_does_not_know_it,
+    needs_a_row_with_two_keys,
+]
+
+
+@pytest.mark.parametrize("function", UNFINDABLE, ids=lambda function: function.__name__)
+def test_row_that_cannot_be_found_is_refused(function: Any) -> None:
+    """When the step is declared, and not when the first event arrives."""
+    with pytest.raises(DeclarationError):
+        a_service().step(function)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 import pytest
 
-from chassis.bearer import ALGORITHM, Claims, read_claims
-from chassis.problem import Problem
+from chassis.web.bearer import ALGORITHM, Claims, read_claims
+from chassis.web.problem import Problem
 
 KEY, OTHER_KEY = "k" * 64, "l" * 64
 

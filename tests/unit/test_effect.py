@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
-from chassis.effect import EffectConsumer
+from chassis.run.effect import EffectConsumer
 from tests.unit.lamps import Dark, Lit, a_service
 
 if TYPE_CHECKING:
-    from chassis.database import Database
-    from chassis.publisher import Publisher
+    from chassis.broker.publisher import Publisher
+    from chassis.store.database import Database
 
 
 class FakeChannel:
@@ -41,7 +41,7 @@ def consumer(channel: FakeChannel) -> EffectConsumer:
     """A consumer that has taken all messages of the channel."""
     service = a_service()
     step = service.declared(service.effect(switch_off))
-    made = EffectConsumer(step, cast("Database", None), {}, cast("Publisher", None), most=10)
+    made = EffectConsumer(step, cast("Database", None), {}, cast("Publisher", None), max_batch=10)
     made._open = set(channel.left)
     return made
 

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from chassis.envelope import Envelope, MalformedMessageError, parse, type_of
-from chassis.outbox import Outgoing
+from chassis.choreography.envelope import Envelope, parse, type_of
+from chassis.errors import MalformedMessageError
+from chassis.store.outbox import Outgoing
 from contracts import checkout, point
 from tests.unit.examples import CHECKOUT_ID, NOW, an
 

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from chassis.database import CommitUnknownError, Database
-from chassis.group_commit import MOST, GroupCommit
-from chassis.problem import Problem
-from chassis.transaction import Transaction
+from chassis.errors import CommitUnknownError
+from chassis.store.database import Database
+from chassis.store.group_commit import MAX_GROUP, GroupCommit
+from chassis.store.transaction import Transaction
+from chassis.web.problem import Problem
 
 BAD, CULPRIT = -1, -2
 
@@ -54,10 +55,10 @@ async def test_requests_at_the_same_time_share_a_transaction() -> None:
     work = Doubling()
     group = grouped(work)
     # when
-    answers = await asyncio.gather(*(group.run(number) for number in range(2 * MOST)))
+    answers = await asyncio.gather(*(group.run(number) for number in range(2 * MAX_GROUP)))
     # then
-    assert answers == [2 * number for number in range(2 * MOST)]
-    assert work.groups == [list(range(MOST)), list(range(MOST, 2 * MOST))]
+    assert answers == [2 * number for number in range(2 * MAX_GROUP)]
+    assert work.groups == [list(range(MAX_GROUP)), list(range(MAX_GROUP, 2 * MAX_GROUP))]
 
 
 async def test_group_after_a_group_is_a_new_one() -> None:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from chassis.database import CommitUnknownError
-from chassis.service import create_app
+from chassis.errors import CommitUnknownError
+from chassis.web.app import create_app
 from point_svc.main import definition
 from point_svc.settings import Settings
 from stack.tokens import token

@@ -5,7 +5,7 @@ from http import HTTPStatus
 import pytest
 from fastapi import Response
 
-from chassis.prefer import applied, wait_seconds
+from chassis.web.prefer import applied, wait_seconds
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from chassis import problem
-from chassis.problem import Problem, documented, not_found
+from chassis.web import problem
+from chassis.web.problem import Problem, documented, not_found
 
 KINDS = {
     "/gone": (HTTPStatus.GONE, "urn:problem:gone"),

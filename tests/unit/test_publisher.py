@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pamqp.frame
@@ -12,11 +12,14 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from chassis import publisher as publishing
-from chassis.broker import SessionEndedError, cancelled_by_nobody
-from chassis.outbox import Outgoing
-from chassis.publisher import NotPublishedError, Publisher
-from chassis.relay import Relay
+from chassis.broker import publisher as publishing
+from chassis.broker.connection import cancelled_by_nobody
+from chassis.broker.publisher import Publisher
+from chassis.broker.relay import Relay
+from chassis.errors import NotPublishedError, SessionEndedError
+from chassis.store.database import Database
+from chassis.store.departures import Departures
+from chassis.store.outbox import Outgoing
 
 LOST, UNROUTABLE, SILENT, REFUSED, GOOD = (
     "thing.lost",
@@ -153,15 +156,16 @@ async def test_connection_that_is_given_up_is_an_error(publisher: Publisher) -> 
 async def test_pump_goes_on_after_a_connection_was_given_up(publisher: Publisher) -> None:
     """What is sent after a lost connection is published."""
     # given
-    relay = Relay(publisher)
+    departures = Departures()
+    relay = Relay(publisher, departures, cast("Database", None))
     pump = asyncio.create_task(relay.pump())
-    relay.send([message(1, LOST)])
+    departures.send([message(1, LOST)])
     # when
-    relay.send([message(2)])
+    departures.send([message(2)])
     async with asyncio.timeout(5):
-        await relay.confirmed()
+        await departures.confirmed()
     # then
-    assert relay.take_confirmed() == [UUID(int=2)]
+    assert departures.take_confirmed() == [UUID(int=2)]
     assert not pump.done()
     pump.cancel()
 

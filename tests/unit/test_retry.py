@@ -2,8 +2,8 @@
 
 import pytest
 
-from chassis.retry import after
-from chassis.step import Step
+from chassis.broker.retry import after
+from chassis.choreography.step import Step
 from tests.unit.lamps import Broken, Dark, Lit, Pressed, a_service
 
 DELAYS = ["1s", "5s", "30s", "2m"]

@@ -1,18 +1,18 @@
 """Which rows a step gets for an event."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import pytest
 
-from chassis.envelope import Envelope
-from chassis.rows import Loaded, MissingRowError
-from chassis.step import By, Step, Via
+from chassis.choreography.declaration import By, Via
+from chassis.choreography.envelope import Envelope
+from chassis.choreography.step import Step
+from chassis.errors import MissingRowError
+from chassis.store.rows import LockedRows
+from chassis.store.transaction import Transaction
 from tests.unit.examples import NOW
 from tests.unit.lamps import SAGA_ID, Circuit, Lamp, Lit, Pressed, Switching, a_service
-
-if TYPE_CHECKING:
-    from chassis.unit_of_work import UnitOfWork
 
 
 class Memory:
@@ -51,10 +51,10 @@ def declared(function: Any) -> Step:
     return service.declared(service.step(function))
 
 
-async def load(step: Step, memory: Memory, *events: Switching) -> Loaded:
+async def load(step: Step, memory: Memory, *events: Switching) -> LockedRows:
     """What the events touch."""
     arrived = [Envelope(event, SAGA_ID, None, NOW, "") for event in events]
-    return await Loaded.of(cast("UnitOfWork", memory), step, arrived)
+    return await LockedRows.of(cast("Transaction", memory), step, arrived)
 
 
 LAMPS = [Lamp(lamp_id=n, room_id=n % 2, circuit_id=10 + n) for n in range(1, 5)]

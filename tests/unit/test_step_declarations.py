@@ -1,12 +1,16 @@
 """A signature is a declaration."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
 import pytest
 
-from chassis.step import By, Kind, Resource, Rows, Via
+from chassis.choreography.declaration import By, Via
+from chassis.choreography.step import Dependency, Kind, RowParameter
 from tests.unit.lamps import Broken, Circuit, Dark, Ladder, Lamp, Lit, Pressed, a_service
+
+LAMP = RowParameter("lamp", Lamp, many=False, optional=False, column="lamp_id", via=None)
 
 
 def test_a_signature_says_what_is_heard_touched_and_said() -> None:
@@ -23,8 +27,8 @@ def test_a_signature_says_what_is_heard_touched_and_said() -> None:
     assert (step.service, step.name, step.queue, step.kind) == ("lamps", "light", "lamps.light", Kind.STEP)
     assert step.hears == (Pressed,)
     assert step.says == (Lit, Broken)
-    assert step.rows == (Rows("lamp", Lamp, many=False, optional=False, by=None, via=None),)
-    assert step.resources == (Resource("ladder", Ladder),)
+    assert step.rows == (LAMP,)
+    assert step.dependencies == (Dependency("ladder", Ladder),)
     assert step.takes_now
     assert step.function is light
     assert step.undoes is None
@@ -33,15 +37,14 @@ def test_a_signature_says_what_is_heard_touched_and_said() -> None:
 @pytest.mark.parametrize(
     ("hint", "rows"),
     [
-        (Lamp, Rows("lamp", Lamp, many=False, optional=False, by=None, via=None)),
-        (Lamp | None, Rows("lamp", Lamp, many=False, optional=True, by=None, via=None)),
-        (list[Lamp], Rows("lamp", Lamp, many=True, optional=False, by=None, via=None)),
-        (Annotated[list[Lamp], By("room_id")], Rows("lamp", Lamp, many=True, optional=False, by="room_id", via=None)),
-        (Annotated[Lamp | None, By("room_id")], Rows("lamp", Lamp, many=False, optional=True, by="room_id", via=None)),
-        (Annotated[list[Lamp], Via("circuit")], Rows("lamp", Lamp, many=True, optional=False, by=None, via="circuit")),
+        (Lamp, LAMP),
+        (Lamp | None, replace(LAMP, optional=True)),
+        (list[Lamp], replace(LAMP, many=True)),
+        (Annotated[list[Lamp], By("room_id")], replace(LAMP, many=True, column="room_id")),
+        (Annotated[Lamp | None, By("room_id")], replace(LAMP, optional=True, column="room_id")),
     ],
 )
-def test_the_form_of_a_row_says_how_many_there_are(hint: Any, rows: Rows) -> None:
+def test_the_form_of_a_row_says_how_many_there_are(hint: Any, rows: RowParameter) -> None:
     """`Row` is there, `Row | None` may be, `list[Row]` are all; markers say how they are found."""
     # given
     service = a_service()
@@ -53,6 +56,20 @@ def test_the_form_of_a_row_says_how_many_there_are(hint: Any, rows: Rows) -> Non
     service.step(light)
     # then
     assert service.declared(light).rows == (rows,)
+
+
+def test_rows_may_be_found_by_what_earlier_ones_carry() -> None:
+    """`Via` names the earlier parameter; the column is the primary key of the rows that are looked for."""
+    # given
+    service = a_service()
+
+    # when
+    @service.step
+    def light(pressed: Pressed, lamp: Lamp, circuits: Annotated[list[Circuit], Via("lamp")]) -> Lit | None: ...
+
+    # then
+    circuits = RowParameter("circuits", Circuit, many=True, optional=False, column="circuit_id", via="lamp")
+    assert service.declared(light).rows == (LAMP, circuits)
 
 
 def test_a_step_may_hear_and_say_several_events() -> None:
@@ -121,7 +138,7 @@ def test_a_lapse_undoes_without_hearing() -> None:
 
     # then
     step = service.declared(burn_out)
-    assert (step.kind, step.hears, step.says) == (Kind.START, (), (Dark,))
+    assert (step.kind, step.hears, step.says) == (Kind.LAPSE, (), (Dark,))
     assert step.undoes == service.declared(light)
 
 
@@ -164,7 +181,7 @@ def test_an_effect_is_async() -> None:
     # then
     step = service.declared(ring)
     assert step.kind is Kind.EFFECT
-    assert step.resources == (Resource("ladder", Ladder),)
+    assert step.dependencies == (Dependency("ladder", Ladder),)
     assert service.heard == [step]
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from chassis.step import Service
-from chassis.topology import RETRY_DELAYS, Binding, Exchange, permissions, retry_names, topology
+from chassis.choreography.declaration import Service
+from chassis.choreography.topology import RETRY_DELAYS, Binding, Exchange, permissions, retry_names, topology
 from tests.unit.lamps import Broken, Dark, Lit, Pressed, a_service
 
 

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from chassis.tracing import ContinueTrace, consuming, traceparent_after
+from chassis.telemetry.tracing import ContinueTrace, consuming, traceparent_after
 
 SAGA_ID = UUID("0123456789abcdef0123456789abcdef")
 CAUSE = "00-11111111111111111111111111111111-2222222222222222-01"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from chassis.transaction import new_id, split
+from chassis.ids import new_id
+from chassis.store.transaction import split
 from tests.unit.lamps import Circuit, Dark, Lamp
 
 EVENT, LAMP, CIRCUIT = Dark(), Lamp(lamp_id=1, room_id=1), Circuit(circuit_id=1)

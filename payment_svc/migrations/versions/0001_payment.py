@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.migrations import create_inbox_and_outbox, drop_inbox_and_outbox
+from chassis.store.migrations import create_inbox_and_outbox, drop_inbox_and_outbox
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,1 @@
+"""The way to RabbitMQ and back: connections, publishing with confirms, retries, parked messages."""

@@ -1,0 +1,101 @@
+"""Parked: looks at the messages that need a person, puts them back where they came from, or discards them.
+
+Putting back is a rejection: the parked queue dead-letters to the exchange of redeliveries, so that the broker itself
+moves the message, and there is no moment at which a client holds two copies. The event keeps its id.
+"""
+
+import asyncio
+import getpass
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
+
+from chassis.choreography.topology import PARKED
+
+TIMEOUT = 10
+MAX_LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A parked message with its story. It is held for this process until the connection ends."""
+
+    message: AbstractIncomingMessage
+    service: str
+
+    @property
+    def id(self) -> str:
+        """The event's id, or the message's where there is none to be read."""
+        return str(self.message.headers.get("ce-id") or self.message.message_id or "?")
+
+    @property
+    def queue(self) -> str:
+        """The queue that it came from."""
+        return (self.message.routing_key or "").removeprefix(f"{PARKED}.")
+
+    def header(self, name: str) -> str:
+        """A header, as text."""
+        return str(self.message.headers.get(name, "-"))
+
+    def story(self) -> dict[str, Any]:
+        """Everything that is known about it."""
+        return {
+            "id": self.id,
+            "queue": self.queue,
+            "event": self.message.type,
+            "saga_id": self.message.correlation_id,
+            "headers": {name: _plain(value) for name, value in self.message.headers.items()},
+            "body": self.message.body.decode(errors="replace"),
+        }
+
+
+@asynccontextmanager
+async def looking(rabbitmq_url: str, services: Sequence[str]) -> AsyncIterator[list[Parked]]:
+    """All parked messages; those that are neither put back nor discarded stay parked, in their order."""
+    async with asyncio.timeout(TIMEOUT):
+        connection = await aio_pika.connect(rabbitmq_url, timeout=TIMEOUT)
+    async with connection:
+        found: list[Parked] = []
+        async with asyncio.timeout(TIMEOUT * 6):
+            for service in services:
+                channel = await connection.channel()
+                queue = await channel.get_queue(f"{service}.{PARKED}", ensure=False)
+                while len(found) < MAX_LOOKED_AT and (message := await queue.get(fail=False)) is not None:
+                    found.append(Parked(message, service))
+        yield found
+
+
+async def redrive(chosen: Sequence[Parked], rate: float, audit: Path, done: Callable[[Parked], None]) -> None:
+    """Put messages back to the queues that they came from, at most `rate` in a second."""
+    for one in chosen:
+        record(audit, "redrive", one, reason=None)
+        await one.message.reject(requeue=False)
+        done(one)
+        await asyncio.sleep(1 / rate)
+
+
+async def discard(one: Parked, reason: str, audit: Path) -> None:
+    """Take a message away for good; the audit record keeps it whole."""
+    record(audit, "discard", one, reason)
+    await one.message.ack()
+
+
+def record(audit: Path, action: str, one: Parked, reason: str | None) -> None:
+    """Append who did what to which message, on disk before it is done."""
+    entry = {"at": datetime.now(UTC).isoformat(), "who": getpass.getuser(), "action": action, "reason": reason}
+    with audit.open("a") as file:
+        file.write(json.dumps(entry | {"message": one.story()}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | bool) else str(value)

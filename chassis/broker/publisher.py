@@ -1,0 +1,164 @@
+"""Publisher: the only way to the broker, with confirms, on a connection of its own."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel
+from pamqp.commands import Basic
+from yarl import URL
+
+from chassis.broker import burst
+from chassis.broker.burst import Confirm, Parcel
+from chassis.broker.connection import CALL_TIMEOUT, until_closed
+from chassis.crash import Point, crash_point
+from chassis.errors import NotPublishedError, SessionEndedError, describe
+from chassis.ids import new_id
+from chassis.store.outbox import Outgoing
+from chassis.telemetry import metrics
+from chassis.together import together
+
+log = structlog.get_logger(__name__)
+
+PUBLISH_TIMEOUT = 5
+
+
+class Publisher:
+    """Publishes to the exchanges of one service while its connection stands."""
+
+    def __init__(self, service: str, url: str) -> None:
+        self.service = service
+        self._user = URL(url).user or "guest"
+        self._connection: AbstractConnection | None = None
+        self._channel: Channel | None = None
+        self._broken = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether something can be published now."""
+        return self._channel is not None
+
+    async def serve(self, connection: AbstractConnection) -> None:
+        """Publish over this connection until it ends or cannot be trusted any more; raises SessionEndedError."""
+        async with asyncio.timeout(CALL_TIMEOUT):
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            await channel.declare_exchange(self.service, aio_pika.ExchangeType.TOPIC, durable=True)
+            underlay = await channel.get_underlay_channel()
+            assert isinstance(underlay, Channel)  # noqa: S101  # what `burst` works on
+        self._broken.clear()
+        self._connection, self._channel = connection, underlay
+        try:
+            async with asyncio.TaskGroup() as ends:
+                ends.create_task(until_closed(connection, channel))
+                ends.create_task(self._until_broken())
+        finally:
+            self._connection, self._channel = None, None
+
+    async def depth(self, queue: str) -> float:
+        """How many messages rest in a queue; not a number when the broker does not say."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT / 5):
+                if self._connection is not None:
+                    async with self._connection.channel() as channel:
+                        declared = await channel.declare_queue(queue, passive=True)
+                        return declared.declaration_result.message_count or 0
+        except Exception as error:  # noqa: BLE001  # whoever asks is told that nobody knows
+            log.debug("queue not counted", queue=queue, error=describe(error))
+        return float("nan")
+
+    async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
+        """Publish events together; gives back the ids of those that the broker has confirmed in time."""
+        confirmed: list[UUID] = []
+        reasons: Counter[tuple[str, str]] = Counter()
+        answers = await self._put([self._parcel(message) for message in messages])
+        for message, answer in zip(messages, answers, strict=True):
+            if answer is None:
+                crash_point(Point.AFTER_PUBLISH, [message.routing_key])
+                confirmed.append(message.event_id)
+            else:
+                reasons[message.routing_key, describe(answer)] += 1
+        for (event, reason), count in reasons.items():
+            metrics.unpublished.labels(event).inc(count)
+            log.warning("events not published, they stay in the outbox", said=event, count=count, error=reason)
+        return confirmed
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Publish one message; raises NotPublishedError unless the broker has confirmed it in time."""
+        (answer,) = await self._put([parcel])
+        if answer is not None:
+            raise NotPublishedError(describe(answer)) from answer
+
+    async def _put(self, parcels: Sequence[Parcel]) -> list[BaseException | None]:
+        """What stands against each message having reached the broker: nothing, when it was confirmed in time.
+
+        One that cannot be written does not keep back the others.
+        """
+        return list(await together(self._put_together, parcels, is_shared=lambda _: False))
+
+    async def _put_together(self, parcels: Sequence[Parcel]) -> list[BaseException | None]:
+        channel = self._channel
+        if channel is None:
+            return [NotPublishedError("not connected to the broker")] * len(parcels)
+        confirms: list[Confirm] = []
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                confirms = await burst.write(channel, [(parcel, self._properties(parcel)) for parcel in parcels])
+                await asyncio.wait(confirms)
+        except TimeoutError:
+            self._give_up(channel)
+        except asyncio.CancelledError:
+            if not confirms:
+                self._give_up(channel)
+            raise
+        return [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
+
+    def _give_up(self, channel: Channel) -> None:
+        """End the session of a channel on which it is uncertain what was written, or what a late confirm is worth."""
+        if self._channel is channel:
+            self._broken.set()
+
+    def _parcel(self, message: Outgoing) -> Parcel:
+        return Parcel(
+            exchange=self.service,
+            routing_key=message.routing_key,
+            headers=message.headers,
+            body=message.body.encode(),
+            type=message.routing_key,
+            correlation_id=str(message.saga_id),
+            timestamp=message.occurred_at,
+            mandatory=message.mandatory,
+        )
+
+    def _properties(self, parcel: Parcel) -> Basic.Properties:
+        """The properties, with a new `message_id`: two attempts in flight must not share one."""
+        return Basic.Properties(
+            headers=parcel.headers,
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=str(new_id()),
+            correlation_id=parcel.correlation_id,
+            message_type=parcel.type,
+            timestamp=parcel.timestamp,
+            app_id=self.service,
+            user_id=self._user,
+        )
+
+    async def _until_broken(self) -> None:
+        await self._broken.wait()
+        raise SessionEndedError("a publish timed out, so the channel's confirms cannot be trusted")
+
+
+def _objection(confirm: Confirm) -> BaseException | None:
+    """What stands against a message having reached the broker."""
+    if not confirm.done():
+        return TimeoutError()
+    if confirm.cancelled():
+        return NotPublishedError("the confirm was given up")
+    if error := confirm.exception():
+        return error
+    answer = confirm.result()
+    return None if isinstance(answer, Basic.Ack) else NotPublishedError(f"the broker answered {answer!r}")

@@ -1,0 +1,92 @@
+"""Retry: another attempt after a growing delay, and a place for messages that need a person.
+
+A message that failed is published again, with its attempts counted in a header of ours, to `SERVICE.retry`. It
+rests in the queue of its delay, and comes back through `SERVICE.redeliver` to the queue it came from. The routing
+key (`5s.SERVICE.STEP`, `parked.SERVICE.STEP`) carries both facts, so that the broker alone does the routing.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiormq.abc import DeliveredMessage
+
+from chassis.broker.burst import Parcel
+from chassis.broker.publisher import Publisher
+from chassis.choreography.step import Step
+from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
+from chassis.errors import describe
+
+ATTEMPT = "x-attempt"
+_DELAYS = tuple(RETRY_DELAYS)
+LONGEST_DELAY = _DELAYS[-1]
+
+
+def after(step: Step, attempts: int) -> str:
+    """Where a message goes that has failed `attempts` times: the name of a delay, or `parked`.
+
+    A step that cannot refuse has to succeed in the end (a compensation, or anything after the pivot): it goes on
+    at the longest delay.
+    """
+    if attempts <= len(_DELAYS):
+        return _DELAYS[attempts - 1]
+    return PARKED if step.can_refuse else LONGEST_DELAY
+
+
+class Retry:
+    """Sends the messages of one step to another attempt or to the parked ones."""
+
+    def __init__(self, step: Step, publisher: Publisher) -> None:
+        self._step = step
+        self._publisher = publisher
+
+    async def again(self, message: DeliveredMessage, error: Exception) -> str:
+        """Have the message delivered again later; says where it went. Raises when the broker did not take it."""
+        attempts = _attempts(headers_of(message)) + 1
+        destination = after(self._step, attempts)
+        await self._forward(message, destination, attempts, error)
+        return destination
+
+    async def park(self, message: DeliveredMessage, error: Exception) -> None:
+        """Put aside a message that no further attempt can help."""
+        await self._forward(message, PARKED, _attempts(headers_of(message)) + 1, error)
+
+    async def _forward(self, message: DeliveredMessage, destination: str, attempts: int, error: Exception) -> None:
+        properties = message.header.properties
+        await self._publisher.deliver(
+            Parcel(
+                exchange=retry_names(self._step.service).waiting,
+                routing_key=f"{destination}.{self._step.queue}",
+                headers=_headers(headers_of(message), self._step, attempts, error),
+                body=message.body,
+                type=properties.message_type,
+                correlation_id=properties.correlation_id,
+                timestamp=properties.timestamp,
+            )
+        )
+
+
+def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
+    """The headers of a message, which may have none."""
+    return message.header.properties.headers or {}
+
+
+def _attempts(headers: Mapping[str, Any]) -> int:
+    """How often a message has failed; one that somebody put back from the parked ones begins anew."""
+    deaths = headers.get("x-death")
+    latest = deaths[0] if isinstance(deaths, list) and deaths else {}
+    if isinstance(latest, dict) and str(latest.get("queue", "")).endswith(f".{PARKED}"):
+        return 0
+    counted = headers.get(ATTEMPT, 0)
+    return counted if isinstance(counted, int) else 0
+
+
+def _headers(old: Mapping[str, Any], step: Step, attempts: int, error: Exception) -> dict[str, Any]:
+    """The headers for the next attempt.
+
+    What the broker noted about earlier dead-lettering is left out: it drops messages in which it sees a cycle.
+    """
+    kept = {name: value for name, value in old.items() if not name.startswith(("x-death", "x-first-death", "x-last-"))}
+    kept.pop("x-delivery-count", None)
+    kept.setdefault("x-first-failed-at", datetime.now(UTC).isoformat())
+    return kept | {ATTEMPT: attempts, "x-step": step.queue, "x-last-error": describe(error)[:500]}

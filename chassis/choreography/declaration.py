@@ -1,0 +1,197 @@
+"""Declaration: the steps of a service, each declared by the signature of a pure function.
+
+The first parameter is the event that is heard (or a union of events), the return annotation names the events that may
+be said. Of the other parameters
+
+- one whose class is a table is a row to load and lock: `Row` must exist, `Row | None` may, `list[Row]` are all
+  that there are; rows are found by `Annotated` markers `By` and `Via`, else by the table's primary key, in the
+  attribute of the event with that name or its plural;
+- `now: datetime` is the time of the attempt;
+- any other class is a dependency that the service provides.
+
+What is returned is what happened: one event, `(event, row, …)` when rows come into being with it, or None when
+there is nothing to say because it has happened before.
+"""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from chassis.choreography.step import FROM_OUTSIDE, Dependency, Kind, RowParameter, Step
+from chassis.errors import DeclarationError
+from contracts.event import Event
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class By:
+    """Rows are found by this column instead of the primary key."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class Via:
+    """Rows are found by the primary key that the rows of this earlier parameter carry."""
+
+    parameter: str
+
+
+class Service:
+    """The steps of one service, in the order of their declaration."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps: list[Step] = []
+        self.resources: dict[str, dict[type[Event], str]] = {}
+
+    def step(self, function: Function) -> Function:
+        """Declare a step on the way out."""
+        return self._declare(function, Kind.STEP)
+
+    def pivot(self, function: Function) -> Function:
+        """Declare the step after which a saga only goes forward: nothing undoes it, and nothing after it may refuse."""
+        return self._declare(function, Kind.PIVOT)
+
+    def undo(self, undone: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare the compensation of `undone`, an earlier step or start of this service."""
+
+        def declare(function: Function) -> Function:
+            return self._declare(function, Kind.UNDO, undoes=self.declared(undone))
+
+        return declare
+
+    def effect(self, function: Function) -> Function:
+        """Declare a step that does I/O: async, run at least once, outside of any transaction."""
+        if not inspect.iscoroutinefunction(function):
+            raise DeclarationError(f"{function.__qualname__} does I/O, so it has to be `async def`")
+        return self._declare(function, Kind.EFFECT)
+
+    def start(self, function: Function) -> Function:
+        """Declare what begins a saga from outside: a request."""
+        return self._declare(function, Kind.START)
+
+    def lapse(self, undone: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare what undoes `undone` from outside, without a refusal: the clock. The saga goes all the way back."""
+
+        def declare(function: Function) -> Function:
+            return self._declare(function, Kind.LAPSE, undoes=self.declared(undone))
+
+        return declare
+
+    def shows(self, resource: str, ends: Mapping[type[Event], str]) -> None:
+        """Declare as what status a REST resource shows each end of its saga."""
+        self.resources[resource] = dict(ends)
+
+    def declared(self, function: Callable[..., Any]) -> Step:
+        """The declaration of `function`; raises DeclarationError when there is none."""
+        for step in self.steps:
+            if step.function is function:
+                return step
+        raise DeclarationError(f"{function.__qualname__} is no step of {self.name}")
+
+    @property
+    def heard(self) -> list[Step]:
+        """The steps that hear an event, each of which has a queue."""
+        return [step for step in self.steps if step.has_queue]
+
+    def _declare(self, function: Function, kind: Kind, undoes: Step | None = None) -> Function:
+        step = _read(self.name, function, kind, undoes)
+        if any(known.name == step.name for known in self.steps):
+            raise DeclarationError(f"{step.queue} is declared twice")
+        self.steps.append(step)
+        return function
+
+
+def _read(service: str, function: Callable[..., Any], kind: Kind, undoes: Step | None) -> Step:
+    hints = typing.get_type_hints(function, include_extras=True)
+    says = tuple(_events(hints.pop("return", None)))
+    hears = () if kind in FROM_OUTSIDE else tuple(_events(hints.pop(next(iter(hints), ""), None)))
+    if not says or (kind not in FROM_OUTSIDE and not hears):
+        raise DeclarationError(f"{function.__qualname__} must hear an event and return events")
+    rows = tuple(_rows(name, hint) for name, hint in hints.items() if _is_rows(hint))
+    _check_rows(function, rows, hears)
+    known = {parameter.name for parameter in rows}
+    others = {name: hint for name, hint in hints.items() if name not in known}
+    dependencies = tuple(Dependency(name, hint) for name, hint in others.items() if hint is not datetime)
+    if kind is Kind.EFFECT and (rows or "now" in others):
+        raise DeclarationError(f"{function.__qualname__} is an effect, which has neither rows nor a clock")
+    name = function.__name__.rstrip("_")
+    takes_now = others.get("now") is datetime
+    return Step(service, name, kind, function, hears, says, rows, dependencies, takes_now, undoes)
+
+
+def _events(hint: Any) -> Iterator[type[Event]]:
+    """The event classes that an annotation names, in its order."""
+    if typing.get_origin(hint) is tuple:
+        yield from _events(typing.get_args(hint)[0])
+    elif _is_union(hint):
+        for member in typing.get_args(hint):
+            yield from _events(member)
+    elif isinstance(hint, type) and issubclass(hint, Event):
+        yield hint
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _is_rows(hint: Any) -> bool:
+    return any(hasattr(member, "__table__") for member in _members(hint))
+
+
+def _members(hint: Any) -> Iterable[Any]:
+    """The classes inside `X`, `X | None`, `list[X]` and `Annotated[any of these, …]`."""
+    arguments = typing.get_args(hint)
+    if not arguments:
+        return (hint,)
+    inside = arguments[:1] if typing.get_origin(hint) is typing.Annotated else arguments
+    return [member for argument in inside for member in _members(argument)]
+
+
+def _rows(name: str, hint: Any) -> RowParameter:
+    markers = getattr(hint, "__metadata__", ())
+    bare = typing.get_args(hint)[0] if markers else hint
+    members = list(_members(bare))
+    model = next(member for member in members if member is not type(None))
+    by = next((marker.column for marker in markers if isinstance(marker, By)), None)
+    return RowParameter(
+        name=name,
+        model=model,
+        many=typing.get_origin(bare) is list,
+        optional=type(None) in members,
+        column=by or _primary_key(name, model),
+        via=next((marker.parameter for marker in markers if isinstance(marker, Via)), None),
+    )
+
+
+def _primary_key(name: str, model: Any) -> str:
+    keys = [str(column.key) for column in model.__table__.primary_key.columns]
+    if len(keys) != 1:
+        raise DeclarationError(f"{name}: the primary key of {model.__name__} is {keys}; say which column: By(…)")
+    return keys[0]
+
+
+def _check_rows(function: Callable[..., Any], rows: Iterable[RowParameter], hears: Iterable[type[Event]]) -> None:
+    """Every row can be found: each event, or the earlier parameter, has what its key is read from."""
+    earlier: dict[str, RowParameter] = {}
+    for parameter in rows:
+        where = f"{function.__qualname__}: {parameter.name} is found by {parameter.column}"
+        if parameter.via is None:
+            for event in hears:
+                if not {parameter.column, f"{parameter.column}s"} & event.model_fields.keys():
+                    raise DeclarationError(f"{where}, which {event.name} does not have")
+        elif parameter.via not in earlier:
+            raise DeclarationError(f"{where} of {parameter.via}, which is no earlier parameter with rows")
+        elif parameter.column not in _columns(earlier[parameter.via].model):
+            raise DeclarationError(f"{where}, which the rows of {parameter.via} do not have")
+        earlier[parameter.name] = parameter
+
+
+def _columns(model: Any) -> list[str]:
+    return [str(column.key) for column in model.__table__.columns]

@@ -1,0 +1,73 @@
+"""The envelope of an event: its identity and its history, as CloudEvents 1.0 attributes in message headers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from chassis.errors import MalformedMessageError
+from contracts.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event with its stable id, the event that caused it, and the trace that it belongs to."""
+
+    event: Event
+    event_id: UUID
+    causation_id: UUID | None
+    occurred_at: datetime
+    traceparent: str
+
+    def headers(self) -> dict[str, str]:
+        """The headers of the message that carries the event (CloudEvents 1.0, binary mode; W3C Trace Context)."""
+        saga_id = str(self.event.saga_id)
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": str(self.event_id),
+            "ce-source": f"/{self.event.service}",
+            "ce-type": type_of(type(self.event)),
+            "ce-time": self.occurred_at.isoformat(),
+            "ce-subject": saga_id,
+            "ce-correlationid": saga_id,
+            "traceparent": self.traceparent,
+        }
+        return headers | ({"ce-causationid": str(self.causation_id)} if self.causation_id else {})
+
+
+def type_of(event: type[Event]) -> str:
+    """The name of an event with its version, such as `thing.happened.v1`."""
+    return f"{event.name}.v{event.version}"
+
+
+def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes) -> Envelope:
+    """The envelope in a message; raises MalformedMessageError when it is none of the events in `hears`."""
+    try:
+        event_type, version = _heard(hears, str(headers["ce-type"]))
+        cause = headers.get("ce-causationid")
+        return Envelope(
+            event=event_type.read(version, body),
+            event_id=UUID(headers["ce-id"]),
+            causation_id=UUID(cause) if cause else None,
+            occurred_at=datetime.fromisoformat(headers["ce-time"]),
+            traceparent=str(headers.get("traceparent", "")),
+        )
+    except KeyError as missing:
+        raise MalformedMessageError(f"{missing.args[0]} is missing") from missing
+    except ValidationError as invalid:
+        errors = (f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in invalid.errors())
+        raise MalformedMessageError("; ".join(errors)) from invalid
+    except (ValueError, TypeError, AttributeError) as error:
+        raise MalformedMessageError(str(error)) from error
+
+
+def _heard(hears: Iterable[type[Event]], ce_type: str) -> tuple[type[Event], int]:
+    """The event and the version that a `ce-type` names."""
+    name, _, version = ce_type.rpartition(".v")
+    known = {event.name: event for event in hears}
+    if name not in known or not version.isdecimal():
+        raise ValueError(f"event {ce_type!r} is not heard here; known are {', '.join(sorted(known))}")
+    return known[name], int(version)

@@ -1,0 +1,84 @@
+"""Graph: the choreography of all services as their steps declare it. Nobody else holds the whole picture."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from chassis.choreography.declaration import Service
+from chassis.choreography.step import Kind, Step
+from contracts.event import Event
+
+EventType = type[Event]
+
+
+@dataclass(frozen=True)
+class Choreography:
+    """The steps of several services, and how events lead from one to the next."""
+
+    services: tuple[Service, ...]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every step of every service."""
+        return [step for service in self.services for step in service.steps]
+
+    @property
+    def events(self) -> list[EventType]:
+        """Every event that is said or heard, once."""
+        named = (event for step in self.steps for event in (*step.says, *step.hears))
+        return list(dict.fromkeys(named))
+
+    @property
+    def sagas(self) -> list[str]:
+        """The sagas, in the order of their first steps."""
+        return list(dict.fromkeys(step.saga for step in self.steps))
+
+    def saying(self, event: EventType) -> list[Step]:
+        """The steps that may say an event."""
+        return [step for step in self.steps if event in step.says]
+
+    def hearing(self, event: EventType) -> list[Step]:
+        """The steps that hear an event."""
+        return [step for step in self.steps if event in step.hears]
+
+    def undoing(self, step: Step) -> list[Step]:
+        """The steps that undo a step."""
+        return [other for other in self.steps if other.undoes == step]
+
+    def way_out(self, saga: str) -> list[Step]:
+        """The steps forward, each after those that it hears."""
+        starts = (step for step in self.steps if step.saga == saga and step.kind is Kind.START)
+        return list(_walk(starts, self._forward))
+
+    def way_back(self, saga: str) -> list[Step]:
+        """The compensations, in the reverse order of what they undo."""
+        order = self.way_out(saga)
+        back = (step for step in self.steps if step.saga == saga and step.undoes is not None)
+        return sorted(back, key=lambda step: -_index(order, step.undoes))
+
+    def before(self, step: Step) -> list[Step]:
+        """The forward steps that have committed when `step` runs, the latest first."""
+        causes = [sayer for event in step.hears for sayer in self.saying(event) if sayer.is_forward]
+        return list(_walk(causes, lambda cause: [s for e in cause.hears for s in self.saying(e) if s.is_forward]))
+
+    def compensations(self, event: EventType) -> list[Step]:
+        """The steps back that an event sets off, one after the other."""
+        first = [step for step in self.hearing(event) if step.kind is Kind.UNDO]
+        return list(_walk(first, lambda step: [s for e in step.says for s in self.hearing(e) if s.kind is Kind.UNDO]))
+
+    def _forward(self, step: Step) -> list[Step]:
+        return [next_ for event in step.says for next_ in self.hearing(event) if next_.is_forward]
+
+
+def _walk(first: Iterable[Step], following: Callable[[Step], Iterable[Step]]) -> Iterator[Step]:
+    """Each step once, breadth first."""
+    waiting, seen = list(first), []
+    while waiting:
+        step = waiting.pop(0)
+        if step not in seen:
+            seen.append(step)
+            yield step
+            waiting.extend(following(step))
+
+
+def _index(order: Sequence[Step], step: Step | None) -> int:
+    return order.index(step) if step in order else len(order)

@@ -1,0 +1,147 @@
+"""What the broker must hold for a service, derived from its steps.
+
+A topic exchange per service carries its events, a quorum queue per step collects the ones it hears. Beside them
+stand the queues of the delayed retries and the parked messages (see `chassis.broker.retry`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.choreography.declaration import Service
+from chassis.choreography.step import Step
+
+RETRY_DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
+"""How long a message rests before it is tried again, in milliseconds, growing from attempt to attempt."""
+
+PARKED = "parked"
+
+DELIVERY_LIMIT = 1_000
+"""A message that a consumer lost this often without saying anything is parked: it probably kills its process.
+
+RabbitMQ before 4.0 counts lost connections too, so the limit has to leave room for many restarts.
+"""
+
+
+LOOKING_LIMIT = 1_000_000
+"""Looking at a parked message counts as a delivery; RabbitMQ 4 would limit those to 20 if nobody said otherwise."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A durable topic exchange."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A durable quorum queue."""
+
+    name: str
+    arguments: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, order=True)
+class Binding:
+    """Messages of `exchange` whose routing key matches go to `queue`."""
+
+    exchange: str
+    routing_key: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class Topology:
+    """All that one service declares. Only bindings reach across to the exchanges of others."""
+
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What a service's broker user may configure, write and read, as RabbitMQ's regular expressions."""
+
+    configure: str
+    write: str
+    read: str
+
+
+def topology(service: Service) -> Topology:
+    """Exchanges, queues and bindings of a service."""
+    names = retry_names(service.name)
+    return Topology(
+        exchanges=(Exchange(service.name), Exchange(names.waiting), Exchange(names.redeliver)),
+        queues=(
+            *(_step_queue(step) for step in service.heard),
+            *(_retry_queue(service.name, delay, ms) for delay, ms in RETRY_DELAYS.items()),
+            _parked_queue(service.name),
+        ),
+        bindings=tuple(_bindings(service)),
+    )
+
+
+def permissions(service: str, others: Iterable[str]) -> Permissions:
+    """A service writes to what is its own, and reads what the exchanges of the others have for it."""
+    own = rf"^{service}(\..*)?$"
+    return Permissions(configure=own, write=own, read=rf"^({service}\..*|{'|'.join(sorted({service, *others}))})$")
+
+
+@dataclass(frozen=True)
+class RetryNames:
+    """The two exchanges that a message passes on its way to another attempt."""
+
+    waiting: str
+    redeliver: str
+
+
+def retry_names(service: str) -> RetryNames:
+    """The retry exchanges of a service."""
+    return RetryNames(waiting=f"{service}.retry", redeliver=f"{service}.redeliver")
+
+
+def _step_queue(step: Step) -> Queue:
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": retry_names(step.service).waiting,
+        "x-dead-letter-routing-key": f"{PARKED}.{step.queue}",
+    }
+    return Queue(step.queue, arguments | _AT_LEAST_ONCE)
+
+
+def _retry_queue(service: str, delay: str, milliseconds: int) -> Queue:
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-message-ttl": milliseconds,
+        "x-dead-letter-exchange": retry_names(service).redeliver,
+    }
+    return Queue(f"{service}.retry.{delay}", arguments | _AT_LEAST_ONCE)
+
+
+def _parked_queue(service: str) -> Queue:
+    """Rejecting a parked message sends it back where it came from: its routing key still names its queue."""
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": LOOKING_LIMIT,
+        "x-dead-letter-exchange": retry_names(service).redeliver,
+    }
+    return Queue(f"{service}.{PARKED}", arguments | _AT_LEAST_ONCE)
+
+
+# Dead-lettering is safe only when the broker waits for the target's confirm, which it does for quorum queues
+# that refuse publishes instead of dropping messages (RabbitMQ documentation, "Quorum Queues", dead-lettering).
+_AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+
+def _bindings(service: Service) -> Iterator[Binding]:
+    names = retry_names(service.name)
+    for step in service.heard:
+        for event in step.hears:
+            yield Binding(event.service, event.name, step.queue)
+        yield Binding(names.redeliver, f"*.{step.queue}", step.queue)
+    for delay in RETRY_DELAYS:
+        yield Binding(names.waiting, f"{delay}.#", f"{service.name}.retry.{delay}")
+    yield Binding(names.waiting, f"{PARKED}.#", f"{service.name}.{PARKED}")

@@ -1,0 +1,1 @@
+"""`python -m chassis`: the commands."""

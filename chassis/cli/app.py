@@ -1,0 +1,120 @@
+"""`python -m chassis`: the choreography of the services in this folder, shown, proven, published and compared."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import httpx2
+import typer
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from rich.console import Console
+from rich.table import Table
+
+from chassis.choreography import proof
+from chassis.choreography.graph import Choreography
+from chassis.choreography.loading import load
+from chassis.cli import parked as parked_cli
+from chassis.documents import drift as drifting
+from chassis.documents import picture
+from chassis.documents.published import publish as write_published
+from chassis.documents.published import stale
+from chassis.errors import UnreadableStepError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(parked_cli.app, name="parked")
+console = Console()
+
+
+class Address(BaseSettings):
+    """Where the broker is: from the environment, or from the stack that runs in this folder."""
+
+    model_config = SettingsConfigDict(env_file=".stack/env", extra="ignore")
+
+    rabbitmq_management_url: str
+
+
+@app.command()
+def graph(
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Diagrams of the way out and the way back.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every step of every saga: what it hears, says, and what undoes it."""
+    choreography = _load()
+    if as_json:
+        typer.echo(json.dumps(picture.as_data(choreography), indent=2))
+    elif mermaid:
+        for saga in choreography.sagas:
+            typer.echo(picture.mermaid(choreography, saga, back=False))
+            typer.echo(picture.mermaid(choreography, saga, back=True))
+    else:
+        for saga in choreography.sagas:
+            _show(choreography, saga)
+
+
+@app.command()
+def check() -> None:
+    """Prove that the choreography is closed, or say where it is not and how to mend it."""
+    choreography = _load()
+    flaws = proof.check(choreography)
+    for flaw in flaws:
+        typer.echo(str(flaw))
+    if flaws:
+        raise typer.Exit(1)
+    counts = f"{len(choreography.steps)} steps, {len(choreography.events)} events, {len(choreography.sagas)} sagas"
+    typer.echo(f"closed: {counts}; every refusal undoes exactly what came before it")
+
+
+@app.command()
+def publish(
+    only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
+) -> None:
+    """Write what is derived from the steps to contracts/published and to the README."""
+    choreography = _load()
+    if not only_check:
+        for path in write_published(choreography, Path.cwd()):
+            typer.echo(f"wrote {path}")
+    elif old := stale(choreography, Path.cwd()):
+        typer.echo(f"stale: {', '.join(map(str, old))}; run  make publish", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def drift(
+    url: Annotated[str | None, typer.Option(help="The broker's management API, with credentials.")] = None,
+) -> None:
+    """Compare a live broker with the declarations."""
+    address = url or Address().rabbitmq_management_url
+    try:
+        lines = drifting.compare(drifting.declared(_load()), drifting.live(address))
+    except httpx2.HTTPError as error:
+        typer.echo(f"the management API does not answer: {error}; is the stack up? run  make up", err=True)
+        raise typer.Exit(2) from error
+    for line in lines:
+        typer.echo(line)
+    if lines:
+        raise typer.Exit(1)
+    typer.echo("the broker is as declared")
+
+
+def _load() -> Choreography:
+    try:
+        return load(Path.cwd())
+    except UnreadableStepError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _show(choreography: Choreography, saga: str) -> None:
+    """A table on a terminal; to a pipe, one line a step, tabs between."""
+    if not console.is_terminal:
+        for row in (picture.COLUMNS, *picture.rows(choreography, saga)):
+            typer.echo("\t".join(row))
+        return
+    table = Table(*picture.COLUMNS, title=f"the {saga} saga", title_justify="left")
+    for row in picture.rows(choreography, saga):
+        table.add_row(*row)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    app()

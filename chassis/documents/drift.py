@@ -1,0 +1,76 @@
+"""Drift: where a live broker differs from what the steps declare."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import httpx2
+
+from chassis.choreography.graph import Choreography
+from chassis.choreography.topology import permissions, topology
+
+Inventory = dict[str, dict[str, Any]]
+"""What a broker holds: for each kind of thing, its names and what is to be known of each."""
+
+
+def declared(graph: Choreography) -> Inventory:
+    """Exchanges, queues, bindings and permissions as they should be."""
+    parts = [topology(service) for service in graph.services]
+    names = [service.name for service in graph.services]
+    bindings = [binding for part in parts for binding in part.bindings]
+    return {
+        "exchange": {one.name: {"type": "topic", "durable": True} for part in parts for one in part.exchanges},
+        "queue": {one.name: {"durable": True, "arguments": one.arguments} for part in parts for one in part.queues},
+        "binding": {_binding(one.exchange, one.routing_key, one.queue): {} for one in sorted(bindings)},
+        "permissions": {name: vars(permissions(name, names)) for name in names},
+    }
+
+
+def live(management_url: str, vhost: str = "/") -> Inventory:
+    """What the broker's management API says; raises httpx2.HTTPError when it cannot be asked."""
+    with httpx2.Client(base_url=management_url, timeout=10) as client:
+
+        def ask(what: str) -> Any:
+            return client.get(f"/api/{what}/{vhost.replace('/', '%2F')}").raise_for_status().json()
+
+        return {
+            "exchange": {one["name"]: {"type": one["type"], "durable": one["durable"]} for one in ask("exchanges")},
+            "queue": {one["name"]: {"durable": one["durable"], "arguments": one["arguments"]} for one in ask("queues")},
+            "binding": {
+                _binding(one["source"], one["routing_key"], one["destination"]): {}
+                for one in ask("bindings")
+                if one["source"]
+            },
+            "permissions": {one["user"]: _patterns(one) for one in _permissions(client, vhost)},
+        }
+
+
+def compare(wanted: Inventory, found: Inventory) -> list[str]:
+    """What is missing, extra or different, a sentence each; empty when nothing has drifted."""
+    return [line for kind in wanted for line in _compare(kind, wanted[kind], found[kind])]
+
+
+def _compare(kind: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"missing {kind}: {name}" for name in wanted if name not in found)
+    if kind != "permissions":  # people have users of their own
+        yield from (f"extra {kind}: {name}" for name in _ours(found) if name not in wanted)
+    for name, value in wanted.items():
+        if name in found and found[name] != value:
+            yield f"different {kind}: {name} is {found[name]}, should be {value}"
+
+
+def _ours(names: Iterable[str]) -> Iterator[str]:
+    """Without what belongs to the broker itself or goes with a connection."""
+    return (name for name in names if name and not name.startswith("amq.") and "→ amq." not in name)
+
+
+def _permissions(client: httpx2.Client, vhost: str) -> list[dict[str, Any]]:
+    everybody = client.get("/api/permissions").raise_for_status().json()
+    return [one for one in everybody if one["vhost"] == vhost]
+
+
+def _patterns(permission: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: permission[kind] for kind in ("configure", "write", "read")}
+
+
+def _binding(exchange: str, routing_key: str, queue: str) -> str:
+    return f"{exchange} —{routing_key}→ {queue}"

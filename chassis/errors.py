@@ -1,0 +1,76 @@
+"""Errors: everything that the chassis raises, with one base for each room, and the text of an error for a log line."""
+
+
+class ChassisError(Exception):
+    """The base of all errors of the chassis."""
+
+
+class ChoreographyError(ChassisError):
+    """A declaration or a message that cannot be understood."""
+
+
+class StoreError(ChassisError):
+    """A transaction or a database that is not as it should be."""
+
+
+class BrokerError(ChassisError):
+    """A connection to the broker, or what should have gone over it."""
+
+
+class WebError(ChassisError):
+    """A request that is answered with an error."""
+
+
+class DeclarationError(ChoreographyError, TypeError):
+    """A signature that cannot be read as a step."""
+
+
+class UnreadableStepError(ChoreographyError):
+    """A `steps.py` that cannot be imported, for example because it names an event that does not exist."""
+
+
+class NothingDeclaredError(ChoreographyError):
+    """A folder in which no service declares a step."""
+
+
+class MalformedMessageError(ChoreographyError, ValueError):
+    """A message that can never be understood; another attempt would not help."""
+
+
+class CommitUnknownError(StoreError):
+    """The connection was lost during COMMIT, so nobody knows whether the transaction counts."""
+
+
+class RolledBackError(StoreError):
+    """Rolled back although COMMIT was sent: an earlier error was swallowed."""
+
+
+class RowGoneError(StoreError):
+    """A row that has changed is no longer there, or has another primary key."""
+
+
+class MissingRowError(StoreError, LookupError):
+    """A step needs a row that is not there."""
+
+
+class NotLockedError(StoreError):
+    """A row was changed that was read without a lock, so the change could overwrite somebody else's."""
+
+
+class MigrationError(StoreError):
+    """The database could not be brought up to date."""
+
+
+class SessionEndedError(BrokerError):
+    """The broker ended what a session stands on: its connection, a channel or a consumer."""
+
+
+class NotPublishedError(BrokerError):
+    """The broker did not confirm a message, so nobody knows whether it has it."""
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line; a group names everything inside it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(describe(inner) for inner in error.exceptions)
+    return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -1,0 +1,132 @@
+"""Effect: a step that does I/O, many at once and each for itself; what came of it is committed in batches."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiormq.abc import DeliveredMessage
+
+from chassis.arrivals import Arrivals
+from chassis.broker.publisher import Publisher
+from chassis.choreography.step import Step
+from chassis.crash import Point, crash_point
+from chassis.run.batch import Dependencies, chosen
+from chassis.run.consumer import BATCH_DEADLINE, Consumer, Delivery, acknowledge, through_outages
+from chassis.store.database import Database
+from chassis.store.failures import is_outage
+from chassis.store.transaction import Transaction
+from chassis.telemetry import metrics
+from chassis.telemetry.tracing import consuming
+from chassis.together import together
+
+AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Done:
+    """An event whose I/O is done, and what came of it."""
+
+    delivery: Delivery
+    outcome: Any
+
+
+class EffectConsumer(Consumer):
+    """Feeds an effect. One that takes long, or fails, holds up no other; each is acknowledged once it is stored."""
+
+    def __init__(
+        self, step: Step, database: Database, dependencies: Dependencies, publisher: Publisher, max_batch: int
+    ) -> None:
+        super().__init__(step, publisher, prefetch=AT_ONCE)
+        self._database = database
+        self._dependencies = chosen(dependencies, step)
+        self._max_batch = max_batch
+        self._settling = asyncio.Lock()
+        self._open: set[int] = set()
+        """The numbers of the deliveries that are not acknowledged"""
+
+    async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
+        results = Arrivals[Done]()
+        self._open.clear()
+        async with asyncio.TaskGroup() as storing:
+            storing.create_task(self._store(results))
+            async with asyncio.TaskGroup() as acting:
+                while messages := await arrivals.take(AT_ONCE):
+                    for delivery in await self._unhandled(messages):
+                        acting.create_task(self._act(delivery, results))
+            results.end()
+
+    async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
+        """The deliveries that call for I/O; the others are acknowledged here."""
+        self._open.update(map(_number, messages))
+        understood = await self._parse(messages)
+        fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []
+        wanted = {id(delivery.message) for delivery in fresh}
+        await self._settle([message for message in messages if id(message) not in wanted])
+        return fresh
+
+    async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> list[Delivery]:
+        by_id = {delivery.envelope.event_id: delivery for delivery in understood}
+        envelopes = [delivery.envelope for delivery in by_id.values()]
+        return [by_id[one.event_id] for one in await transaction.unhandled(self.step.queue, envelopes)]
+
+    async def _act(self, delivery: Delivery, results: Arrivals[Done]) -> None:
+        envelope = delivery.envelope
+        try:
+            with (
+                consuming(self.step.queue, envelope.traceparent),
+                metrics.effect_seconds.labels(self.step.queue).time(),
+            ):
+                async with asyncio.timeout(BATCH_DEADLINE):
+                    outcome = await self.step.function(envelope.event, **self._dependencies)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
+            await self._again(delivery, error)
+            await self._settle([delivery.message])
+        else:
+            results.put(Done(delivery, outcome))
+
+    async def _store(self, results: Arrivals[Done]) -> None:
+        while done := await results.take(self._max_batch):
+            metrics.batch_size.labels(self.step.queue).observe(len(done))
+            with metrics.batch_seconds.labels(self.step.queue).time():
+                async with asyncio.timeout(BATCH_DEADLINE):
+                    await self._commit(done)
+                await self._settle([one.delivery.message for one in done])
+
+    async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
+        """Acknowledge what is done: all that come before the first open one together, the others one by one."""
+        async with self._settling:
+            self._open.difference_update(map(_number, messages))
+            first = min(self._open, default=math.inf)
+            together = [message for message in messages if _number(message) < first]
+            if together:
+                await acknowledge(max(together, key=_number), multiple=True)
+            for message in messages:
+                if _number(message) > first:
+                    await acknowledge(message)
+
+    async def _commit(self, done: Sequence[Done]) -> None:
+        """Store what came of the I/O in one transaction, and send on what cannot be stored."""
+        outcomes = await together(self._commit_together, done, is_shared=is_outage)
+        for one, error in zip(done, outcomes, strict=True):
+            if error is not None:
+                await self._again(one.delivery, error)
+
+    async def _commit_together(self, done: Sequence[Done]) -> list[None]:
+        await through_outages(self._database.run, partial(self._write, done))
+        return [None] * len(done)
+
+    async def _write(self, done: Sequence[Done], transaction: Transaction) -> None:
+        crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
+        fresh = await transaction.accept(self.step.queue, [one.delivery.envelope for one in done])
+        crash_point(Point.AFTER_INBOX, [self.step.queue])
+        outcomes = {one.delivery.envelope.event_id: one.outcome for one in done}
+        for envelope in fresh:
+            transaction.reapply(outcomes[envelope.event_id], envelope)
+
+
+def _number(message: DeliveredMessage) -> int:
+    """The number that a message has on its channel, in the order of arrival."""
+    return message.delivery_tag or 0

@@ -1,0 +1,157 @@
+"""Runtime: the moving parts of one service process, from the first connection to an orderly end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from chassis.broker.connection import declare, supervise
+from chassis.broker.publisher import Publisher
+from chassis.broker.relay import PUMPS, Relay
+from chassis.choreography.declaration import Service
+from chassis.choreography.step import Kind, Step
+from chassis.choreography.topology import PARKED, topology
+from chassis.errors import describe
+from chassis.run.batch import BatchRunner
+from chassis.run.consumer import BatchConsumer, Consumer
+from chassis.run.effect import EffectConsumer
+from chassis.run.waiters import Waiters
+from chassis.settings import ServiceSettings
+from chassis.store.database import Database
+from chassis.store.departures import Departures
+from chassis.store.group_commit import Given, GroupCommit, Result, Work
+from chassis.store.postgres import Postgres
+from chassis.store.retention import PURGE_INTERVAL, Retention, purging, unless_parked
+
+Provided = TypeVar("Provided")
+
+log = structlog.get_logger(__name__)
+
+PUMP = "pump"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that the clock begins: `work` runs every `every`, in the service's own process."""
+
+    every: timedelta
+    work: Callable[[Database], Awaitable[None]]
+
+
+class Runtime:
+    """Database, relay, publisher and one consumer per step of a service."""
+
+    def __init__(
+        self,
+        service: Service,
+        settings: ServiceSettings,
+        dependencies: Mapping[type, Any],
+        jobs: tuple[Job, ...] = (),
+    ) -> None:
+        self.service = service
+        self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
+        self.waiters = Waiters()
+        self._departures = Departures()
+        source = Postgres(settings.database_url.get_secret_value(), settings.database_pool)
+        self.database = Database(source, self._departures)
+        self.database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
+        self.relay = Relay(self.publisher, self._departures, self.database)
+        self._dependencies = dependencies
+        self.consumers = [self._consumer(step, settings.max_batch) for step in service.heard]
+        self._settings = settings
+        inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
+        self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
+        self._groups: dict[Any, GroupCommit[Any, Any]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def consuming(self) -> bool:
+        """Whether every step of the service has its consumer."""
+        return all(consumer.consuming for consumer in self.consumers)
+
+    @property
+    def ended(self) -> list[str]:
+        """The tasks in the background that have ended, though all of them are meant to go on until `stop`."""
+        return [name for name, task in self._tasks.items() if task.done()]
+
+    async def parked(self) -> float:
+        """How many messages of the service wait for a person; not a number when the broker does not say."""
+        return await self.publisher.depth(f"{self.service.name}.{PARKED}")
+
+    def dependency(self, provided: type[Provided]) -> Provided:
+        """What the service provides under this class."""
+        found: Provided = self._dependencies[provided]
+        return found
+
+    async def together(self, work: Work[Given, Result], given: Given) -> Result:
+        """What `work` makes of `given`, in one transaction with whoever else asks for the same work just now."""
+        group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
+        return await group.run(given)
+
+    def start(self) -> None:
+        """Begin to publish, to consume and to do the jobs; connections are made in the background."""
+        url = self._settings.rabbitmq_url.get_secret_value()
+        name = self.service.name
+        self._run("publish", supervise(url, f"{name} publish", self.publisher.serve))
+        self._run("consume", supervise(url, f"{name} consume", self._consume))
+        self._run("sweep", self.relay.sweep())
+        self._run("forget", self.relay.forget())
+        for number in range(PUMPS):
+            self._run(f"{PUMP} {number}", self.relay.pump())
+        for number, job in enumerate(self._jobs):
+            self._run(f"job {number}", self._repeat(job))
+
+    async def stop(self) -> None:
+        """Take nothing more in, finish what is under way, bring out what was said, close; within the deadline."""
+        quarter = self._settings.shutdown_seconds / 4
+        await self._finish_consuming(2 * quarter)
+        pumps = [name for name in self._tasks if name.startswith(PUMP)]
+        await self._cancel(name for name in list(self._tasks) if name not in ("publish", *pumps))
+        await self.relay.drain([self._tasks[name] for name in pumps], quarter)
+        await self._cancel(["publish", *pumps])
+        await self.database.drain(quarter)
+
+    def _consumer(self, step: Step, max_batch: int) -> Consumer:
+        if step.kind is Kind.EFFECT:
+            return EffectConsumer(step, self.database, self._dependencies, self.publisher, max_batch)
+        runner = BatchRunner(step, self.database, self._dependencies)
+        return BatchConsumer(runner, self._departures, self.publisher, max_batch)
+
+    async def _consume(self, connection: AbstractConnection) -> None:
+        """Declare everything, then consume with all steps; when one of them ends, all do."""
+        channel = await connection.channel()
+        await declare(channel, topology(self.service))
+        await channel.close()
+        async with asyncio.TaskGroup() as group:
+            for consumer in self.consumers:
+                group.create_task(consumer.serve(connection))
+
+    async def _finish_consuming(self, seconds: float) -> None:
+        if not self.consuming:
+            return
+        try:
+            await asyncio.gather(*(consumer.stop() for consumer in self.consumers))
+            await asyncio.wait([self._tasks["consume"]], timeout=seconds)
+        except Exception as error:  # noqa: BLE001  # the broker is gone; what was not acknowledged comes again
+            log.warning("consumers did not stop in order", error=describe(error))
+
+    async def _repeat(self, job: Job) -> None:
+        while True:
+            try:
+                await job.work(self.database)
+            except Exception as error:  # noqa: BLE001  # the next round tries again
+                log.warning("job failed", error=describe(error))
+            await asyncio.sleep(job.every.total_seconds())
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.create_task(work, name=name)
+
+    async def _cancel(self, names: Iterable[str]) -> None:
+        tasks = [self._tasks.pop(name) for name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

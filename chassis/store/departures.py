@@ -1,0 +1,82 @@
+"""Departures: what this process has committed to its outbox and does not yet know to be at the broker.
+
+They are held in memory, so that a message is published right after its commit, and a confirmed one is dropped from the
+outbox by whichever transaction comes next.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from chassis.arrivals import Arrivals
+from chassis.store.outbox import Outgoing
+
+FULL = 1_000
+
+
+class Departures:
+    """The messages of one process on their way from the outbox to the broker."""
+
+    def __init__(self) -> None:
+        self._outgoing = Arrivals[Outgoing]()
+        self._held: set[UUID] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._confirmed: list[UUID] = []
+        self._to_forget = asyncio.Event()
+
+    def send(self, messages: Iterable[Outgoing]) -> None:
+        """Queue committed messages unless already in flight."""
+        for message in messages:
+            if message.event_id not in self._held:
+                self._held.add(message.event_id)
+                self._outgoing.put(message)
+        self._mind_room()
+
+    async def room(self) -> None:
+        """Wait while more is in flight than the broker takes within the lease of a row.
+
+        Whoever commits faster than that would have the sweeper publish everything once more.
+        """
+        await self._room.wait()
+
+    async def take(self, limit: int) -> list[Outgoing]:
+        """Up to `limit` messages to publish, at least one; empty after `end`."""
+        return await self._outgoing.take(limit)
+
+    def landed(self, messages: Sequence[Outgoing], confirmed: Iterable[UUID]) -> None:
+        """Note that these have been published, and which of them the broker has confirmed."""
+        self.confirm(confirmed)
+        self._held.difference_update(message.event_id for message in messages)
+        self._mind_room()
+
+    def confirm(self, event_ids: Iterable[UUID]) -> None:
+        """Note that the broker has these, so their rows can go."""
+        self._confirmed.extend(event_ids)
+        if self._confirmed:
+            self._to_forget.set()
+
+    @property
+    def has_confirmed(self) -> bool:
+        """Whether there is something to forget."""
+        return bool(self._confirmed)
+
+    async def confirmed(self) -> None:
+        """Wait until there is something to forget."""
+        await self._to_forget.wait()
+
+    def take_confirmed(self) -> list[UUID]:
+        """What can be forgotten now; whoever takes it deletes the rows, or returns it with `confirm`."""
+        taken, self._confirmed = self._confirmed, []
+        self._to_forget.clear()
+        return taken
+
+    def end(self) -> None:
+        """Queue nothing more; `take` still returns what is queued."""
+        self._outgoing.end()
+
+    def _mind_room(self) -> None:
+        if len(self._held) < FULL:
+            self._room.set()
+        else:
+            self._room.clear()

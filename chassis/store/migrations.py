@@ -1,0 +1,94 @@
+"""Migrations: Alembic, as the services use it.
+
+`python -m chassis.store.migrations SCRIPTS` brings the database that DATABASE_URL names up to date.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command, context, op
+from alembic.config import Config
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from chassis.store import inbox, outbox
+from chassis.store.models import frame
+from chassis.store.postgres import async_url
+
+_LOCK = 0x5A6A  # any number will do, as long as all replicas take the same
+FRAME = (inbox.inbox, outbox.outbox)
+"""The tables of the chassis, which every service's migrations create."""
+
+
+def upgrade(url: str, scripts: Path) -> None:
+    """Apply what is missing; replicas that start together wait for each other."""
+
+    async def connect_and_apply() -> None:
+        engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
+        async with engine.begin() as connection:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            await connection.run_sync(_apply, scripts)
+        await engine.dispose()
+
+    asyncio.run(connect_and_apply())
+
+
+def run(*tables: sa.MetaData) -> None:
+    """The body of every service's `env.py`: run Alembic over the connection that it is given."""
+    context.configure(connection=context.config.attributes["connection"], target_metadata=[*tables, frame])
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _apply(connection: sa.Connection, scripts: Path) -> None:
+    config = _config(scripts)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config(scripts: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def create_inbox_and_outbox() -> None:
+    """The chassis' tables in their first version, for a service's first revision.
+
+    A revision must never change, so neither must this: a later version of the tables is another function.
+    """
+    op.create_table(
+        "inbox",
+        sa.Column("step", sa.String(64), primary_key=True),
+        sa.Column("event_id", sa.Uuid, primary_key=True),
+        sa.Column("saga_id", sa.Uuid, nullable=False),
+        sa.Column("heard", sa.String(64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+    )
+    op.create_index("ix_inbox_saga_id", "inbox", ["saga_id"])
+    op.create_index("ix_inbox_at", "inbox", ["at"], postgresql_using="brin")
+    op.create_table(
+        "outbox",
+        sa.Column("event_id", sa.Uuid, primary_key=True),
+        sa.Column("saga_id", sa.Uuid, nullable=False),
+        sa.Column("routing_key", sa.String(64), nullable=False),
+        sa.Column("mandatory", sa.Boolean, nullable=False),
+        sa.Column("headers", sa.JSON, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("ix_outbox_leased_until", "outbox", ["leased_until"])
+
+
+def drop_inbox_and_outbox() -> None:
+    """Take `create_inbox_and_outbox` back."""
+    op.drop_table("outbox")
+    op.drop_table("inbox")
+
+
+if __name__ == "__main__":
+    upgrade(os.environ["DATABASE_URL"], Path(sys.argv[1]))

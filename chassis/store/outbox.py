@@ -1,0 +1,109 @@
+"""Outbox: what was said in a transaction, kept with it until the broker has it."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from chassis.choreography.envelope import Envelope
+from chassis.store.mapper import Connection
+from chassis.store.models import Timestamp, frame
+
+LEASE = timedelta(seconds=10)
+"""How long whoever holds a row has to publish it before a sweeper may take it over."""
+
+outbox = sa.Table(
+    "outbox",
+    frame,
+    sa.Column("event_id", sa.Uuid, primary_key=True),
+    sa.Column("saga_id", sa.Uuid, nullable=False),
+    sa.Column("routing_key", sa.String(64), nullable=False),
+    sa.Column("mandatory", sa.Boolean, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("leased_until", Timestamp, nullable=False),
+    sa.Index("ix_outbox_leased_until", "leased_until"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that has to reach the broker."""
+
+    event_id: UUID
+    saga_id: UUID
+    routing_key: str
+    mandatory: bool
+    headers: dict[str, Any]
+    body: str
+    attempts: int = 0
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "Outgoing":
+        """The message that carries `envelope`. An event that may end its saga may go unheard."""
+        event = envelope.event
+        return cls(
+            event_id=envelope.event_id,
+            saga_id=event.saga_id,
+            routing_key=event.name,
+            mandatory=not event.end,
+            headers=envelope.headers(),
+            body=event.model_dump_json(),
+        )
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When the event happened."""
+        return datetime.fromisoformat(self.headers["ce-time"])
+
+
+_FORGET = "DELETE FROM outbox WHERE event_id = ANY($1::uuid[])"
+# Both in one statement, which saves each busy transaction a round trip.
+_PUT = f"""
+    WITH gone AS ({_FORGET})
+    INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
+    SELECT event_id, saga_id, routing_key, mandatory, headers::json, body, now() + $2::interval
+    FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[])
+        AS said (event_id, saga_id, routing_key, mandatory, headers, body)
+    """  # noqa: S608  # text of this module
+# SKIP LOCKED lets several replicas sweep at once; the lease, not an open transaction, keeps a row while it is
+# being published. There is no cursor over ids: a row that commits late is found like any other.
+_LEASE = """
+    UPDATE outbox SET leased_until = now() + $1::interval, attempts = attempts + 1
+    WHERE event_id IN (
+        SELECT event_id FROM outbox WHERE leased_until < now()
+        ORDER BY leased_until LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING event_id, saga_id, routing_key, mandatory, headers::text, body, attempts
+    """
+
+
+async def put(connection: Connection, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
+    """Keep the messages with the transaction, leased to this process for publishing; drop those that are confirmed."""
+    await connection.execute(
+        _PUT,
+        list(confirmed),
+        LEASE,
+        [message.event_id for message in messages],
+        [message.saga_id for message in messages],
+        [message.routing_key for message in messages],
+        [message.mandatory for message in messages],
+        [json.dumps(message.headers) for message in messages],
+        [message.body for message in messages],
+    )
+
+
+async def lease(connection: Connection, limit: int) -> list[Outgoing]:
+    """Take over up to `limit` messages that nobody is publishing."""
+    records = await connection.fetch(_LEASE, LEASE, limit)
+    return [Outgoing(**{**record, "headers": json.loads(record["headers"])}) for record in records]
+
+
+async def forget(connection: Connection, confirmed: Collection[UUID]) -> None:
+    """Drop messages that the broker has confirmed."""
+    await connection.execute(_FORGET, list(confirmed))

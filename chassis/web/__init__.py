@@ -1,0 +1,26 @@
+"""The REST interface of a service: the application, who asks, problems, health."""
+
+from chassis.web.app import CurrentRuntime, Definition, run
+from chassis.web.bearer import CurrentOperator, CurrentUser
+from chassis.web.idempotency import IdempotencyKey, Keyed, recall, remember
+from chassis.web.idempotency import metadata as idempotency_metadata
+from chassis.web.prefer import PreferredWait, applied
+from chassis.web.problem import Problem, documented, not_found
+
+__all__ = [
+    "CurrentOperator",
+    "CurrentRuntime",
+    "CurrentUser",
+    "Definition",
+    "IdempotencyKey",
+    "Keyed",
+    "PreferredWait",
+    "Problem",
+    "applied",
+    "documented",
+    "idempotency_metadata",
+    "not_found",
+    "recall",
+    "remember",
+    "run",
+]

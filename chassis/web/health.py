@@ -1,0 +1,78 @@
+"""Health: alive means that the process answers; ready, that it can do its part of every saga."""
+
+import asyncio
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from chassis.errors import describe
+from chassis.run.runtime import Runtime
+from chassis.store.transaction import Transaction
+
+CHECK_TIMEOUT = 3
+OK = "ok"
+
+health_router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class Readiness(BaseModel):
+    """What the service needs, each `ok` or what is wrong with it."""
+
+    status: str
+    database: str
+    migrations: str
+    broker: str
+    consumers: str
+    background: str
+    alarms: list[str]
+    """What needs somebody's attention, and would not be mended by taking this process out of service"""
+
+
+@health_router.get("/livez")
+async def livez() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+@health_router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Whether database, migrations, broker and every consumer of the service's own are there."""
+    checks = await _checks(request.app.state.runtime, request.app.state.head)
+    ready = all(state == OK for state in checks.values())
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(status="ready" if ready else "not ready", alarms=_alarms(request.app.state.runtime), **checks)
+
+
+async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            revision = await runtime.database.run(_revision)
+        database = OK
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+        revision, database = "nothing", describe(error)
+    missing = [consumer.step.queue for consumer in runtime.consumers if not consumer.consuming]
+    return {
+        "database": database,
+        "migrations": OK if revision == head else f"expected {head}, found {revision}",
+        "broker": OK if runtime.publisher.connected else "not connected",
+        "consumers": f"missing: {', '.join(missing)}" if missing else OK,
+        "background": f"ended: {', '.join(runtime.ended)}" if runtime.ended else OK,
+    }
+
+
+def _alarms(runtime: Runtime) -> list[str]:
+    failing = ((consumer.step.queue, len(consumer.struggling)) for consumer in runtime.consumers)
+    return [f"{queue} keeps failing for {count} messages" for queue, count in failing if count]
+
+
+async def _revision(transaction: Transaction) -> str:
+    found = await transaction.fetch("SELECT version_num FROM alembic_version")
+    return str(found[0]["version_num"] if found else None)

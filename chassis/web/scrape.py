@@ -1,0 +1,57 @@
+"""Scrape: answers Prometheus, after asking database and broker what only they know."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from chassis.ids import made_at
+from chassis.run.runtime import Runtime
+from chassis.store.database import Database
+from chassis.store.transaction import Transaction
+from chassis.telemetry import metrics
+
+SCRAPE_TIMEOUT = 3
+_WAITING = "SELECT count(*) AS depth, (SELECT event_id FROM outbox ORDER BY event_id LIMIT 1) AS oldest FROM outbox"
+UNKNOWN = float("nan")
+
+Unfinished = Callable[[Transaction], Awaitable[datetime | None]]
+"""Since when the oldest unfinished work of a service waits, if there is some."""
+
+metrics_router = APIRouter(tags=["health"])
+
+
+@metrics_router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def scrape(request: Request) -> Response:
+    """What this process has done and what the service has not, in the text format of Prometheus."""
+    runtime: Runtime = request.app.state.runtime
+    for consumer in runtime.consumers:
+        metrics.consumers.labels(consumer.step.queue).set(consumer.consuming)
+        metrics.struggling.labels(consumer.step.queue).set(len(consumer.struggling))
+    metrics.parked.set(await runtime.parked())
+    await _ask_database(runtime.database, request.app.state.unfinished)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _ask_database(database: Database, unfinished: Unfinished | None) -> None:
+    """Set what only the database knows; unknown while it is out of reach, so that nobody takes it for fine."""
+
+    async def work(transaction: Transaction) -> None:
+        (waiting,) = await transaction.fetch(_WAITING)
+        metrics.outbox_depth.set(waiting["depth"])
+        oldest = waiting["oldest"]
+        metrics.outbox_oldest.set(_age(made_at(oldest) if oldest else None))
+        metrics.unfinished_oldest.set(_age(await unfinished(transaction) if unfinished else None))
+
+    try:
+        async with asyncio.timeout(SCRAPE_TIMEOUT):
+            await database.run(work)
+    except Exception:  # noqa: BLE001  # the gauges say so
+        for gauge in (metrics.outbox_depth, metrics.outbox_oldest, metrics.unfinished_oldest):
+            gauge.set(UNKNOWN)
+
+
+def _age(since: datetime | None) -> float:
+    return (datetime.now(UTC) - since).total_seconds() if since else 0.0

@@ -1,0 +1,1 @@
+"""A checkout that completes and one that rolls back, for people to watch."""

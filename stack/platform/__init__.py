@@ -1,0 +1,1 @@
+"""The external data platform, as the stack plays it."""

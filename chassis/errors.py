@@ -33,6 +33,10 @@ class NothingDeclaredError(ChoreographyError):
     """A folder in which no service declares a step."""
 
 
+class PublishedChangedError(ChoreographyError):
+    """A version of an event has another schema than the one that was published."""
+
+
 class MalformedMessageError(ChoreographyError, ValueError):
     """A message that can never be understood; another attempt would not help."""
 

@@ -104,7 +104,7 @@ class Consumer(ABC):
             try:
                 understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
             except MalformedMessageError as error:
-                await self._retry.park(message, error)
+                await self._retry.again(message, error)
                 metrics.parkings.labels(self.step.queue).inc()
                 log.error("message parked", step=self.step.queue, error=describe(error))
         self.struggling.difference_update(delivery.envelope.event_id for delivery in understood)

@@ -21,7 +21,7 @@ HEARS_AND_SAYS = {
     "payment.publish": ("seat.held", "payment.published / payment.publish-rejected"),
     "reservation.open": ("payment.published", "reservation.opened"),
     # its way back: from a refusal, or (the last two) from a hold whose time is up
-    "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.refused"),
+    "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.closed"),
     "payment.cancel": ("reservation.expired", "payment.cancelled"),
     "seat.release": ("payment.publish-rejected / payment.cancelled", "seat.released"),
     # the checkout
@@ -52,7 +52,7 @@ UNDOES = {
     "payment.revert": "payment.pay",
     "payment.close": "payment.request",
 }
-ENDS = {"reservation.opened", "reservation.refused", "payment.sent", "payment.send-failed", "checkout.failed"}
+ENDS = {"reservation.opened", "reservation.closed", "payment.sent", "payment.send-failed", "checkout.failed"}
 
 
 def names(cell: str) -> set[str]:

@@ -13,8 +13,8 @@ from chassis.choreography.envelope import Envelope, parse, type_of
 from chassis.choreography.graph import Choreography, EventType
 from chassis.choreography.loading import load
 from chassis.documents.examples import enveloped
-from chassis.documents.published import FOLDER, PublishedChangedError, publish, refuse_changes, stale
-from chassis.errors import MalformedMessageError
+from chassis.documents.published import FOLDER, publish, refuse_changes, stale
+from chassis.errors import MalformedMessageError, PublishedChangedError
 from contracts import checkout
 
 ROOT = Path(__file__).parents[2]

@@ -186,4 +186,4 @@ async def _expire(system: System, hold: Hold, observer: Observer) -> None:
     await system.databases.change(
         "reservation", "UPDATE reservation SET expires_at = now() WHERE payment_id = $1", hold.payment_id
     )
-    await observer.heard(hold.payment_id, "reservation.refused")
+    await observer.heard(hold.payment_id, "reservation.closed")

@@ -95,7 +95,7 @@ async def test_messages_of_a_hold(fan: Fan, catalogue: Catalogue, observer: Obse
     hold = await fan.hold(*await catalogue.free())
     refused = uuid.UUID((await fan.reserve(await catalogue.free(4, DEAR))).json()["payment_id"])
     await observer.heard(hold.payment_id, "reservation.opened")
-    await observer.heard(refused, "reservation.refused")
+    await observer.heard(refused, "reservation.closed")
 
     for saga_id, count in ((hold.payment_id, 4), (refused, 5)):
         messages = observer.said(saga_id)

@@ -61,7 +61,7 @@ class Runtime:
         self.database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
-        self.consumers = [self._consumer(step, settings.max_batch) for step in service.heard]
+        self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))

@@ -12,7 +12,7 @@ from seat_svc.steps import service as seat
 from tests.contract.test_events import EVENTS
 
 SERVICES = (point, reservation, payment, seat)
-STEPS = {step.queue: step for service in SERVICES for step in service.heard}
+STEPS = {step.queue: step for service in SERVICES for step in service.listening}
 STARTS = {step.queue: step for service in SERVICES for step in service.steps if step.kind in FROM_OUTSIDE}
 
 HEARS_AND_SAYS = {

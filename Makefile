@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
+PACKAGES := contracts chassis $(patsubst %/steps.py,%,$(wildcard *_svc/steps.py)) stack
 
 .PHONY: help demo test chaos chaos-compose soak bench e2e-compose up down status token lint publish lock clean
 
@@ -56,9 +56,11 @@ lint: $(READY) ## style, types, walls, docstrings, closed choreography, current 
 	$(BIN)/interrogate --quiet $(PACKAGES)
 	$(BIN)/python -m chassis check
 	$(BIN)/python -m chassis publish --check
+	$(BIN)/python -m stack publish --check
 
-publish: $(READY) ## write what is derived from the steps anew
+publish: $(READY) ## write what is derived from the steps and from the list of services anew
 	@$(BIN)/python -m chassis publish
+	@$(BIN)/python -m stack publish
 
 lock: ## resolve the dependencies of pyproject.toml anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; \

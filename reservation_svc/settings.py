@@ -10,6 +10,7 @@ class Settings(ServiceSettings):
 
     model_config = settings_of("reservation")
 
+    port: int = Field(default=8002, ge=1, le=65535)
     hold_seconds: float = Field(default=600, gt=0)
     request_seconds: float = Field(default=60, gt=0)
     """How long after its request seats may still be held"""

@@ -1,4 +1,4 @@
-"""The command line: `python -m stack up | demo | down | status | token`."""
+"""The command line: `python -m stack up | demo | down | status | token | publish`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 import stack
+from stack import published
 from stack.demo.story import run as run_demo
 from stack.demo.story import until_interrupted
-from stack.directory import Directory
+from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.progress import ConsoleProgress
 from stack.run.probe import answers
 from stack.run.state import State
+from stack.services import EACH
 from stack.tokens import token as make_token
 from stack.tokens import token_secret
 
@@ -87,6 +89,19 @@ def status() -> None:
     for (name, entry), is_ready in zip(programs.items(), ready, strict=True):
         table.add_row(name, str(entry.pid or "-"), str(entry.port), "yes" if is_ready else "no")
     console.print(table)
+
+
+@app.command()
+def publish(
+    only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
+) -> None:
+    """Write the files that list the services: for compose, for its servers, and the walls of pyproject.toml."""
+    with _errors_for_people():
+        if not only_check:
+            for path in published.publish(EACH, ROOT):
+                typer.echo(f"wrote {path}")
+        elif old := published.stale(EACH, ROOT):
+            raise StackError(f"stale: {', '.join(map(str, old))}; run  make publish")
 
 
 def _up() -> dict[str, str]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from stack.credentials import ADMIN
 from stack.directory import ROOT, write_private
 from stack.errors import StackError
-from stack.run.plan import SERVICES
+from stack.services import EACH, SERVICES
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
@@ -23,7 +23,7 @@ def environment() -> dict[str, str]:
 
     Raises `StackError` if they do not run.
     """
-    names = [*(f"{service}_svc" for service in SERVICES), "platform"]
+    names = [*(service.package for service in EACH), "platform"]
     urls = {f"{name.removesuffix('_svc').upper()}_URL": f"http://{_address(name, _HTTP)}" for name in names}
     databases = {f"{service.upper()}_DATABASE_URL": _database_url(service) for service in SERVICES}
     user = f"{ADMIN}:{_admin_password()}"
@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
         **databases,
         "RABBITMQ_URL": f"amqp://{user}@{_address('rabbitmq', 5672)}/",
         "RABBITMQ_MANAGEMENT_URL": f"http://{user}@{_address('rabbitmq', 15672)}",
-        "TOKEN_SECRET": _variable("point_svc", "TOKEN_SECRET"),
+        "TOKEN_SECRET": _variable(EACH[0].package, "TOKEN_SECRET"),
     }
 
 

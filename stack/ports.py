@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 from stack.directory import write_private
 from stack.errors import StackError
+from stack.services import EACH
 
 if TYPE_CHECKING:
     from stack.directory import Directory
 
 USUAL = {
-    "point_svc": 8001,
-    "reservation_svc": 8002,
-    "payment_svc": 8003,
-    "seat_svc": 8004,
-    "platform": 8005,
+    **{service.package: service.port for service in EACH},
+    # Leaves room for services.
+    "platform": 8100,
     "postgres": 18432,
     "rabbitmq": 18672,
     "management": 18673,
@@ -41,6 +40,11 @@ class Ports:
     def __getitem__(self, name: str) -> int:
         """The port of `name`."""
         return self._chosen[name]
+
+    def release(self) -> None:
+        """Let go of the claims, for others to take the ports that no program has bound."""
+        for claim in self._claims:
+            claim.close()
 
     def _claim(self, first: int) -> int:
         for port in range(first, first + _TRIES):

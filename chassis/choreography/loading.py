@@ -16,11 +16,16 @@ def load(folder: Path) -> Choreography:
 
     Raises UnreadableStepError, naming the step.
     """
-    return Choreography(tuple(_service(path) for path in sorted(folder.glob("*_svc/steps.py"))))
+    return Choreography(tuple(_service(package, folder) for package in packages(folder)))
 
 
-def _service(path: Path) -> Service:
-    package = path.parent.name
+def packages(folder: Path) -> list[str]:
+    """The services of a folder: every package `*_svc` that has steps is one."""
+    return sorted(path.parent.name for path in folder.glob("*_svc/steps.py"))
+
+
+def _service(package: str, folder: Path) -> Service:
+    path = folder / package / "steps.py"
     try:
         service: Service = importlib.import_module(f"{package}.steps").service
     except (AttributeError, NameError, DeclarationError) as error:

@@ -1,4 +1,4 @@
-"""The invariants of the system, asked of the four databases, the broker and the platform's own log.
+"""The invariants of the system, asked of the databases, the broker and the platform's own log.
 
 They are asked when nothing is under way: in the middle of a saga, points are spent that are not yet paid.
 """
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import httpx2
 
+from stack.services import SERVICES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
-
-SERVICES = ("point", "reservation", "payment", "seat")
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Demo:
         table = self._table(f"checkout {checkout_id}", "after", "who", "said", "because of")
         for said in timeline:
             after = (said.at - timeline[0].at).total_seconds() * 1000
-            table.add_row(f"{after:6.1f} ms", said.service, said.event, self._observer.cause_of(said) or "the request")
+            table.add_row(f"{after:6.1f} ms", said.service, said.event, self._observer.cause_of(said))
         self._console.print(table)
 
     def _table(self, title: str, *columns: str) -> Table:
@@ -109,7 +109,7 @@ class Demo:
     async def _examine(self) -> bool:
         """Show each invariant, once what was under way has come to rest."""
         findings = await _settled(self._environment)
-        table = self._table("as the four databases, the broker and the platform say", "", "invariant", "")
+        table = self._table("as the databases, the broker and the platform say", "", "invariant", "")
         for finding in findings:
             table.add_row(finding.invariant, finding.what, "; ".join(finding.violations) or "holds")
         self._console.print(table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import aio_pika
 
-from stack.demo.invariants import SERVICES
+from stack.services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,10 +59,12 @@ class Observer:
         """The events of one saga, in the order in which they happened."""
         return sorted((said for said in self._seen.values() if said.saga_id == saga_id), key=lambda said: said.at)
 
-    def cause_of(self, said: Said) -> str | None:
-        """The name of the event that caused this one, if it did not begin the saga."""
-        cause = self._seen.get(said.causation_id or "")
-        return cause.event if cause else None
+    def cause_of(self, said: Said) -> str:
+        """What caused an event: another one, by its name, or the request or the clock, which begin a saga."""
+        if said.causation_id is None:
+            return "the request"
+        cause = self._seen.get(said.causation_id)
+        return cause.event if cause else f"event {said.causation_id}, unseen"
 
     async def until(self, saga_id: str, event: str, seconds: float) -> list[Said]:
         """The timeline of a saga once `event` is in it; raises TimeoutError."""

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLATFORM_")
 
     host: str = "127.0.0.1"
-    port: int = 8005
+    port: int = 8100
     secret: str
     data: Path
 

@@ -16,12 +16,11 @@ from stack.ports import Ports
 from stack.program import Once, Program
 from stack.servers import postgres, rabbitmq
 from stack.servers.packages import tail
+from stack.services import EACH, SERVICES, Told
 
 if TYPE_CHECKING:
     from stack.directory import Directory
     from stack.progress import Progress
-
-SERVICES = ("point", "reservation", "payment", "seat")
 
 
 @dataclass
@@ -44,7 +43,7 @@ class Plan:
         self._add_databases()
         self._add_broker()
         self._add_platform()
-        for service in SERVICES:
+        for service in EACH:
             self._add_service(service)
         self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
         self._describe()
@@ -85,20 +84,18 @@ class Plan:
         }
         self.programs.append(self._python("platform", "stack.platform", settings))
 
-    def _add_service(self, service: str) -> None:
-        name = f"{service}_svc"
-        settings = {
-            "DATABASE_URL": _via(f"{service.upper()}_DATABASE_VIA", self._database_urls[service]),
-            "RABBITMQ_URL": _via(f"{service.upper()}_RABBITMQ_VIA", self._broker.url(service)),
-            "HOST": "127.0.0.1",
-            "PORT": str(self._ports[name]),
+    def _add_service(self, service: Told) -> None:
+        name = service.name
+        offers = {
+            "database_url": _via(f"{name.upper()}_DATABASE_VIA", self._database_urls[name]),
+            "rabbitmq_url": _via(f"{name.upper()}_RABBITMQ_VIA", self._broker.url(name)),
+            "host": "127.0.0.1",
+            "port": str(self._ports[service.package]),
+            "platform_url": f"{self._urls['platform']}/deliveries",
+            "platform_secret": self._credentials.platform_secret,
         }
-        environment = {f"{service.upper()}_{key}": value for key, value in settings.items()}
-        environment["TOKEN_SECRET"] = self._token_secret
-        if service == "payment":
-            environment["PAYMENT_PLATFORM_URL"] = f"{self._urls['platform']}/deliveries"
-            environment["PAYMENT_PLATFORM_SECRET"] = self._credentials.platform_secret
-        program = self._python(name, f"{name}.main", environment)
+        environment = service.takes(offers) | {"TOKEN_SECRET": self._token_secret}
+        program = self._python(service.package, f"{service.package}.main", environment)
         self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
     def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
@@ -135,7 +132,7 @@ class Plan:
 
 
 def _http_programs() -> list[str]:
-    return [f"{service}_svc" for service in SERVICES] + ["platform"]
+    return [service.package for service in EACH] + ["platform"]
 
 
 def _via(name: str, url: str) -> str:

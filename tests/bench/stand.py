@@ -17,10 +17,11 @@ import stack
 from stack.credentials import ADMIN, Credentials
 from stack.directory import Directory
 from stack.run.probe import answers
+from stack.services import SERVICES
 from tests.bench import facade, rows
 from tests.bench.processes import cpu_seconds, peak_bytes
 from tests.chaos.programs import PROGRAMS, Programs, variables
-from tests.end_to_end.databases import SERVICES, database_url
+from tests.end_to_end.databases import database_url
 from tests.end_to_end.eventually import eventually
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

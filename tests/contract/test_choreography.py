@@ -1,17 +1,16 @@
 """Who hears what, says what and undoes what: the two choreographies, written out and compared with the code."""
 
+from pathlib import Path
+
 import pytest
 
 from chassis.choreography.declaration import Service
+from chassis.choreography.loading import load
 from chassis.choreography.step import FROM_OUTSIDE, Kind, Step
 from chassis.choreography.topology import Binding, topology
-from payment_svc.steps import service as payment
-from point_svc.steps import service as point
-from reservation_svc.steps import service as reservation
-from seat_svc.steps import service as seat
 from tests.contract.test_events import EVENTS
 
-SERVICES = (point, reservation, payment, seat)
+SERVICES = load(Path(__file__).parents[2]).services
 STEPS = {step.queue: step for service in SERVICES for step in service.listening}
 STARTS = {step.queue: step for service in SERVICES for step in service.steps if step.kind in FROM_OUTSIDE}
 

@@ -1,9 +1,11 @@
 """The migrations of a service make exactly the tables that its models describe, and can be taken back."""
 
 import asyncio
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import asyncpg
@@ -16,22 +18,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import payment_svc.models
-import point_svc.models
-import reservation_svc.models
-import seat_svc.models
+from chassis.choreography.loading import packages
 from chassis.errors import MigrationError
 from chassis.store import migrations, revision
 from chassis.store.models import frame
 from chassis.store.postgres import async_url
-from chassis.web import idempotency
 
-SERVICES: dict[str, list[sa.MetaData]] = {
-    "point_svc": [point_svc.models.Table.metadata, frame],
-    "reservation_svc": [reservation_svc.models.Table.metadata, frame],
-    "payment_svc": [payment_svc.models.Table.metadata, idempotency.metadata, frame],
-    "seat_svc": [seat_svc.models.Table.metadata, frame],
-}
+ROOT = Path(__file__).parents[2]
 FRAME = {table.name for table in migrations.FRAME}
 VERSION = "alembic_version"
 
@@ -66,7 +59,18 @@ async def within(url: str, work: Callable[[sa.Connection], Any]) -> Any:
 
 def scripts_of(service: str) -> Path:
     """The migrations of a service."""
-    return Path(__file__).parents[2] / service / "migrations"
+    return ROOT / service / "migrations"
+
+
+def described_by(service: str) -> list[sa.MetaData]:
+    """The tables that a service's env.py hands to Alembic, and those of the frame."""
+    handed: list[sa.MetaData] = []
+    with patch.object(migrations, "run", lambda *tables: handed.extend(tables)):
+        runpy.run_path(str(scripts_of(service) / "env.py"))
+    return [*handed, frame]
+
+
+SERVICES = {service: described_by(service) for service in packages(ROOT)}
 
 
 def differences(service: str) -> Callable[[sa.Connection], list[Any]]:

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import Catalogue
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.platform import Platform

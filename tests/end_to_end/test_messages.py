@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import DEAR, Catalogue
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.refusals import saga

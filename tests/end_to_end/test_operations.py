@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from chassis.cli.app import app
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.system import System
 
 
-@pytest.mark.parametrize("service", ["point", "reservation", "payment", "seat"])
+@pytest.mark.parametrize("service", SERVICES)
 async def test_service_exports_what_it_knows_of_its_trouble(system: System, service: str) -> None:
     """The metrics of a service say what waits, what is parked, and which queues it reads."""
     answer = await system.ask("GET", service, "/metrics")

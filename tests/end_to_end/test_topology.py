@@ -8,8 +8,8 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
 
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.quiet import quiet
 from tests.end_to_end.system import System

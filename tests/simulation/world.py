@@ -1,4 +1,4 @@
-"""A world in memory: the four services with their real steps, the bindings that they declare, and a clock.
+"""A world in memory: the services with their real steps, the bindings that they declare, and a clock.
 
 Nothing in it happens by itself. Its methods are what can happen; `happenings` lists what can happen next, and
 `scheduler` decides what does.
@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, UUID
 
@@ -15,6 +16,7 @@ from sqlmodel import SQLModel
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
+from chassis.choreography.loading import load
 from chassis.choreography.topology import topology
 from contracts.checkout import Completed
 from payment_svc.models import Checkout, Payment
@@ -34,7 +36,7 @@ from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MAX_POINTS, Scen
 
 Row = TypeVar("Row", bound=SQLModel)
 
-SERVICES = (point, reservation, payment, seat)
+SERVICES = load(Path(__file__).parents[2]).services
 STEPS = {step.queue: step for service in SERVICES for step in service.steps}
 BINDINGS = defaultdict(list)
 """Queues by exchange and routing key, as the services declare them."""

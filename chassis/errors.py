@@ -69,6 +69,10 @@ class SessionEndedError(BrokerError):
     """The broker ended what a session stands on: its connection, a channel or a consumer."""
 
 
+class UnreachableBrokerError(BrokerError):
+    """The broker cannot be asked, and why."""
+
+
 class NotPublishedError(BrokerError):
     """The broker did not confirm a message, so nobody knows whether it has it."""
 

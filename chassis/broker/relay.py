@@ -95,7 +95,8 @@ class Relay:
     async def drain(self, pumps: Collection[asyncio.Task[None]], seconds: float) -> None:
         """Wait for what is on its way, and forget what the broker has confirmed of it."""
         self._departures.end()
-        await asyncio.wait(pumps, timeout=seconds)
+        if pumps:
+            await asyncio.wait(pumps, timeout=seconds)
         if self._departures.has_confirmed:
             await self._database.run(_nothing)
 

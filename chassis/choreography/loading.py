@@ -8,15 +8,18 @@ from pathlib import Path
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
-from chassis.errors import DeclarationError, UnreadableStepError
+from chassis.errors import DeclarationError, NothingDeclaredError, UnreadableStepError
 
 
 def load(folder: Path) -> Choreography:
     """The choreography of the services whose packages (`*_svc`) lie in a folder that Python imports from.
 
-    Raises UnreadableStepError, naming the step.
+    Raises UnreadableStepError, naming the step, or NothingDeclaredError.
     """
-    return Choreography(tuple(_service(package, folder) for package in packages(folder)))
+    found = packages(folder)
+    if not found:
+        raise NothingDeclaredError(f"no service here: {folder} holds no *_svc/steps.py; run it where the services are")
+    return Choreography(tuple(_service(package, folder) for package in found))
 
 
 def packages(folder: Path) -> list[str]:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import declare, supervise
+from chassis.broker.connection import Serve, declare, supervise
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
 from chassis.choreography.declaration import Service
@@ -19,6 +20,7 @@ from chassis.errors import describe
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.effect import EffectConsumer
+from chassis.run.startup import prepare
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
@@ -67,6 +69,9 @@ class Runtime:
         self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._broker_trouble = "not connected yet"
+        self.waits_for: str | None = "the database has not answered yet"
+        """Why the service has not begun, as long as it has not"""
 
     @property
     def consuming(self) -> bool:
@@ -77,6 +82,11 @@ class Runtime:
     def ended(self) -> list[str]:
         """The tasks in the background that have ended, though all of them are meant to go on until `stop`."""
         return [name for name, task in self._tasks.items() if task.done()]
+
+    @property
+    def broker_trouble(self) -> str | None:
+        """Why the broker cannot be published to, if so."""
+        return None if self.publisher.connected else self._broker_trouble
 
     async def parked(self) -> float:
         """How many messages of the service wait for a person; not a number when the broker does not say."""
@@ -92,12 +102,15 @@ class Runtime:
         group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
         return await group.run(given)
 
-    def start(self) -> None:
-        """Begin to publish, to consume and to do the jobs; connections are made in the background."""
-        url = self._settings.rabbitmq_url.get_secret_value()
-        name = self.service.name
-        self._run("publish", supervise(url, f"{name} publish", self.publisher.serve))
-        self._run("consume", supervise(url, f"{name} consume", self._consume))
+    async def start(self, migrations: Path) -> None:
+        """Wait for the database, bring it up to date, then begin: publish, consume, do the jobs.
+
+        Raises MigrationError. Connections to the broker are made in the background.
+        """
+        await prepare(self._settings.database_url.get_secret_value(), migrations, self._wait_for)
+        self.waits_for = None
+        self._supervise("publish", self.publisher.serve)
+        self._supervise("consume", self._consume)
         self._run("sweep", self.relay.sweep())
         self._run("forget", self.relay.forget())
         for number in range(PUMPS):
@@ -106,7 +119,10 @@ class Runtime:
             self._run(f"job {number}", self._repeat(job))
 
     async def stop(self) -> None:
-        """Take nothing more in, finish what is under way, bring out what was said, close; within the deadline."""
+        """Take nothing more in, finish what is under way, publish what was said, close; within the deadline.
+
+        Works in every state, also when `start` has not ended.
+        """
         quarter = self._settings.shutdown_seconds / 4
         await self._finish_consuming(2 * quarter)
         pumps = [name for name in self._tasks if name.startswith(PUMP)]
@@ -147,11 +163,21 @@ class Runtime:
                 log.warning("job failed", error=describe(error))
             await asyncio.sleep(job.every.total_seconds())
 
+    def _wait_for(self, reason: str) -> None:
+        self.waits_for = reason
+
+    def _supervise(self, name: str, serve: Serve) -> None:
+        url = self._settings.rabbitmq_url.get_secret_value()
+        self._run(name, supervise(url, f"{self.service.name} {name}", serve, self._report))
+
+    def _report(self, reason: str) -> None:
+        self._broker_trouble = reason
+
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(work, name=name)
 
     async def _cancel(self, names: Iterable[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names]
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

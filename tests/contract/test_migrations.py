@@ -129,7 +129,7 @@ def service(request: pytest.FixtureRequest) -> str:
 async def migrated(postgres_admin_url: str, service: str) -> str:
     """A database that has been brought up to date the way a service does it when it starts."""
     url = await create_database(postgres_admin_url)
-    await asyncio.to_thread(revision.ensure, url, scripts_of(service))
+    await revision.ensure(url, scripts_of(service))
     return url
 
 
@@ -158,7 +158,7 @@ async def test_migrating_twice_changes_nothing(migrated: str, service: str) -> N
     # given
     before = await within(migrated, described)
     # when
-    await asyncio.to_thread(revision.ensure, migrated, scripts_of(service))
+    await revision.ensure(migrated, scripts_of(service))
     # then
     assert await within(migrated, described) == before
 
@@ -168,7 +168,7 @@ async def test_replicas_may_migrate_at_once(postgres_admin_url: str, service: st
     # given
     url = await create_database(postgres_admin_url)
     # when
-    await asyncio.gather(*(asyncio.to_thread(revision.ensure, url, scripts_of(service)) for _ in range(3)))
+    await asyncio.gather(*(revision.ensure(url, scripts_of(service)) for _ in range(3)))
     # then
     assert await within(url, differences(service)) == []
 
@@ -195,4 +195,4 @@ async def test_migration_that_fails_is_no_start(postgres_admin_url: str, tmp_pat
     (tmp_path / "versions" / "0001_broken.py").write_text("raise RuntimeError")
     # when, then
     with pytest.raises(MigrationError, match="could not be applied"):
-        await asyncio.to_thread(revision.ensure, url, tmp_path)
+        await revision.ensure(url, tmp_path)

@@ -25,7 +25,8 @@ def payment() -> str:
 
 def test_everything_on_a_card_is_explained(known: Portrait) -> None:
     """No table, route, job, step or setting is without words of its own: they are missing in the code, then."""
-    words = [*known.routes, *known.jobs, *((setting.variable, setting.meaning) for setting in known.settings)]
+    words: list[tuple[str, str | None]] = [*known.routes, *known.jobs]
+    words += [(setting.variable, setting.meaning) for setting in known.settings]
     words += [(table.__name__, table.__doc__) for table in known.tables]
     words += [(step.queue, step.function.__doc__) for step in known.service.steps]
 

@@ -1,6 +1,6 @@
 """Cards: one page for each service, with what it hears, says, owns and guarantees, all of it derived."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chassis.choreography.graph import Choreography
@@ -20,6 +20,13 @@ def card(graph: Choreography, known: Portrait) -> str:
     for title, body in _sections(graph, known):
         parts += [f"## {title}", body]
     return "\n\n".join(parts) + "\n"
+
+
+def index(portraits: Sequence[Portrait]) -> str:
+    """The page that leads to all cards."""
+    rows = ((f"[{known.service.name}_svc]({known.service.name}.md)", known.summary) for known in portraits)
+    table = _table(("service", "what it is"), rows)
+    return f"# The services\n\n{NOTE.replace('the service', 'the services')}\n\n{table}\n"
 
 
 def _sections(graph: Choreography, known: Portrait) -> Iterator[tuple[str, str]]:

@@ -13,13 +13,14 @@ from typing import Any
 from chassis.choreography.envelope import type_of
 from chassis.choreography.graph import Choreography, EventType
 from chassis.documents import asyncapi, drift, picture
-from chassis.documents.cards import card
+from chassis.documents.cards import card, index
 from chassis.documents.examples import example
 from chassis.documents.portrait import portrait
 from chassis.errors import PublishedChangedError
 
 FOLDER = Path("contracts/published")
 DOCS = Path("docs")
+CARDS = DOCS / "services"
 READMES = (Path("README.md"), Path("README.ko.md"))
 SHOWN = "checkout"
 """The saga whose picture the README shows"""
@@ -64,8 +65,9 @@ def files(graph: Choreography, root: Path) -> dict[Path, str]:
     for event in graph.events:
         written[schema_path(event)] = _json(event.model_json_schema())
         written[golden_path(event)] = _json({"type": type_of(event), "body": _golden(event)})
-    for service in graph.services:
-        written[DOCS / "services" / f"{service.name}.md"] = card(graph, portrait(service))
+    portraits = [portrait(service) for service in graph.services]
+    written[CARDS / "README.md"] = index(portraits)
+    written |= {CARDS / f"{known.service.name}.md": card(graph, known) for known in portraits}
     return written | dict(_readmes(graph, root))
 
 

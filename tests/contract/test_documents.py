@@ -151,9 +151,10 @@ def test_every_decision_is_in_the_index() -> None:
 
 
 def test_every_service_has_a_card_that_readers_find() -> None:
-    """Both READMEs link to the card of each service."""
+    """Both READMEs lead to the index of the cards, and the index to the card of each service."""
     for readme in (ROOT / "README.md", ROOT / "README.ko.md"):
-        assert {f"docs/services/{service.name}.md" for service in SERVICES} <= set(Page(readme).links)
+        assert "docs/services/README.md" in Page(readme).links
+    assert Page(ROOT / "docs/services/README.md").links == [f"{service.name}.md" for service in SERVICES]
 
 
 def test_every_room_of_the_chassis_is_in_the_readme() -> None:

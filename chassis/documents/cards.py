@@ -97,8 +97,8 @@ def _broker(known: Portrait) -> str:
     )
     others = _names(exchange.name for exchange in holds.exchanges[1:])
     intro = (
-        f"The service publishes to the topic exchange {_code(known.service.name)} and to no other; {others} carry its "
-        f"retries. All queues are durable and have {_names(f'{key}: {value}' for key, value in common.items())}."
+        f"Its events go to the topic exchange {_code(known.service.name)}; what is tried again passes {others}. "
+        f"All queues are durable, with {_names(f'{key}: {value}' for key, value in common.items())}."
     )
     return f"{intro}\n\n{_table(('queue', 'routing keys', 'arguments'), rows)}"
 

@@ -46,10 +46,13 @@ def _address(url: str, *schemes: str) -> str:
 class ServiceSettings(BaseSettings):
     """The settings that all services share; each adds its own and says its prefix."""
 
+    # The text under a field is its description, which the card of the service shows.
     model_config = SettingsConfigDict(use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
+    """The address that the REST interface listens on"""
     port: int = Field(ge=1, le=65535)
+    """The port of the REST interface"""
     database_url: SecretStr
     """`postgresql://role:password@host:port/database`"""
     rabbitmq_url: SecretStr
@@ -59,6 +62,7 @@ class ServiceSettings(BaseSettings):
     max_batch: int = Field(default=200, ge=1, le=1000)
     """How many events of a step may share a transaction; a step never waits for more than have arrived"""
     database_pool: int = Field(default=10, ge=2)
+    """How many connections to the database the process may have"""
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
     inbox_days: float = Field(default=30, ge=1)

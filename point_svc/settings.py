@@ -11,3 +11,4 @@ class Settings(ServiceSettings):
     model_config = settings_of("point")
 
     port: int = Field(default=8001, ge=1, le=65535)
+    """The port of the REST interface"""

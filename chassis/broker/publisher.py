@@ -71,7 +71,7 @@ class Publisher:
         return float("nan")
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
-        """Publish events together; gives back the ids of those that the broker has confirmed in time."""
+        """Publish events together; returns the ids of those that the broker has confirmed in time."""
         confirmed: list[UUID] = []
         reasons: Counter[tuple[str, str]] = Counter()
         answers = await self._put([self._parcel(message) for message in messages])

@@ -60,7 +60,7 @@ def check() -> None:
 def publish(
     only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
 ) -> None:
-    """Write what is derived from the steps to contracts/published and to the README."""
+    """Write what is derived from the services to contracts/published, to docs and into the READMEs."""
     choreography = here()
     if not only_check:
         for path in write_published(choreography, Path.cwd()):

@@ -154,8 +154,9 @@ class BatchConsumer(Consumer):
     async def _handle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Commit a batch, send on what failed, and only then acknowledge it as a whole.
 
-        One acknowledgement covers all deliveries up to the last, which is sound because this is the only reader
-        of its channel and hands them on in their order. When it raises, nothing is acknowledged.
+        One acknowledgement covers all deliveries of the channel up to the last. That is sound because this is the only
+        reader of its channel, works on one batch at a time, and takes deliveries in their order: nothing below the
+        last is still open. When it raises, nothing is acknowledged, and everything comes again.
         """
         async with asyncio.timeout(BATCH_DEADLINE):
             understood = await self._parse(messages)

@@ -97,6 +97,10 @@ class EffectConsumer(Consumer):
 
     async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Acknowledge what is done: all that come before the first open one together, the others one by one."""
+        # An acknowledgement with `multiple` covers every delivery of the channel up to its number, so one that is
+        # still open must never lie below it: the broker would forget an event whose effect is not stored. Effects end
+        # in any order. So those below the lowest open number go together, and each of the others by itself.
+        # The lock keeps the numbers and what is sent to the broker in the same order.
         async with self._settling:
             self._open.difference_update(map(_number, messages))
             first = min(self._open, default=math.inf)

@@ -30,6 +30,8 @@ def purging(*retentions: Retention) -> Purge:
             while await database.run(_purge_some(retention)) == MAX_DELETED:
                 pass
 
+    kept = (f"`{one.table}` after {one.age / timedelta(days=1):g} d (`{one.column}`)" for one in retentions)
+    purge.__doc__ = f"Delete old rows: {', '.join(kept)}."
     return purge
 
 

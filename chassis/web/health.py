@@ -48,7 +48,7 @@ async def livez() -> Alive:
 
 @health_router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Whether database, migrations, broker, every consumer and every background task of this process are there."""
+    """Whether the database, its migrations, the broker, all consumers and all background tasks are as needed."""
     checks = await _checks(request.app.state.runtime, request.app.state.head)
     ready = all(state == OK for state in checks.values())
     if not ready:

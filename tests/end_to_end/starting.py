@@ -78,8 +78,12 @@ async def forwarding(port: int, target: int) -> AsyncIterator[None]:
 
 
 async def _pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while piece := await source.read(1 << 16):
-            sink.write(piece)
-            await sink.drain()
-    sink.close()
+    try:
+        with contextlib.suppress(ConnectionError):
+            while piece := await source.read(1 << 16):
+                sink.write(piece)
+                await sink.drain()
+    finally:
+        sink.close()
+        with contextlib.suppress(ConnectionError):
+            await sink.wait_closed()

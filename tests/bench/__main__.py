@@ -21,7 +21,7 @@ from stack.directory import ROOT
 from tests.bench import report
 from tests.bench.figures import Figures
 from tests.bench.goals import goals
-from tests.bench.measures import MEASURES
+from tests.bench.measures import ASIDE, MEASURES
 from tests.bench.progress import Progress
 from tests.bench.scale import CONTENDERS, FULL, QUICK, Scale
 from tests.bench.stand import Stand
@@ -64,7 +64,7 @@ async def _violations(stand: Stand) -> list[str]:
 
 def _chosen(only: str, scale: Scale) -> tuple[list[str], Scale]:
     """The measures that are named, and the contenders; latency needs to know what saturation is."""
-    wanted = set(only.split(",")) if only else set(MEASURES)
+    wanted = set(only.split(",")) if only else MEASURES.keys() - ASIDE
     if unknown := wanted - MEASURES.keys() - set(CONTENDERS):
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}")
     contenders = tuple(name for name in CONTENDERS if name in wanted)

@@ -109,6 +109,19 @@ class Growth(BaseModel):
     full: float
 
 
+class Driver(BaseModel):
+    """What one driver of PostgreSQL needs for a transaction about so many events, round by round."""
+
+    name: str
+    events: int
+    seconds: list[float] = Field(default_factory=list)
+    cpu: list[float] = Field(default_factory=list)
+    """Processor seconds of the client, for one transaction"""
+    server_cpu: list[float] = Field(default_factory=list)
+    per_second: list[float] = Field(default_factory=list)
+    """Transactions per second of several sessions in one process"""
+
+
 class Goal(BaseModel):
     """What was to be reached and what was."""
 
@@ -139,6 +152,7 @@ class Figures(BaseModel):
     """What the four services together use of one core when nothing is asked of them"""
     drain: Drain | None = None
     growth: Growth | None = None
+    drivers: list[Driver] = Field(default_factory=list)
     peak_memory: dict[str, int] = Field(default_factory=dict)
     goals: list[Goal] = Field(default_factory=list)
     violations: list[str] = Field(default_factory=list)
@@ -153,6 +167,12 @@ class Figures(BaseModel):
     def latency_of(self, contender: str, rate: float) -> Latency | None:
         """The latency of a contender at this rate."""
         return next((one for one in self.latency if (one.contender, one.rate) == (contender, rate)), None)
+
+
+def ratio(values: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of what the values are to the others, round by round."""
+    found = [value / other for value, other in zip(values, others, strict=True)]
+    return percentile(found, 25), median(found), percentile(found, 75)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

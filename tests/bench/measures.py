@@ -6,12 +6,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from statistics import median
 
-from tests.bench import ceiling, contenders, growth, latency
+from pydantic import TypeAdapter
+
+from tests.bench import ceiling, contenders, drivers, growth, latency
 from tests.bench.contenders import Round
-from tests.bench.figures import Ceiling, Drain, Figures, Growth
+from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth
 from tests.bench.goals import load_of
 from tests.bench.messages import of_checkout
 from tests.bench.progress import Progress
+from tests.bench.rows import OPEN
 from tests.bench.scale import BATCH_MOST, CALM, MAX_BATCHES_OF_ONE, Scale
 from tests.bench.stand import FACADE, Stand
 from tests.bench.workers import Worker, process
@@ -134,6 +137,16 @@ async def grown(stand: Stand, scale: Scale, figures: Figures, progress: Progress
     figures.growth = Growth(finished=scale.past, empty=empty, full=full)
 
 
+async def between_drivers(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """The driver of the store beside the other one."""
+    progress.next(f"asyncpg beside psycopg, {scale.driver_rounds} rounds")
+    seats = await stand.insert(OPEN, drivers.SESSIONS * max(drivers.BLOCKS), into_facade=True)
+    job = drivers.Job(database_url=stand.url(FACADE), first=seats[0], rounds=scale.driver_rounds)
+    async with process("tests.bench.drivers") as running:
+        line = await Worker(running).tell(job.model_dump_json())
+    figures.drivers = TypeAdapter(list[Driver]).validate_json(line)
+
+
 def _rows(figures: Figures, name: str, seconds: float) -> int:
     """As many checkouts as a contender can do in this time, by what is known of it, and some more through REST."""
     known = figures.saturation[name].rounds if name in figures.saturation else [GUESS]
@@ -186,5 +199,8 @@ MEASURES = {
     "drain": Measure(drain, lambda _: 1),
     "batches": Measure(batches, lambda scale: 2 * len(scale.batches)),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
+    "drivers": Measure(between_drivers, lambda _: 1),
 }
 """By name, in the order of a run"""
+ASIDE = {"drivers"}
+"""Not about the saga as it is, but about a decision: measured only when it is named"""

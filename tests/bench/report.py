@@ -1,16 +1,16 @@
 """A run in words: tables for people, and the files of `docs/bench`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from rich.table import Table
 
 from tests.bench import chart
 from tests.bench.chart import Chart, Line
-from tests.bench.figures import Figures
+from tests.bench.figures import Driver, Figures, ratio
 from tests.bench.goals import MIB
 from tests.bench.measures import LABELS
 
@@ -23,6 +23,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _saturation(figures)
     if figures.latency:
         yield _latency(figures)
+    if figures.drivers:
+        yield _drivers(figures.drivers)
     yield _single(figures)
     if figures.goals:
         yield _goals(figures)
@@ -90,6 +92,30 @@ def _latency(figures: Figures) -> Table:
         times = (f"{1000 * value:.1f}" for value in (one.p50, one.p95, one.p99))
         shown.add_row(LABELS[one.contender], f"{one.rate:.0f}", *times)
     return shown
+
+
+def _drivers(drivers: Sequence[Driver]) -> Table:
+    title = "a transaction of a batch; below, what it is to the first driver's, with quartiles, in pairs of neighbours"
+    shown = Table("events", "driver", title=title, title_justify="left")
+    for name in ("ms", "client cpu ms", "server cpu ms", "transactions/s"):
+        shown.add_column(name, justify="right")
+    first = {one.events: one for one in reversed(drivers)}
+    for one in drivers:
+        other = first[one.events]
+        shown.add_row(
+            str(one.events),
+            one.name,
+            _beside(one.seconds, other.seconds, 1000),
+            _beside(one.cpu, other.cpu, 1000),
+            f"{1000 * mean(one.server_cpu):.2f}\n{mean(one.server_cpu) / mean(other.server_cpu):.2f}",
+            _beside(one.per_second, other.per_second, 1),
+        )
+    return shown
+
+
+def _beside(values: Sequence[float], others: Sequence[float], factor: float) -> str:
+    low, middle, high = ratio(values, others)
+    return f"{factor * median(values):.2f}\n{middle:.2f} ({low:.2f}…{high:.2f})"
 
 
 def _single(figures: Figures) -> Table:

@@ -28,6 +28,7 @@ class Scale:
     idle_seconds: float
     backlog: int
     past: int
+    driver_rounds: int
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -40,6 +41,7 @@ FULL = Scale(
     idle_seconds=15,
     backlog=20_000,
     past=1_000_000,
+    driver_rounds=15,
 )
 QUICK = Scale(
     rounds=1,
@@ -50,4 +52,5 @@ QUICK = Scale(
     idle_seconds=5,
     backlog=3_000,
     past=20_000,
+    driver_rounds=3,
 )

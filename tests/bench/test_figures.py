@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, percentile
+from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, percentile, ratio
 from tests.bench.goals import goals, half_of
 from tests.bench.scale import BATCH_MOST, CALM
 
@@ -27,6 +27,11 @@ def test_a_contender_is_judged_by_its_median() -> None:
     contest = Contest(rounds=[100, 10, 101], cpu=[*cpu, cpu[0]])
 
     assert (contest.per_second, contest.cpu_of("services"), contest.cpu_of("PostgreSQL")) == (100, 3, 4)
+
+
+def test_a_ratio_is_that_of_neighbours() -> None:
+    """A machine that slows down from round to round slows down both."""
+    assert ratio([2, 20, 240, 2000], [1, 10, 100, 1000]) == (2, 2, 2)
 
 
 @pytest.mark.parametrize(("result", "met"), [(1.24, False), (1.25, True), (2, True)])

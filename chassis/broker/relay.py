@@ -88,17 +88,21 @@ class Relay:
         async def once() -> None:
             await self._departures.confirmed()
             await asyncio.sleep(FORGET_DELAY)
-            await self._database.run(_nothing)
+            await self.forget_once()
 
         await _for_ever(once, pause=0)
+
+    async def forget_once(self) -> None:
+        """Drop confirmed rows in a transaction without work of its own."""
+        if self._departures.has_confirmed:
+            await self._database.run(_nothing)
 
     async def drain(self, pumps: Collection[asyncio.Task[None]], seconds: float) -> None:
         """Wait for what is on its way, and forget what the broker has confirmed of it."""
         self._departures.end()
         if pumps:
             await asyncio.wait(pumps, timeout=seconds)
-        if self._departures.has_confirmed:
-            await self._database.run(_nothing)
+        await self.forget_once()
 
 
 async def _nothing(_: Transaction) -> None:

@@ -7,13 +7,12 @@ key (`5s.SERVICE.STEP`, `parked.SERVICE.STEP`) carries both facts, so that the b
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from aiormq.abc import DeliveredMessage
 
 from chassis.broker.burst import Parcel
 from chassis.broker.policy import is_worth_another_attempt
-from chassis.broker.publisher import Publisher
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
 from chassis.errors import describe
@@ -36,10 +35,17 @@ def after(step: Step, attempts: int, error: Exception) -> str:
     return PARKED if step.can_refuse else LONGEST_DELAY
 
 
+class Delivers(Protocol):
+    """What a retry needs of the way to the broker."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Publish one message; raises NotPublishedError unless the broker has confirmed it in time."""
+
+
 class Retry:
     """Sends the messages of one step to another attempt or to the parked ones."""
 
-    def __init__(self, step: Step, publisher: Publisher) -> None:
+    def __init__(self, step: Step, publisher: Delivers) -> None:
         self._step = step
         self._publisher = publisher
 

@@ -14,8 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
-from chassis.broker.publisher import Publisher
-from chassis.broker.retry import LONGEST_DELAY, Retry, headers_of
+from chassis.broker.retry import LONGEST_DELAY, Delivers, Retry, headers_of
 from chassis.choreography import envelope
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
@@ -44,7 +43,7 @@ class Delivery(NamedTuple):
 class Consumer(ABC):
     """Feeds one step from its queue; what becomes of the deliveries depends on the kind of step."""
 
-    def __init__(self, step: Step, publisher: Publisher, prefetch: int) -> None:
+    def __init__(self, step: Step, publisher: Delivers, prefetch: int) -> None:
         self.step = step
         self.struggling: set[UUID] = set()
         """The events that this step must handle in the end and has failed to, as often as there are delays."""
@@ -137,7 +136,7 @@ class Consumer(ABC):
 class BatchConsumer(Consumer):
     """Feeds a step batch by batch, one batch at a time."""
 
-    def __init__(self, batch: BatchRunner, departures: Departures, publisher: Publisher, max_batch: int) -> None:
+    def __init__(self, batch: BatchRunner, departures: Departures, publisher: Delivers, max_batch: int) -> None:
         # While one batch is worked on, the next one arrives.
         super().__init__(batch.step, publisher, prefetch=2 * max_batch)
         self._batch = batch

@@ -10,7 +10,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from chassis.arrivals import Arrivals
-from chassis.broker.publisher import Publisher
+from chassis.broker.retry import Delivers
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
 from chassis.run.batch import Dependencies, chosen
@@ -37,7 +37,7 @@ class EffectConsumer(Consumer):
     """Feeds an effect. One that takes long, or fails, holds up no other; each is acknowledged once it is stored."""
 
     def __init__(
-        self, step: Step, database: Database, dependencies: Dependencies, publisher: Publisher, max_batch: int
+        self, step: Step, database: Database, dependencies: Dependencies, publisher: Delivers, max_batch: int
     ) -> None:
         super().__init__(step, publisher, prefetch=AT_ONCE)
         self._database = database

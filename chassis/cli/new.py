@@ -30,7 +30,7 @@ _DEADLINE = '''
 def test_apply_refuses_after_the_deadline() -> None:
     """The deadline itself is too late."""
     # when
-    outcome = apply(an({heard}), None, DEADLINE)
+    outcome = applied(now=DEADLINE)
     # then
     assert outcome == an({name}.Rejected, reason="deadline-passed")
 
@@ -126,7 +126,7 @@ def _values(name: str, graph: Choreography, previous: Step, port: int) -> dict[s
         "lost_first": _spelt(undo.hears[0]),
         "lost_examples": ", ".join(f"an({_spelt(event)})" for event in undo.hears),
         "constants": ", ".join(sorted(constants)),
-        "deadline": _DEADLINE.format(heard=spelt, name=name) if timed else "",
+        "deadline": _DEADLINE.format(name=name) if timed else "",
     }
 
 

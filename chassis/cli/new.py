@@ -19,7 +19,7 @@ from chassis.errors import NewServiceError, UnreadableStepError
 from contracts.event import Refusal, Timed
 
 TEMPLATES = Path(__file__).parent / "templates"
-MAX_NAME = 30
+MAX_NAME = 15
 FIRST_PORT = 8001
 SERVERS = {"admin", "amq", "guest", "platform", "postgres", "public", "rabbitmq", "template0", "template1"}
 """What means something to the broker, to the database or to the stack around them."""
@@ -87,7 +87,7 @@ def _refuse_name(name: str, folder: Path) -> None:
 
 def _previous(graph: Choreography, after: str | None) -> Step:
     """The step that the new one follows; it has to be one that a refusal undoes."""
-    undoable = {step.queue: step for step in graph.steps if step.is_forward and graph.undoing(step)}
+    undoable = {step.queue: step for step in graph.steps if step.is_forward and _undo(graph, step)}
     pivot = next((step for step in graph.steps if step.kind is Kind.PIVOT), None)
     wanted = after or (graph.before(pivot)[0].queue if pivot and graph.before(pivot) else "")
     if wanted not in undoable:
@@ -100,7 +100,7 @@ def _previous(graph: Choreography, after: str | None) -> Step:
 
 def _values(name: str, graph: Choreography, previous: Step, port: int) -> dict[str, str]:
     heard = [event for event in previous.says if not issubclass(event, Refusal)]
-    undo = next(step for step in graph.undoing(previous) if step.has_queue)
+    undone_by = _undo(graph, previous)
     saga = heard[0]
     base = next(base for base in saga.__mro__ if "saga" in vars(base)).__name__
     timed = all(issubclass(event, Timed) for event in heard)
@@ -118,16 +118,21 @@ def _values(name: str, graph: Choreography, previous: Step, port: int) -> dict[s
         "timed": ", Timed" if timed else "",
         "id": key,
         "ID": key.upper(),
-        "modules": ", ".join(sorted({name, *(_module(event) for event in (*heard, *undo.hears))})),
+        "modules": ", ".join(sorted({name, *(_module(event) for event in (*heard, *undone_by))})),
         "variable": saga.__name__.lower() if len(heard) == 1 else "heard",
         "heard": " | ".join(map(_spelt, heard)),
         "heard_first": spelt,
-        "lost": " | ".join(map(_spelt, undo.hears)),
-        "lost_first": _spelt(undo.hears[0]),
-        "lost_examples": ", ".join(f"an({_spelt(event)})" for event in undo.hears),
+        "lost": " | ".join(map(_spelt, undone_by)),
+        "lost_first": _spelt(undone_by[0]),
+        "lost_examples": ", ".join(f"an({_spelt(event)})" for event in undone_by),
         "constants": ", ".join(sorted(constants)),
         "deadline": _DEADLINE.format(name=name) if timed else "",
     }
+
+
+def _undo(graph: Choreography, step: Step) -> list[EventType]:
+    """What the undoing of a step hears."""
+    return [event for undo in graph.undoing(step) for event in undo.hears]
 
 
 def _rendered(name: str, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -137,8 +142,11 @@ def _rendered(name: str, values: Mapping[str, str]) -> Iterator[tuple[Path, str]
 
 
 def _sorted_imports(text: str) -> str:
-    """The text with each run of `from … import …` in the order of the modules, which a new name may have upset."""
-    return re.sub(r"(?:^from .+\n)+", lambda run: "".join(sorted(run[0].splitlines(keepends=True))), text, flags=re.M)
+    """The text with the lines and names of its imports in order, which a new name may have upset."""
+    named = re.sub(
+        r"(?<= import )\w+(?:, \w+)+$", lambda names: ", ".join(sorted(names[0].split(", "))), text, flags=re.M
+    )
+    return re.sub(r"(?:^from .+\n)+", lambda run: "".join(sorted(run[0].splitlines(keepends=True))), named, flags=re.M)
 
 
 def _free_port(folder: Path) -> int:

@@ -33,6 +33,10 @@ class NothingDeclaredError(ChoreographyError):
     """A folder in which no service declares a step."""
 
 
+class NewServiceError(ChoreographyError):
+    """A service that cannot be written under this name, or in this place of a saga."""
+
+
 class PublishedChangedError(ChoreographyError):
     """A version of an event has another schema than the one that was published."""
 

@@ -52,17 +52,21 @@ class Observer:
             body=message.body.decode(),
         )
         async with self._news:
-            self._seen.setdefault(said.event_id, said)
+            self.see(said)
             self._news.notify_all()
+
+    def see(self, said: Said) -> None:
+        """Note one event, the first time."""
+        self._seen.setdefault(said.event_id, said)
 
     def timeline(self, saga_id: str) -> list[Said]:
         """The events of one saga, in the order in which they happened."""
         return sorted((said for said in self._seen.values() if said.saga_id == saga_id), key=lambda said: said.at)
 
     def cause_of(self, said: Said) -> str:
-        """What caused an event: another one, by its name, or the request or the clock, which begin a saga."""
+        """What caused an event: another one, by its name; the request, which begins a saga; or, later, the clock."""
         if said.causation_id is None:
-            return "the request"
+            return "the request" if said == self.timeline(said.saga_id)[0] else "the clock"
         cause = self._seen.get(said.causation_id)
         return cause.event if cause else f"event {said.causation_id}, unseen"
 

@@ -1,11 +1,10 @@
 """The command line: `python -m stack up | demo | down | status | token | publish`."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -23,9 +22,6 @@ from stack.run.state import State
 from stack.services import EACH
 from stack.tokens import token as make_token
 from stack.tokens import token_secret
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()

@@ -1,7 +1,5 @@
 """`python -m stack.compose_env FILE`: the env file of a running `docker compose up`, as `make up` writes its own."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,19 +1,14 @@
 """The passwords of one stack: random, made once, kept for its owner only."""
 
-from __future__ import annotations
-
 import base64
 import json
 import secrets
-from typing import TYPE_CHECKING
+from typing import Self
 
 from pydantic import BaseModel, Field
 
-from stack.directory import write_private
+from stack.directory import Directory, write_private
 from stack.services import SERVICES
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
 
 ADMIN = "admin"
 
@@ -38,7 +33,7 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
     platform_secret: str = Field(default_factory=_webhook_secret)
 
     @classmethod
-    def of(cls, directory: Directory) -> Credentials:
+    def of(cls, directory: Directory) -> Self:
         """Read the secrets of a stack, and make those that are missing: all of them, or those of a new service."""
         file = directory.path / "credentials.json"
         known = json.loads(file.read_text()) if file.exists() else {}

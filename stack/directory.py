@@ -1,16 +1,12 @@
 """Where everything of one stack lies: `.stack` in the repository, or `STACK_DIR`."""
 
-from __future__ import annotations
-
 import fcntl
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Self
 
 # The supervisor holds this one for as long as it lives.
 SUPERVISOR_LOCK = "supervisor.lock"
@@ -24,7 +20,7 @@ class Directory:
     path: Path
 
     @classmethod
-    def of(cls, path: Path | None = None) -> Directory:
+    def of(cls, path: Path | None = None) -> Self:
         """Take `path`, else `STACK_DIR` of the environment, else `.stack` in the repository."""
         return cls(Path(path or os.environ.get("STACK_DIR") or ROOT / ".stack").resolve())
 

@@ -1,17 +1,11 @@
 """Which ports a stack uses: the usual ones, or the next that nobody has."""
 
-from __future__ import annotations
-
 import json
 import socket
-from typing import TYPE_CHECKING
 
-from stack.directory import write_private
+from stack.directory import Directory, write_private
 from stack.errors import StackError
 from stack.services import EACH
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
 
 USUAL = {
     **{service.package: service.port for service in EACH},

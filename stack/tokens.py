@@ -1,17 +1,12 @@
 """Bearer tokens for trying the system out: the services trust whoever knows the stack's token secret."""
 
-from __future__ import annotations
-
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import jwt
 
+from stack.directory import Directory
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
 
 _VALID_FOR = timedelta(hours=12)
 

@@ -1,27 +1,22 @@
 """A checkout that completes, and one that is refused at the last step and rolls back, shown event by event."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import httpx2
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from stack.demo.invariants import Finding, examine
 from stack.demo.timeline import Observer, Said, observing
 from stack.tokens import token
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    from rich.console import Console
 
 PATIENCE = 30
 CHARGE = 200_000

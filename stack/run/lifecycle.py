@@ -1,14 +1,13 @@
 """Up and down, as seen from outside the supervisor."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
@@ -16,10 +15,6 @@ from stack.progress import Progress
 from stack.run import plan
 from stack.run.state import Entry, State
 from stack.servers.packages import tail
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 _UP_LOCK = "up.lock"
 _UP_WITHIN = 90.0

@@ -1,26 +1,20 @@
 """What a stack consists of: its programs, in which order, with which environment."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stack.credentials import Credentials
-from stack.directory import ROOT, write_private
+from stack.directory import ROOT, Directory, write_private
 from stack.errors import StackError
 from stack.ports import Ports
 from stack.program import Once, Program
+from stack.progress import Progress
 from stack.servers import postgres, rabbitmq
 from stack.servers.packages import tail
 from stack.services import EACH, SERVICES, Told
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
-    from stack.progress import Progress
 
 
 @dataclass

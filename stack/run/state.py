@@ -1,16 +1,11 @@
 """What the supervisor writes down: for `up` and `status`, and for whoever cleans up after its death."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 from pydantic import BaseModel, Field
 
-from stack.directory import write_private
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
+from stack.directory import Directory, write_private
 
 
 class Entry(BaseModel):
@@ -35,7 +30,7 @@ class State(BaseModel):
     failure: str | None = None
 
     @classmethod
-    def of(cls, directory: Directory) -> State | None:
+    def of(cls, directory: Directory) -> Self | None:
         """Read what was written down last, None if nothing."""
         try:
             return cls.model_validate_json(directory.state_file.read_text())

@@ -1,21 +1,15 @@
 """Programs that no Python package carries: found, or installed with apt-get, or asked for."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from stack.progress import Progress
+from stack.progress import Progress
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m stack up | demo | down | status | token | publish`."""
+"""The command line: `python -m stack up | demo | checkout | down | status | token | compose-env | publish`."""
 
 import asyncio
 import sys
@@ -12,16 +12,17 @@ from rich.table import Table
 
 import stack
 from stack import published
-from stack.demo.story import run as run_demo
-from stack.demo.story import until_interrupted
+from stack.compose import containers
+from stack.demo import story
+from stack.demo.pause import until_interrupted
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.progress import ConsoleProgress
 from stack.run.probe import answers
 from stack.run.state import State
 from stack.services import EACH
+from stack.tokens import Scope, token_secret, user_id, user_ids
 from stack.tokens import token as make_token
-from stack.tokens import token_secret
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -35,6 +36,9 @@ def _errors_for_people() -> Iterator[None]:
         yield
     except StackError as error:
         typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"{error.filename or 'the stack'}: {(error.strerror or str(error)).lower()}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -50,10 +54,11 @@ def demo() -> None:
     was_running = Directory.of().is_supervised
     environment = _up()
     try:
-        as_promised = asyncio.run(run_demo(console, environment))
-        if console.is_terminal and as_promised:
+        with _errors_for_people():
+            as_promised = asyncio.run(story.tell(console, environment))
+        if console.is_terminal and as_promised and not was_running:
             _say_where(environment)
-            console.print("look around; Ctrl-C ends the demo")
+            console.print("everything is up for you to look around, until Ctrl-C ends the demo")
             asyncio.run(until_interrupted())
     finally:
         if not was_running:
@@ -61,6 +66,18 @@ def demo() -> None:
             console.print("stopped what the demo had started")
     if not as_promised:
         raise typer.Exit(1)
+
+
+@app.command()
+def checkout(
+    user: Annotated[str, typer.Option(help="Who buys.")] = "7",
+    seats: Annotated[int, typer.Option(min=1, max=10, help="How many seats, of one evening.")] = 1,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Have the last step refuse.")] = False,
+) -> None:
+    """Charge points, hold free seats and pay for them, on the system that runs, and show who said what."""
+    with _errors_for_people():
+        buying = story.check_out(console, Directory.of().running(), user_id(user), seats=seats, withdraw=withdraw)
+        asyncio.run(buying)
 
 
 @app.command()
@@ -122,13 +139,23 @@ async def _probe_all(urls: list[str]) -> list[bool]:
 @app.command()
 def token(
     users: Annotated[list[str], typer.Argument(help="Users, apart by blanks or commas.")],
-    scope: Annotated[str | None, typer.Option(help="What else the bearer may do: operator.")] = None,
+    scope: Annotated[Scope | None, typer.Option(help="What else the bearer may do.")] = None,
 ) -> None:
     """Print a bearer token for each user, one a line."""
     with _errors_for_people():
+        names = user_ids(" ".join(users))
         secret = token_secret(Directory.of())
-    for user in ",".join(users).split(","):
-        typer.echo(make_token(user, secret, scope))
+    for name in names:
+        typer.echo(make_token(name, secret, scope))
+
+
+@app.command()
+def compose_env() -> None:
+    """Write where a running `docker compose up` is to the env file, where every command looks."""
+    with _errors_for_people():
+        directory = Directory.of()
+        containers.describe(directory)
+    typer.echo(f"wrote {directory.env_file}")
 
 
 if __name__ == "__main__":

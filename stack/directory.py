@@ -2,15 +2,22 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from stack.errors import START, StackError
+
 # The supervisor holds this one for as long as it lives.
 SUPERVISOR_LOCK = "supervisor.lock"
 ROOT = Path(__file__).resolve().parent.parent
+# A new stack takes 90 MB, and its broker takes no message while less than 50 MB are free.
+MIN_FREE = 150 << 20
+
+_ELSEWHERE = "make room, or name another folder with STACK_DIR"
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,20 @@ class Directory:
         return self.path / "logs" / f"{name}.log"
 
     def create(self) -> None:
-        """Make the folders that are missing."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in ("pids", "logs"):
-            (self.path / folder).mkdir(exist_ok=True)
+        """Make the folders that are missing; raises `StackError` where that, or writing to them, is impossible."""
+        with _sentences(self.path):
+            for folder in (self.path, self.pids, self.path / "logs"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # Root may write everywhere, but not on a file system that is mounted for reading only.
+                os.utime(folder)
+
+    def require_space(self) -> None:
+        """Raise `StackError` where the disk is too full for servers to start."""
+        free = shutil.disk_usage(self.path).free
+        if free < MIN_FREE:
+            raise StackError(
+                f"only {free >> 20} MB are free below {self.path}, and a stack needs {MIN_FREE >> 20} MB: {_ELSEWHERE}"
+            )
 
     def environment(self) -> dict[str, str]:
         """The env file by name; empty if there is none."""
@@ -55,6 +72,17 @@ class Directory:
             return {}
         lines = self.env_file.read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def running(self) -> dict[str, str]:
+        """The env file by name; raises `StackError` if there is none, because then nothing runs that it would name."""
+        environment = self.environment()
+        if not environment:
+            raise StackError(f"nothing runs that {self.env_file} would name: {START}")
+        return environment
+
+    def describe(self, environment: Mapping[str, str]) -> None:
+        """Write the env file."""
+        write_private(self.env_file, "".join(f"{name}={value}\n" for name, value in environment.items()))
 
     @property
     def is_supervised(self) -> bool:
@@ -81,8 +109,21 @@ class Directory:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` in one step, readable by its owner only, so that a reader never sees half of it."""
+    """Replace `path` in one step, readable by its owner only, so that a reader never sees half of it.
+
+    Raises `StackError` when it cannot be written.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(path)
+    with _sentences(path):
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        fresh.replace(path)
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StackError(f"{error.filename or path} cannot be written: {reason}; {_ELSEWHERE}") from error

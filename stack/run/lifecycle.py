@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stack.directory import ROOT, Directory
+from stack.directory import ROOT, SUPERVISOR_LOCK, Directory
 from stack.errors import StackError
 from stack.progress import Progress
 from stack.run import plan
@@ -35,6 +35,7 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
     with directory.locked(_UP_LOCK):
         mine = not directory.is_supervised
         if mine:
+            directory.require_space()
             plan.ensure_installed(directory, progress)
             _sweep(directory)
             _start_supervisor(directory)
@@ -49,8 +50,21 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
     return directory.environment()
 
 
+def prepare(path: Path | None = None, progress: Progress | None = None) -> None:
+    """Find or install the programs that `up` needs; raises `StackError` with what a person has to do."""
+    directory, progress = Directory.of(path), progress or Progress()
+    directory.create()
+    try:
+        plan.ensure_installed(directory, progress)
+    finally:
+        progress.stop()
+
+
 def down(path: Path | None = None) -> bool:
-    """Stop the stack in `path`, and what a killed supervisor left of it; answer whether anything ran."""
+    """Stop the stack in `path`, and what a killed supervisor left of it; answer whether anything ran.
+
+    Its env file goes, because nothing is there any more.
+    """
     directory = Directory.of(path)
     if not directory.path.exists():
         return False
@@ -58,7 +72,10 @@ def down(path: Path | None = None) -> bool:
         ran = directory.is_supervised
         if ran:
             _stop_supervisor(directory)
-        return _sweep(directory) or ran
+        ran = _sweep(directory) or ran
+        if ran:
+            directory.env_file.unlink(missing_ok=True)
+        return ran
 
 
 def environment(path: Path | None = None) -> dict[str, str]:
@@ -91,10 +108,19 @@ def _start_supervisor(directory: Directory) -> None:
 
 
 def _stop_supervisor(directory: Directory) -> None:
-    pid = int((directory.pids / "supervisor").read_text())
+    pid = _supervisor(directory)
     os.kill(pid, signal.SIGTERM)
     if not _eventually(lambda: not directory.is_supervised, _DOWN_WITHIN):
         os.kill(pid, signal.SIGKILL)
+
+
+def _supervisor(directory: Directory) -> int:
+    file = directory.pids / "supervisor"
+    try:
+        return int(file.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        lock = directory.path / SUPERVISOR_LOCK
+        raise StackError(f"{file} is damaged: end the process that holds {lock}, see  fuser {lock}") from error
 
 
 def _wait_until_ready(directory: Directory, progress: Progress, *, quiet: bool) -> None:
@@ -146,7 +172,11 @@ def _trouble(directory: Directory, name: str, what: str) -> str:
 
 def _sweep(directory: Directory) -> bool:
     """End what a killed supervisor left, and forget it; only with no supervisor alive."""
-    state = State.of(directory)
+    try:
+        state = State.of(directory)
+    except StackError:
+        # The kernel has told all of them to end when the supervisor died.
+        state = None
     entries = state.programs.values() if state else ()
     left = [entry for entry in entries if entry.lives()]
     _signal(left, signal.SIGTERM)

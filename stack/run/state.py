@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from stack.directory import Directory, write_private
+from stack.errors import StackError
 
 
 class Entry(BaseModel):
@@ -31,11 +32,13 @@ class State(BaseModel):
 
     @classmethod
     def of(cls, directory: Directory) -> Self | None:
-        """Read what was written down last, None if nothing."""
+        """Read what was written down last, None if nothing; raises `StackError` if that is damaged."""
         try:
-            return cls.model_validate_json(directory.state_file.read_text())
+            return cls.model_validate_json(directory.state_file.read_bytes())
         except FileNotFoundError:
             return None
+        except ValidationError as error:
+            raise StackError(f"{directory.state_file} is damaged: run  make down, and start again") from error
 
     def save(self, directory: Directory) -> None:
         """Write it down."""

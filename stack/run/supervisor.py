@@ -167,7 +167,13 @@ def main() -> None:
     """Run under the lock that tells that this stack is running."""
     directory = Directory.of(Path(sys.argv[1]))
     with directory.locked(SUPERVISOR_LOCK):
-        asyncio.run(supervise(directory))
+        reasons: list[str] = []
+        try:
+            asyncio.run(supervise(directory))
+        except* StackError as errors:
+            reasons = [str(error) for error in errors.exceptions]
+    if reasons:
+        sys.exit("\n".join(reasons))
 
 
 if __name__ == "__main__":

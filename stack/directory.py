@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A new stack takes 90 MB, and its broker takes no message while less than 50 MB are free.
 MIN_FREE = 150 << 20
 
-_ELSEWHERE = "make room, or name another folder with STACK_DIR"
+_ELSEWHERE = "name another folder with STACK_DIR"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Directory:
         free = shutil.disk_usage(self.path).free
         if free < MIN_FREE:
             raise StackError(
-                f"only {free >> 20} MB are free below {self.path}, and a stack needs {MIN_FREE >> 20} MB: {_ELSEWHERE}"
+                f"only {free >> 20} MB are free below {self.path}, and a stack needs {MIN_FREE >> 20} MB: make room, or {_ELSEWHERE}"
             )
 
     def environment(self) -> dict[str, str]:

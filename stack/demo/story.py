@@ -44,7 +44,7 @@ async def _lose(visit: Visit, seats: list[Seat]) -> None:
     async with visit.withdrawn(seats[0]):
         await visit.check_out(payment_id, "failed", last="checkout.failed")
     them = "the seat" if len(seats) == 1 else "the seats"
-    visit.tell(f"rolled back: {visit.fan} has {await visit.balance():,} points and still holds {them}")
+    visit.tell(f"rolled back: {visit.name} has {await visit.balance():,} points and still holds {them}")
 
 
 async def _examine(visit: Visit, environment: Mapping[str, str]) -> bool:

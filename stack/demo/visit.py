@@ -26,7 +26,8 @@ class Visit:
         self, console: Console, environment: Mapping[str, str], fan: str, observer: Observer, http: httpx2.AsyncClient
     ) -> None:
         """Begin to count the seconds."""
-        self.fan = fan
+        self.name = f"user {fan}" if fan.isdecimal() else fan
+        self._fan = fan
         self._console = console
         self._environment = environment
         self._observer = observer
@@ -49,7 +50,7 @@ class Visit:
     async def charge(self, amount: int) -> None:
         """Put points into the wallet."""
         charged = await self._post("POINT", "/points/charge", {"amount": amount})
-        self.tell(f"{self.fan} charges {amount:,} points, and has {charged['balance']:,}")
+        self.tell(f"{self.name} charges {amount:,} points, and has {charged['balance']:,}")
 
     async def balance(self) -> int:
         """The points that are in the wallet."""
@@ -70,7 +71,7 @@ class Visit:
         wish = {"seat_ids": [seat["seat_id"] for seat in seats]}
         held = await self._post("RESERVATION", "/reservations", wish, {"Prefer": f"wait={PATIENCE}"})
         labels, price = _labels(seats), total(seats)
-        self.tell(f"{self.fan} holds {labels} for {price:,} points: {held['status']} {held['reason'] or ''}".rstrip())
+        self.tell(f"{self.name} holds {labels} for {price:,} points: {held['status']} {held['reason'] or ''}".rstrip())
         if held["status"] != "temp":
             raise StackError(f"{labels} cannot be held: {held['reason'] or held['status']}; try again")
         return str(held["payment_id"])
@@ -127,11 +128,11 @@ class Visit:
         self, service: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         url = self._environment[f"{service}_URL"] + path
-        answer = await self._http.post(url, json=body, headers={**self._bearer(self.fan), **(headers or {})})
+        answer = await self._http.post(url, json=body, headers={**self._bearer(self._fan), **(headers or {})})
         return dict(answer.raise_for_status().json())
 
     async def _get(self, service: str, path: str) -> Any:
-        answer = await self._http.get(self._environment[f"{service}_URL"] + path, headers=self._bearer(self.fan))
+        answer = await self._http.get(self._environment[f"{service}_URL"] + path, headers=self._bearer(self._fan))
         return answer.raise_for_status().json()
 
     def _bearer(self, user: str, scope: str | None = None) -> dict[str, str]:

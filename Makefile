@@ -39,9 +39,11 @@ compose-env: $(READY) ## have every command use a running `docker compose up`
 	@$(BIN)/python -m stack compose-env
 
 test: $(READY) ## all tests, on a stack of their own
+	@$(BIN)/python -m stack prepare
 	$(BIN)/pytest
 
 chaos: $(READY) ## every script of chaos, and a table of what they found
+	@$(BIN)/python -m stack prepare
 	$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 
 chaos-compose: compose-env ## the scripts of chaos that break the broker, on a running `docker compose up`

@@ -1,9 +1,7 @@
-"""The command line: `python -m stack up | demo | checkout | down | status | token | compose-env | publish`."""
+"""The command line: `python -m stack up | demo | checkout | down | status | token …`, as the Makefile calls it."""
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -30,22 +28,17 @@ if not console.is_terminal:
     console = Console(width=160)
 
 
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    try:
-        yield
-    except StackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    except OSError as error:
-        typer.echo(f"{error.filename or 'the stack'}: {(error.strerror or str(error)).lower()}", err=True)
-        raise typer.Exit(1) from None
-
-
 @app.command()
 def up() -> None:
     """Start the stack, or join the one that runs, and say where everything is."""
     _say_where(_up())
+    console.print("see it work:  make checkout", highlight=False)
+
+
+@app.command()
+def prepare() -> None:
+    """Find or install the programs that a stack needs, or say which command does."""
+    stack.prepare(progress=ConsoleProgress(console))
 
 
 @app.command()
@@ -54,8 +47,7 @@ def demo() -> None:
     was_running = Directory.of().is_supervised
     environment = _up()
     try:
-        with _errors_for_people():
-            as_promised = asyncio.run(story.tell(console, environment))
+        as_promised = asyncio.run(story.tell(console, environment))
         if console.is_terminal and as_promised and not was_running:
             _say_where(environment)
             console.print("everything is up for you to look around, until Ctrl-C ends the demo")
@@ -75,16 +67,14 @@ def checkout(
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Have the last step refuse.")] = False,
 ) -> None:
     """Charge points, hold free seats and pay for them, on the system that runs, and show who said what."""
-    with _errors_for_people():
-        buying = story.check_out(console, Directory.of().running(), user_id(user), seats=seats, withdraw=withdraw)
-        asyncio.run(buying)
+    buying = story.check_out(console, Directory.of().running(), user_id(user), seats=seats, withdraw=withdraw)
+    asyncio.run(buying)
 
 
 @app.command()
 def down() -> None:
     """Stop the stack; no process of it is left."""
-    with _errors_for_people():
-        ran = stack.down()
+    ran = stack.down()
     console.print("stopped" if ran else "nothing was running")
 
 
@@ -109,17 +99,35 @@ def publish(
     only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
 ) -> None:
     """Write the files that list the services: for compose, for its servers, and the walls of pyproject.toml."""
-    with _errors_for_people():
-        if not only_check:
-            for path in published.publish(EACH, ROOT):
-                typer.echo(f"wrote {path}")
-        elif old := published.stale(EACH, ROOT):
-            raise StackError(f"stale: {', '.join(map(str, old))}; run  make publish")
+    if not only_check:
+        for path in published.publish(EACH, ROOT):
+            typer.echo(f"wrote {path}")
+    elif old := published.stale(EACH, ROOT):
+        raise StackError(f"stale: {', '.join(map(str, old))}; run  make publish")
+
+
+@app.command()
+def token(
+    users: Annotated[list[str], typer.Argument(help="Users, apart by blanks or commas.")],
+    scope: Annotated[Scope | None, typer.Option(help="What else the bearer may do.")] = None,
+) -> None:
+    """Print a bearer token for each user, one a line."""
+    names = user_ids(" ".join(users))
+    secret = token_secret(Directory.of())
+    for name in names:
+        typer.echo(make_token(name, secret, scope))
+
+
+@app.command()
+def compose_env() -> None:
+    """Write where a running `docker compose up` is to the env file, where every command looks."""
+    directory = Directory.of()
+    containers.describe(directory)
+    typer.echo(f"wrote {directory.env_file}")
 
 
 def _up() -> dict[str, str]:
-    with _errors_for_people():
-        return stack.up(progress=ConsoleProgress(console))
+    return stack.up(progress=ConsoleProgress(console))
 
 
 def _say_where(environment: dict[str, str]) -> None:
@@ -136,27 +144,15 @@ async def _probe_all(urls: list[str]) -> list[bool]:
     return await asyncio.gather(*(answers(url) for url in urls))
 
 
-@app.command()
-def token(
-    users: Annotated[list[str], typer.Argument(help="Users, apart by blanks or commas.")],
-    scope: Annotated[Scope | None, typer.Option(help="What else the bearer may do.")] = None,
-) -> None:
-    """Print a bearer token for each user, one a line."""
-    with _errors_for_people():
-        names = user_ids(" ".join(users))
-        secret = token_secret(Directory.of())
-    for name in names:
-        typer.echo(make_token(name, secret, scope))
-
-
-@app.command()
-def compose_env() -> None:
-    """Write where a running `docker compose up` is to the env file, where every command looks."""
-    with _errors_for_people():
-        directory = Directory.of()
-        containers.describe(directory)
-    typer.echo(f"wrote {directory.env_file}")
+def main() -> None:
+    """Run a command; one that cannot go on ends with a sentence and status 1."""
+    try:
+        app()
+    except StackError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename or 'the stack'}: {(error.strerror or str(error)).lower()}")
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    main()

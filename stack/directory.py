@@ -62,9 +62,8 @@ class Directory:
         """Raise `StackError` where the disk is too full for servers to start."""
         free = shutil.disk_usage(self.path).free
         if free < MIN_FREE:
-            raise StackError(
-                f"only {free >> 20} MB are free below {self.path}, and a stack needs {MIN_FREE >> 20} MB: make room, or {_ELSEWHERE}"
-            )
+            amounts = f"only {free >> 20} MB are free below {self.path}, and a stack needs {MIN_FREE >> 20} MB"
+            raise StackError(f"{amounts}: make room, or {_ELSEWHERE}")
 
     def environment(self) -> dict[str, str]:
         """The env file by name; empty if there is none."""

@@ -52,10 +52,9 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
 
 def prepare(path: Path | None = None, progress: Progress | None = None) -> None:
     """Find or install the programs that `up` needs; raises `StackError` with what a person has to do."""
-    directory, progress = Directory.of(path), progress or Progress()
-    directory.create()
+    progress = progress or Progress()
     try:
-        plan.ensure_installed(directory, progress)
+        plan.ensure_installed(Directory.of(path), progress)
     finally:
         progress.stop()
 

@@ -25,6 +25,7 @@ def install(package: str, log: Path, progress: Progress) -> None:
     if os.geteuid() != 0:
         raise StackError(f"{package} is missing; run:  sudo sh -c '{command}'")
     progress.done(f"{package} is missing: installing it with apt-get")
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     began = time.monotonic()
     with _no_services_started():
         _run(["apt-get", "update"], log, progress)

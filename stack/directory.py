@@ -73,10 +73,10 @@ class Directory:
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
     def running(self) -> dict[str, str]:
-        """The env file by name; raises `StackError` if there is none, because then nothing runs that it would name."""
+        """The env file by name; raises `StackError` if there is none."""
         environment = self.environment()
         if not environment:
-            raise StackError(f"nothing runs that {self.env_file} would name: {START}")
+            raise StackError(f"{self.env_file} does not say where anything runs: {START}")
         return environment
 
     def describe(self, environment: Mapping[str, str]) -> None:

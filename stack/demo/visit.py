@@ -72,8 +72,10 @@ class Visit:
         held = await self._post("RESERVATION", "/reservations", wish, {"Prefer": f"wait={PATIENCE}"})
         labels, price = _labels(seats), total(seats)
         self.tell(f"{self.name} holds {labels} for {price:,} points: {held['status']} {held['reason'] or ''}".rstrip())
+        if held["status"] == "requested":
+            raise StackError(f"nobody has answered that in {PATIENCE} s; what hinders it is in  make status")
         if held["status"] != "temp":
-            raise StackError(f"{labels} cannot be held: {held['reason'] or held['status']}; try again")
+            raise StackError(f"{labels} cannot be held; try again")
         return str(held["payment_id"])
 
     @asynccontextmanager

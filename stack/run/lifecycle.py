@@ -47,7 +47,14 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
         raise
     finally:
         progress.stop()
-    return directory.environment()
+    return _described(directory)
+
+
+def _described(directory: Directory) -> dict[str, str]:
+    environment = directory.environment()
+    if not environment:
+        raise StackError(f"{directory.env_file} is damaged: run  make down, and start again")
+    return environment
 
 
 def prepare(path: Path | None = None, progress: Progress | None = None) -> None:

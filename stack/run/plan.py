@@ -116,7 +116,7 @@ class Plan:
             )
         if await process.wait() != 0:
             log = self.directory.log("catalogue")
-            raise StackError(f"seeding failed. The last lines of {log}:\n{tail(log)}")
+            raise StackError(f"the catalogue cannot be filled. The last lines of {log}:\n{tail(log)}")
 
     def _describe(self) -> None:
         for service in SERVICES:

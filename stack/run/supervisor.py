@@ -131,7 +131,7 @@ async def _do(once: Once, board: Board) -> None:
     try:
         await once.action()
     except StackError as error:
-        board.failed(f"{once.name}: {error}")
+        board.failed(str(error))
         return
     board.ready(once.name)
 

@@ -169,8 +169,14 @@ class ForeignBroker:
             return
         try:
             await self._put_users()
+        except httpx2.HTTPStatusError as error:
+            # Without the URL: the password is in it.
+            answer = error.response
+            raise StackError(
+                f"RABBITMQ_MANAGEMENT_URL: {answer.status_code} {answer.reason_phrase}; mend it"
+            ) from error
         except httpx2.HTTPError as error:
-            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}") from error
+            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}; mend it, or unset it") from error
 
     async def _put_users(self) -> None:
         vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")

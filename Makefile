@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := contracts chassis $(patsubst %/steps.py,%,$(wildcard *_svc/steps.py)) stack
 
-.PHONY: help demo test chaos chaos-compose soak bench e2e-compose up down status token lint publish lock clean
+# Where the running system is: every command reads this file, and so can you:  . .stack/env
+ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
+# Every shell has a USER of its own, which is not the one that is meant.
+GIVEN_USER := $(filter command,$(origin USER))
+
+.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token compose-env lint publish lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +22,10 @@ demo: $(READY) ## watch one checkout complete and one roll back
 up: $(READY) ## start everything, or join what runs
 	@$(BIN)/python -m stack up
 
+checkout: $(READY) ## charge, hold, pay on what runs, and watch: USER=7, SEATS=1, WITHDRAW=1 has it refused
+	@$(BIN)/python -m stack checkout $(if $(GIVEN_USER),--user "$$USER") \
+	    $(if $(SEATS),--seats "$$SEATS") $(if $(WITHDRAW),--withdraw)
+
 down: ## stop everything
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down; fi
 
@@ -24,19 +33,21 @@ status: $(READY) ## list the processes
 	@$(BIN)/python -m stack status
 
 token: $(READY) ## print a bearer token: USER=7, USER=7,8,9, SCOPE=operator
-	@# Every shell has a USER of its own, which is not the one that is meant.
-	@[ "$(origin USER)" = "command line" ] || { echo "for whom? make -s token USER=7" >&2; exit 1; }
-	@$(BIN)/python -m stack token "$(USER)" $(if $(SCOPE),--scope "$(SCOPE)")
+	@$(BIN)/python -m stack token $(if $(GIVEN_USER),"$$USER","") $(if $(SCOPE),--scope "$$SCOPE")
+
+compose-env: $(READY) ## have every command use a running `docker compose up`
+	@$(BIN)/python -m stack compose-env
 
 test: $(READY) ## all tests, on a stack of their own
+	@$(BIN)/python -m stack prepare
 	$(BIN)/pytest
 
 chaos: $(READY) ## every script of chaos, and a table of what they found
+	@$(BIN)/python -m stack prepare
 	$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 
-chaos-compose: $(READY) ## the scripts of chaos that break the broker, on a running `docker compose up`
-	@$(BIN)/python -m stack.compose_env .stack/compose.env
-	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/chaos/test_brokers.py -m "chaos or not chaos"
+chaos-compose: compose-env ## the scripts of chaos that break the broker, on a running `docker compose up`
+	STACK_ENV="$(ENV)" $(BIN)/pytest tests/chaos/test_brokers.py -m "chaos or not chaos"
 
 soak: $(READY) ## all faults at random for a while: MINUTES=60, SEED=1
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
@@ -44,9 +55,8 @@ soak: $(READY) ## all faults at random for a while: MINUTES=60, SEED=1
 bench: $(READY) ## measure the saga beside the facade, write docs/bench: QUICK=1, ONLY=saga,facade
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
-e2e-compose: $(READY) ## the end-to-end tests, on a running `docker compose up`
-	@$(BIN)/python -m stack.compose_env .stack/compose.env
-	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/end_to_end
+e2e-compose: compose-env ## the end-to-end tests, on a running `docker compose up`
+	STACK_ENV="$(ENV)" $(BIN)/pytest tests/end_to_end
 
 lint: $(READY) ## style, types, walls, docstrings, closed choreography, current files
 	$(BIN)/ruff check

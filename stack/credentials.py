@@ -1,21 +1,18 @@
 """The passwords of one stack: random, made once, kept for its owner only."""
 
-from __future__ import annotations
-
 import base64
 import json
 import secrets
-from typing import TYPE_CHECKING
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from stack.directory import write_private
+from stack.directory import Directory, write_private
+from stack.errors import StackError
 from stack.services import SERVICES
 
-if TYPE_CHECKING:
-    from stack.directory import Directory
-
 ADMIN = "admin"
+_SECRETS = TypeAdapter(dict[str, str])
 
 
 def _password() -> str:
@@ -38,11 +35,17 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
     platform_secret: str = Field(default_factory=_webhook_secret)
 
     @classmethod
-    def of(cls, directory: Directory) -> Credentials:
+    def of(cls, directory: Directory) -> Self:
         """Read the secrets of a stack, and make those that are missing: all of them, or those of a new service."""
         file = directory.path / "credentials.json"
-        known = json.loads(file.read_text()) if file.exists() else {}
-        credentials = cls.model_validate({service: _password() for service in SERVICES} | known)
+        try:
+            known = _SECRETS.validate_json(file.read_bytes()) if file.exists() else {}
+            credentials = cls.model_validate({service: _password() for service in SERVICES} | known)
+        except ValidationError as error:
+            raise StackError(
+                f"{file} is damaged, and the data cannot be read without the passwords in it: "
+                f"remove {directory.path} to start anew"
+            ) from error
         secrets_now = credentials.model_dump()
         if secrets_now != known:
             write_private(file, json.dumps(secrets_now, indent=2))

@@ -1,11 +1,6 @@
 """How `up` tells what it waits for: nothing, or lines for people."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console
 
 
 class Progress:

@@ -3,22 +3,16 @@
 `python -m stack publish` writes them. The passwords are for development: compose publishes ports on 127.0.0.1 only.
 """
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from chassis.choreography.topology import permissions
 from stack.credentials import ADMIN
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stack.services import Told
+from stack.services import Told
 
 COMPOSE = Path("compose.yaml")
 DEFINITIONS = Path("stack/compose/rabbitmq/definitions.json")

@@ -3,8 +3,6 @@
 This is the only list of them. What has to name them all asks here, or is written by `make publish`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib import import_module
 

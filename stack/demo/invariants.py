@@ -3,22 +3,18 @@
 They are asked when nothing is under way: in the middle of a saga, points are spent that are not yet paid.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx2
 
 from stack.services import SERVICES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from uuid import UUID
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,15 @@
 """A saga as its events tell it, read off the broker by a queue that is bound to everything."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
 
 from stack.services import SERVICES
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from aio_pika.abc import AbstractIncomingMessage
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,21 @@
 """What a stack consists of: its programs, in which order, with which environment."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stack.credentials import Credentials
-from stack.directory import ROOT, write_private
+from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.ports import Ports
 from stack.program import Once, Program
+from stack.progress import Progress
+from stack.run.given import Given
 from stack.servers import postgres, rabbitmq
 from stack.servers.packages import tail
 from stack.services import EACH, SERVICES, Told
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
-    from stack.progress import Progress
 
 
 @dataclass
@@ -34,12 +29,16 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Claim the ports and lay everything out; nothing is started."""
+        self._given = Given.by(os.environ)
         self._ports = Ports(self.directory)
         self._credentials = Credentials.of(self.directory)
         self._token_secret = os.environ.get("TOKEN_SECRET", self._credentials.token_secret)
         self._needs: list[str] = []
         self._uses: list[str] = []
         self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
+        if self._given.urls:
+            self.onces.append(Once("given-servers", self._given.require_answers))
+            self._needs.append("given-servers")
         self._add_databases()
         self._add_broker()
         self._add_platform()
@@ -50,24 +49,23 @@ class Plan:
 
     def write_environment(self) -> None:
         """Write the env file."""
-        lines = (f"{name}={value}\n" for name, value in self.environment.items())
-        write_private(self.directory.env_file, "".join(lines))
+        self.directory.describe(self.environment)
 
     def _add_databases(self) -> None:
-        given = {name: os.environ.get(f"{name.upper()}_DATABASE_URL", "") for name in SERVICES}
-        missing = tuple(name for name in SERVICES if not given[name])
+        given = self._given.databases
+        missing = tuple(name for name in SERVICES if name not in given)
         server = postgres.Server(self.directory, self._ports, self._credentials, missing)
-        self._database_urls = {name: given[name] or server.url(name) for name in SERVICES}
+        self._database_urls = {name: given.get(name) or server.url(name) for name in SERVICES}
         if missing:
             self.programs.append(server.program())
             self._needs.append("postgres")
 
     def _add_broker(self) -> None:
-        amqp, management = (os.environ.get(name, "") for name in ("RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL"))
+        given = self._given
         self._broker: rabbitmq.Node | rabbitmq.ForeignBroker
-        if amqp:
-            self._broker = rabbitmq.ForeignBroker(amqp, management, self._credentials, SERVICES)
-            self.onces.append(Once("broker-users", self._broker.create_users))
+        if given.broker:
+            self._broker = rabbitmq.ForeignBroker(given.broker, given.management, self._credentials, SERVICES)
+            self.onces.append(Once("broker-users", self._broker.create_users, tuple(self._needs)))
             self._needs.append("broker-users")
         else:
             self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, SERVICES)
@@ -118,7 +116,7 @@ class Plan:
             )
         if await process.wait() != 0:
             log = self.directory.log("catalogue")
-            raise StackError(f"seeding failed. The last lines of {log}:\n{tail(log)}")
+            raise StackError(f"the catalogue cannot be filled. The last lines of {log}:\n{tail(log)}")
 
     def _describe(self) -> None:
         for service in SERVICES:
@@ -146,7 +144,8 @@ def _via(name: str, url: str) -> str:
 
 def ensure_installed(directory: Directory, progress: Progress) -> None:
     """Find or install the programs that a stack of this environment needs."""
-    if not os.environ.get("RABBITMQ_URL"):
+    given = Given.by(os.environ)
+    if not given.broker:
         rabbitmq.ensure_installed(directory, progress)
-    if not all(os.environ.get(f"{service.upper()}_DATABASE_URL") for service in SERVICES):
+    if len(given.databases) < len(SERVICES):
         postgres.ensure_installed(directory, progress)

@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := contracts chassis $(patsubst %/steps.py,%,$(wildcard *_svc/steps.py)) stack
 
 # Where the running system is: every command reads this file, and so can you:  . .stack/env
 ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
@@ -40,7 +39,8 @@ compose-env: $(READY) ## have every command use a running `docker compose up`
 
 test: $(READY) ## all tests, on a stack of their own
 	@$(BIN)/python -m stack prepare
-	$(BIN)/pytest
+	@rm -rf .stack/coverage && mkdir -p .stack/coverage
+	$(BIN)/pytest --cov --cov-report=term
 
 chaos: $(READY) ## every script of chaos, and a table of what they found
 	@$(BIN)/python -m stack prepare
@@ -63,7 +63,6 @@ lint: $(READY) ## style, types, walls, docstrings, closed choreography, current 
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet $(PACKAGES)
 	$(BIN)/python -m chassis check
 	$(BIN)/python -m chassis publish --check
 	$(BIN)/python -m stack publish --check

@@ -10,7 +10,7 @@ class Progress:
         """One more thing is done."""
 
     def waiting(self, text: str) -> None:
-        """This is what is being waited for at the moment."""
+        """Show what is being waited for at the moment."""
 
     def stop(self) -> None:
         """Nothing is being waited for any longer."""

@@ -1,4 +1,4 @@
-"""Connections to RabbitMQ: plain ones, each supervised, rebuilt whenever anything about them ends.
+"""Connections to RabbitMQ: plain ones, supervised, and rebuilt whenever any part of them ends.
 
 aio-pika's robust connections can come back without their consumers (its issues 231, 588, 626, 632), so nothing
 here tries to repair a connection: it is closed, and a new one is set up from the declarations.
@@ -80,7 +80,7 @@ async def _session(url: str, name: str, serve: Serve) -> None:
 
 
 async def _close(connection: AbstractConnection) -> None:
-    """Close without waiting for a peer that may be gone."""
+    """Close, without waiting long for a peer that may be gone."""
     try:
         async with asyncio.timeout(CALL_TIMEOUT / 5):
             await connection.close()

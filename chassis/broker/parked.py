@@ -29,7 +29,7 @@ MAX_LOOKED_AT = 10_000
 
 @dataclass(frozen=True)
 class Parked:
-    """A parked message with its story. It is held for this process until the connection ends."""
+    """A parked message and its history. The broker holds it for this process until the connection ends."""
 
     message: AbstractIncomingMessage
     service: str
@@ -100,7 +100,7 @@ async def redrive(chosen: Sequence[Parked], rate: float, audit: Path, done: Call
 
 
 async def discard(one: Parked, reason: str, audit: Path) -> None:
-    """Take a message away for good; the audit record keeps it whole."""
+    """Remove a message for good; the audit record keeps a full copy."""
     record(audit, "discard", one, reason)
     await one.message.ack()
 

@@ -1,4 +1,4 @@
-"""Relay: brings what the outbox holds to the broker, and drops what the broker has confirmed.
+"""Relay: publishes what the outbox holds, and deletes what the broker has confirmed.
 
 A message is published from memory right after its commit. The sweeper is for what a crash or an outage left
 behind; both may publish the same message, which the inbox of the receiver tells apart.
@@ -39,7 +39,7 @@ class Publishes(Protocol):
 
 
 class Relay:
-    """Brings the departures of one process to the broker."""
+    """Publishes the departures of one process."""
 
     def __init__(self, publisher: Publishes, departures: Departures, database: Database) -> None:
         self._publisher = publisher
@@ -106,7 +106,7 @@ class Relay:
 
 
 async def _nothing(_: Transaction) -> None:
-    """A transaction without work of its own: it takes the confirmed rows along."""
+    """No work: the transaction only deletes the confirmed rows."""
 
 
 async def _for_ever(once: Callable[[], Awaitable[None]], pause: float) -> None:

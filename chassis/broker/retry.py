@@ -50,7 +50,7 @@ class Retry:
         self._publisher = publisher
 
     async def again(self, message: DeliveredMessage, error: Exception) -> str:
-        """Have the message delivered again later, or park it; says where it went.
+        """Send the message to its next attempt, or park it; returns where it went.
 
         Raises NotPublishedError when the broker did not take it.
         """

@@ -34,14 +34,14 @@ Result = TypeVar("Result")
 
 
 class Delivery(NamedTuple):
-    """A message that has been understood, and how to acknowledge it."""
+    """A message that was parsed, and the delivery to acknowledge."""
 
     envelope: Envelope
     message: DeliveredMessage
 
 
 class Consumer(ABC):
-    """Feeds one step from its queue; what becomes of the deliveries depends on the kind of step."""
+    """Feeds one step from its queue; how deliveries are handled depends on the kind of step."""
 
     def __init__(self, step: Step, publisher: Delivers, prefetch: int) -> None:
         self.step = step
@@ -85,7 +85,7 @@ class Consumer(ABC):
             watch.cancel()
 
     async def stop(self) -> None:
-        """Take no more from the queue; `serve` returns when what has arrived is done."""
+        """Stop consuming; `serve` returns once everything that has arrived is handled."""
         if self._subscription is not None and self._arrivals is not None:
             channel, tag = self._subscription
             async with asyncio.timeout(CALL_TIMEOUT / 5):
@@ -97,7 +97,7 @@ class Consumer(ABC):
         """Handle what arrives until its end."""
 
     async def _parse(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
-        """The deliveries that can be understood; the others are parked, and need an acknowledgement only."""
+        """The deliveries that can be parsed; the others are parked here and only need an acknowledgement."""
         understood = []
         for message in messages:
             try:
@@ -110,7 +110,7 @@ class Consumer(ABC):
         return understood
 
     async def _again(self, delivery: Delivery, error: Exception) -> None:
-        """Have a delivery tried again later, or park it."""
+        """Send a delivery to its next attempt, or park it, and report that."""
         known = delivery.envelope
         destination = await self._retry.again(delivery.message, error)
         self._count(destination, known.event_id)
@@ -168,14 +168,14 @@ class BatchConsumer(Consumer):
 
 
 async def acknowledge(message: DeliveredMessage, *, multiple: bool = False) -> None:
-    """Tell the broker that a delivery, or all up to it, need not come again."""
+    """Acknowledge a delivery, or all up to it."""
     with cancelled_by_nobody():
         async with asyncio.timeout(CALL_TIMEOUT):
             await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
 
 
 async def through_outages(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:
-    """The result of `work`; while the database is out of reach, wait for it rather than blame the messages."""
+    """The result of `work`; waits while the database is out of reach, because that is no fault of the messages."""
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_outage),
         wait=wait_random_exponential(multiplier=0.2, max=5),

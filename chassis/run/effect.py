@@ -1,4 +1,4 @@
-"""Effect: a step that does I/O, many at once and each for itself; what came of it is committed in batches."""
+"""Effect: a step that does I/O, many at once and independently; outcomes are committed in batches."""
 
 import asyncio
 import math
@@ -27,14 +27,14 @@ AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Done:
-    """An event whose I/O is done, and what came of it."""
+    """An event whose I/O is done, and its outcome."""
 
     delivery: Delivery
     outcome: Any
 
 
 class EffectConsumer(Consumer):
-    """Feeds an effect. One that takes long, or fails, holds up no other; each is acknowledged once it is stored."""
+    """Feeds an effect. A slow or failing one holds up no other; each is acknowledged once its outcome is stored."""
 
     def __init__(
         self, step: Step, database: Database, dependencies: Dependencies, publisher: Delivers, max_batch: int
@@ -59,7 +59,7 @@ class EffectConsumer(Consumer):
             results.end()
 
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
-        """The deliveries that call for I/O; the others are acknowledged here."""
+        """The deliveries that still need their I/O; the others are acknowledged here."""
         self._open.update(map(_number, messages))
         understood = await self._parse(messages)
         fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []

@@ -38,7 +38,7 @@ PUMP = "pump"
 
 @dataclass(frozen=True)
 class Job:
-    """Work that the clock begins: `work` runs every `every`, in the service's own process."""
+    """Periodic work: `work` runs every `every`, in the service's own process."""
 
     every: timedelta
     work: Callable[[Database], Awaitable[None]]
@@ -80,7 +80,7 @@ class Runtime:
 
     @property
     def ended(self) -> list[str]:
-        """The tasks in the background that have ended, though all of them are meant to go on until `stop`."""
+        """The background tasks that have ended, although all of them should run until `stop`."""
         return [name for name, task in self._tasks.items() if task.done()]
 
     @property
@@ -89,7 +89,7 @@ class Runtime:
         return None if self.publisher.connected else self._broker_trouble
 
     async def parked(self) -> float:
-        """How many messages of the service wait for a person; not a number when the broker does not say."""
+        """How many messages of the service are parked; NaN when the broker cannot be asked."""
         return await self.publisher.depth(f"{self.service.name}.{PARKED}")
 
     def dependency(self, provided: type[Provided]) -> Provided:
@@ -98,7 +98,7 @@ class Runtime:
         return found
 
     async def together(self, work: Work[Given, Result], given: Given) -> Result:
-        """What `work` makes of `given`, in one transaction with whoever else asks for the same work just now."""
+        """The result of `work` for `given`, in one transaction with others who ask for the same work at this moment."""
         group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
         return await group.run(given)
 
@@ -138,7 +138,7 @@ class Runtime:
         return BatchConsumer(runner, self._departures, self.publisher, max_batch)
 
     async def _consume(self, connection: AbstractConnection) -> None:
-        """Declare everything, then consume with all steps; when one of them ends, all do."""
+        """Declare everything, then consume for all steps; when one consumer ends, all do."""
         channel = await connection.channel()
         await declare(channel, topology(self.service))
         await channel.close()

@@ -1,4 +1,4 @@
-"""Retention: what has served its time is deleted, a bounded number of rows in each transaction."""
+"""Retention: rows that are old enough are deleted, a bounded number in each transaction."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

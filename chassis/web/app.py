@@ -114,7 +114,7 @@ def _unavailable(detail: str) -> Problem:
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Let the OpenAPI document say that errors are problems; FastAPI's own error schemas are not used."""
+    """Describe errors as problems in the OpenAPI document; FastAPI's own error schemas are not used."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

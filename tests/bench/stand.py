@@ -87,7 +87,7 @@ class Stand:
         return int(self.environment[f"{service.upper()}_URL"].rpartition(":")[2])
 
     async def insert(self, state: rows.State, count: int, *, into_facade: bool = False) -> range:
-        """Insert the rows of so many checkouts; gives back their numbers, which nobody has had before."""
+        """Insert the rows of so many checkouts; returns their numbers, which nobody has had before."""
         first, last = self._next, self._next + count - 1
         self._next += count
         for service, statements in rows.statements(state).items():

@@ -4,9 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := $(wildcard contracts chassis point_svc reservation_svc payment_svc seat_svc stack)
 
-.PHONY: help demo test chaos chaos-compose soak bench e2e-compose up down status token lint publish lock clean
+# Where the running system is: every command reads this file, and so can you:  . .stack/env
+ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
+# Every shell has a USER of its own, which is not the one that is meant.
+GIVEN_USER := $(filter command,$(origin USER))
+
+.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token compose-env lint publish lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +21,10 @@ demo: $(READY) ## watch one checkout complete and one roll back
 up: $(READY) ## start everything, or join what runs
 	@$(BIN)/python -m stack up
 
+checkout: $(READY) ## charge, hold, pay on what runs, and watch: USER=7, SEATS=1, WITHDRAW=1 has it refused
+	@$(BIN)/python -m stack checkout $(if $(GIVEN_USER),--user "$$USER") \
+	    $(if $(SEATS),--seats "$$SEATS") $(if $(WITHDRAW),--withdraw)
+
 down: ## stop everything
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down; fi
 
@@ -24,19 +32,22 @@ status: $(READY) ## list the processes
 	@$(BIN)/python -m stack status
 
 token: $(READY) ## print a bearer token: USER=7, USER=7,8,9, SCOPE=operator
-	@# Every shell has a USER of its own, which is not the one that is meant.
-	@[ "$(origin USER)" = "command line" ] || { echo "for whom? make -s token USER=7" >&2; exit 1; }
-	@$(BIN)/python -m stack token "$(USER)" $(if $(SCOPE),--scope "$(SCOPE)")
+	@$(BIN)/python -m stack token $(if $(GIVEN_USER),"$$USER","") $(if $(SCOPE),--scope "$$SCOPE")
+
+compose-env: $(READY) ## have every command use a running `docker compose up`
+	@$(BIN)/python -m stack compose-env
 
 test: $(READY) ## all tests, on a stack of their own
-	$(BIN)/pytest
+	@$(BIN)/python -m stack prepare
+	@rm -rf .stack/coverage && mkdir -p .stack/coverage
+	$(BIN)/pytest --cov --cov-report=term
 
 chaos: $(READY) ## every script of chaos, and a table of what they found
+	@$(BIN)/python -m stack prepare
 	$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 
-chaos-compose: $(READY) ## the scripts of chaos that break the broker, on a running `docker compose up`
-	@$(BIN)/python -m stack.compose_env .stack/compose.env
-	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/chaos/test_brokers.py -m "chaos or not chaos"
+chaos-compose: compose-env ## the scripts of chaos that break the broker, on a running `docker compose up`
+	STACK_ENV="$(ENV)" $(BIN)/pytest tests/chaos/test_brokers.py -m "chaos or not chaos"
 
 soak: $(READY) ## all faults at random for a while: MINUTES=60, SEED=1
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
@@ -44,21 +55,21 @@ soak: $(READY) ## all faults at random for a while: MINUTES=60, SEED=1
 bench: $(READY) ## measure the saga beside the facade, write docs/bench: QUICK=1, ONLY=saga,facade
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
-e2e-compose: $(READY) ## the end-to-end tests, on a running `docker compose up`
-	@$(BIN)/python -m stack.compose_env .stack/compose.env
-	STACK_ENV=$(CURDIR)/.stack/compose.env $(BIN)/pytest tests/end_to_end
+e2e-compose: compose-env ## the end-to-end tests, on a running `docker compose up`
+	STACK_ENV="$(ENV)" $(BIN)/pytest tests/end_to_end
 
 lint: $(READY) ## style, types, walls, docstrings, closed choreography, current files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet $(PACKAGES)
 	$(BIN)/python -m chassis check
 	$(BIN)/python -m chassis publish --check
+	$(BIN)/python -m stack publish --check
 
-publish: $(READY) ## write what is derived from the steps anew
+publish: $(READY) ## write what is derived from the steps and from the list of services anew
 	@$(BIN)/python -m chassis publish
+	@$(BIN)/python -m stack publish
 
 lock: ## resolve the dependencies of pyproject.toml anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; \

@@ -7,7 +7,8 @@ event (`thing.done`). Without the variable a point is an empty function.
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
@@ -25,6 +26,9 @@ class Point(StrEnum):
     AFTER_CONFIRM = "after-confirm"
 
 
+Hook = Callable[[Point, Iterable[str]], None]
+
+
 def _crash_if_told(point: Point, subjects: Iterable[str]) -> None:
     """Die here if a file says so. Only the process that takes the file away dies, however many come by."""
     for subject in subjects:
@@ -40,5 +44,20 @@ def _do_nothing(point: Point, subjects: Iterable[str]) -> None:
     """Nobody wants a crash."""
 
 
-crash_point = _crash_if_told if VARIABLE in os.environ else _do_nothing
-"""Passed at a point on behalf of some subjects."""
+_at_point: Hook = _crash_if_told if VARIABLE in os.environ else _do_nothing
+
+
+def crash_point(point: Point, subjects: Iterable[str]) -> None:
+    """Pass a point on behalf of some subjects."""
+    _at_point(point, subjects)
+
+
+@contextmanager
+def crashing(hook: Hook) -> Iterator[None]:
+    """Let `hook` decide what happens at every point while the context lasts: for a simulation."""
+    global _at_point  # noqa: PLW0603  # there is one process, and one way to end it
+    before, _at_point = _at_point, hook
+    try:
+        yield
+    finally:
+        _at_point = before

@@ -33,6 +33,14 @@ class NothingDeclaredError(ChoreographyError):
     """A folder in which no service declares a step."""
 
 
+class NewServiceError(ChoreographyError):
+    """A service that cannot be written under this name, or in this place of a saga."""
+
+
+class PublishedChangedError(ChoreographyError):
+    """A version of an event has another schema than the one that was published."""
+
+
 class MalformedMessageError(ChoreographyError, ValueError):
     """A message that can never be understood; another attempt would not help."""
 
@@ -63,6 +71,10 @@ class MigrationError(StoreError):
 
 class SessionEndedError(BrokerError):
     """The broker ended what a session stands on: its connection, a channel or a consumer."""
+
+
+class UnreachableBrokerError(BrokerError):
+    """The broker cannot be asked, and why."""
 
 
 class NotPublishedError(BrokerError):

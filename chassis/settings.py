@@ -1,19 +1,58 @@
-"""What every service is told by its environment."""
+"""Settings: what every service is told by its environment."""
 
-from pydantic import AliasChoices, Field, SecretStr
+import sys
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SETTINGS = TypeVar("SETTINGS", bound=BaseSettings)
 
 
 def settings_of(service: str) -> SettingsConfigDict:
-    """Settings come from variables that begin with the name of the service."""
-    return SettingsConfigDict(env_prefix=f"{service.upper()}_", extra="ignore")
+    """Settings come from variables that begin with the name of the service; errors never show what they hold."""
+    return SettingsConfigDict(
+        env_prefix=f"{service.upper()}_", extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+def read(settings: type[SETTINGS]) -> SETTINGS:
+    """The settings, from the environment; ends the process with a line for each variable that is missing or wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        sys.exit("\n".join(_sentence(settings, one) for one in error.errors(include_input=False, include_url=False)))
+
+
+def _sentence(settings: type[BaseSettings], error: Any) -> str:
+    field = str(error["loc"][0]).lower()
+    known = settings.model_fields.get(field)
+    alias = known.validation_alias if known else None
+    prefix = "" if isinstance(alias, AliasChoices) else settings.model_config.get("env_prefix", "")
+    trouble = "is missing" if error["type"] == "missing" else f"is wrong: {error['msg'].removeprefix('Value error, ')}"
+    meaning = f" ({known.description.splitlines()[0]})" if known and known.description else ""
+    return f"{prefix}{field.upper()} {trouble}{meaning}; `make up` sets it, see .stack/env"
+
+
+def _address(url: str, *schemes: str) -> str:
+    """The URL; raises ValueError, without quoting it, unless it has one of these schemes and a host."""
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError(f"an address that begins with {schemes[0]}:// and names a host is needed")
+    return url
 
 
 class ServiceSettings(BaseSettings):
     """The settings that all services share; each adds its own and says its prefix."""
 
+    # The text under a field is its description, which the card of the service shows.
+    model_config = SettingsConfigDict(use_attribute_docstrings=True)
+
     host: str = "127.0.0.1"
+    """The address that the REST interface listens on"""
     port: int = Field(ge=1, le=65535)
+    """The port of the REST interface"""
     database_url: SecretStr
     """`postgresql://role:password@host:port/database`"""
     rabbitmq_url: SecretStr
@@ -23,7 +62,20 @@ class ServiceSettings(BaseSettings):
     max_batch: int = Field(default=200, ge=1, le=1000)
     """How many events of a step may share a transaction; a step never waits for more than have arrived"""
     database_pool: int = Field(default=10, ge=2)
+    """How many connections to the database the process may have"""
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
     inbox_days: float = Field(default=30, ge=1)
     """How long a step remembers what it handled, at the least: while messages are parked, it forgets nothing"""
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database(cls, url: SecretStr) -> SecretStr:
+        _address(url.get_secret_value(), "postgresql", "postgres")
+        return url
+
+    @field_validator("rabbitmq_url")
+    @classmethod
+    def _is_a_broker(cls, url: SecretStr) -> SecretStr:
+        _address(url.get_secret_value(), "amqp", "amqps")
+        return url

@@ -40,4 +40,4 @@ def _retentions(settings: Settings) -> tuple[Retention, ...]:
 
 
 if __name__ == "__main__":
-    run(definition(Settings()))
+    run(definition, Settings)

@@ -40,7 +40,7 @@ class Platform:
         await self._client.close()
 
     async def deliver(self, delivery_id: UUID, completed: Completed) -> str | None:
-        """Deliver a paid payment; gives back why the platform refuses it for good, or None when it took it.
+        """Deliver a paid payment; returns why the platform refuses it for good, or None when it took it.
 
         `delivery_id` is the same in every attempt, and the platform stores a delivery once by its id. Raises
         PlatformUnavailableError when some attempts in a row have found it unable.

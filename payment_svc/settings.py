@@ -10,6 +10,8 @@ class Settings(ServiceSettings):
 
     model_config = settings_of("payment")
 
+    port: int = Field(default=8003, ge=1, le=65535)
+    """The port of the REST interface"""
     platform_url: str
     """The address that deliveries are posted to"""
     platform_secret: SecretStr

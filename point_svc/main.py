@@ -14,4 +14,4 @@ def definition(settings: Settings) -> Definition:
 
 
 if __name__ == "__main__":
-    run(definition(Settings()))
+    run(definition, Settings)

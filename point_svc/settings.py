@@ -1,9 +1,14 @@
 """The settings of point_svc, from variables that begin with `POINT_`."""
 
+from pydantic import Field
+
 from chassis.settings import ServiceSettings, settings_of
 
 
 class Settings(ServiceSettings):
-    """Nothing beyond what every service needs."""
+    """What every service needs, and a port of its own."""
 
     model_config = settings_of("point")
+
+    port: int = Field(default=8001, ge=1, le=65535)
+    """The port of the REST interface"""

@@ -10,7 +10,11 @@ class Settings(ServiceSettings):
 
     model_config = settings_of("reservation")
 
+    port: int = Field(default=8002, ge=1, le=65535)
+    """The port of the REST interface"""
     hold_seconds: float = Field(default=600, gt=0)
+    """How long seats are held unpaid"""
     request_seconds: float = Field(default=60, gt=0)
     """How long after its request seats may still be held"""
     expiry_interval_seconds: float = Field(default=1, gt=0)
+    """How often the service looks for holds whose time is up"""

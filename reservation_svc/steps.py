@@ -47,14 +47,14 @@ def open_(
 
 
 @service.undo(request)
-def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) -> reservation.Refused | None:
+def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) -> reservation.Closed | None:
     """Close a hold of which nothing is left; one that ran out of time stays EXPIRED."""
     if any(row.status not in (Status.REQUESTED, Status.EXPIRED) for row in reservations):
         return None
     for row in reservations:
         if row.status == Status.REQUESTED:
             row.end(Status.REJECTED, lost.reason)
-    return reservation.Refused.after(lost) if reservations else None
+    return reservation.Closed.after(lost) if reservations else None
 
 
 @service.lapse(open_)
@@ -95,7 +95,7 @@ def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations
     return reservation.Reverted.after(lost) if owned else None
 
 
-service.shows("reservation", {reservation.Opened: "temp", reservation.Refused: "rejected or expired"})
+service.shows("reservation", {reservation.Opened: "temp", reservation.Closed: "rejected or expired"})
 
 
 def _objection(spent: point.Spent, reservations: list[Reservation], now: datetime) -> str | None:

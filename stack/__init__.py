@@ -1,5 +1,5 @@
 """Brings broker, databases, services and the external platform up on one machine, without Docker."""
 
-from stack.run.lifecycle import down, environment, up
+from stack.run.lifecycle import down, environment, prepare, up
 
-__all__ = ["down", "environment", "up"]
+__all__ = ["down", "environment", "prepare", "up"]

@@ -1,29 +1,26 @@
-"""The command line: `python -m stack up | demo | down | status | token`."""
-
-from __future__ import annotations
+"""The command line: `python -m stack up | demo | checkout | down | status | token …`, as the Makefile calls it."""
 
 import asyncio
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 import stack
-from stack.demo.story import run as run_demo
-from stack.demo.story import until_interrupted
-from stack.directory import Directory
+from stack import published
+from stack.compose import containers
+from stack.demo import story
+from stack.demo.pause import until_interrupted
+from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.progress import ConsoleProgress
 from stack.run.probe import answers
 from stack.run.state import State
+from stack.services import EACH
+from stack.tokens import Scope, token_secret, user_id, user_ids
 from stack.tokens import token as make_token
-from stack.tokens import token_secret
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -31,19 +28,17 @@ if not console.is_terminal:
     console = Console(width=160)
 
 
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    try:
-        yield
-    except StackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-
-
 @app.command()
 def up() -> None:
     """Start the stack, or join the one that runs, and say where everything is."""
     _say_where(_up())
+    console.print("see it work:  make checkout", highlight=False)
+
+
+@app.command()
+def prepare() -> None:
+    """Find or install the programs that a stack needs, or say which command does."""
+    stack.prepare(progress=ConsoleProgress(console))
 
 
 @app.command()
@@ -52,10 +47,10 @@ def demo() -> None:
     was_running = Directory.of().is_supervised
     environment = _up()
     try:
-        as_promised = asyncio.run(run_demo(console, environment))
-        if console.is_terminal and as_promised:
+        as_promised = asyncio.run(story.tell(console, environment))
+        if console.is_terminal and as_promised and not was_running:
             _say_where(environment)
-            console.print("look around; Ctrl-C ends the demo")
+            console.print("everything is up for you to look around, until Ctrl-C ends the demo")
             asyncio.run(until_interrupted())
     finally:
         if not was_running:
@@ -66,10 +61,20 @@ def demo() -> None:
 
 
 @app.command()
+def checkout(
+    user: Annotated[str, typer.Option(help="Who buys.")] = "7",
+    seats: Annotated[int, typer.Option(min=1, max=10, help="How many seats, of one evening.")] = 1,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Have the last step refuse.")] = False,
+) -> None:
+    """Charge points, hold free seats and pay for them, on the system that runs, and show who said what."""
+    buying = story.check_out(console, Directory.of().running(), user_id(user), seats=seats, withdraw=withdraw)
+    asyncio.run(buying)
+
+
+@app.command()
 def down() -> None:
     """Stop the stack; no process of it is left."""
-    with _errors_for_people():
-        ran = stack.down()
+    ran = stack.down()
     console.print("stopped" if ran else "nothing was running")
 
 
@@ -89,9 +94,40 @@ def status() -> None:
     console.print(table)
 
 
+@app.command()
+def publish(
+    only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
+) -> None:
+    """Write the files that list the services: for compose, for its servers, and the walls of pyproject.toml."""
+    if not only_check:
+        for path in published.publish(EACH, ROOT):
+            typer.echo(f"wrote {path}")
+    elif old := published.stale(EACH, ROOT):
+        raise StackError(f"stale: {', '.join(map(str, old))}; run  make publish")
+
+
+@app.command()
+def token(
+    users: Annotated[list[str], typer.Argument(help="Users, apart by blanks or commas.")],
+    scope: Annotated[Scope | None, typer.Option(help="What else the bearer may do.")] = None,
+) -> None:
+    """Print a bearer token for each user, one a line."""
+    names = user_ids(" ".join(users))
+    secret = token_secret(Directory.of())
+    for name in names:
+        typer.echo(make_token(name, secret, scope))
+
+
+@app.command()
+def compose_env() -> None:
+    """Write where a running `docker compose up` is to the env file, where every command looks."""
+    directory = Directory.of()
+    containers.describe(directory)
+    typer.echo(f"wrote {directory.env_file}")
+
+
 def _up() -> dict[str, str]:
-    with _errors_for_people():
-        return stack.up(progress=ConsoleProgress(console))
+    return stack.up(progress=ConsoleProgress(console))
 
 
 def _say_where(environment: dict[str, str]) -> None:
@@ -108,17 +144,15 @@ async def _probe_all(urls: list[str]) -> list[bool]:
     return await asyncio.gather(*(answers(url) for url in urls))
 
 
-@app.command()
-def token(
-    users: Annotated[list[str], typer.Argument(help="Users, apart by blanks or commas.")],
-    scope: Annotated[str | None, typer.Option(help="What else the bearer may do: operator.")] = None,
-) -> None:
-    """Print a bearer token for each user, one a line."""
-    with _errors_for_people():
-        secret = token_secret(Directory.of())
-    for user in ",".join(users).split(","):
-        typer.echo(make_token(user, secret, scope))
+def main() -> None:
+    """Run a command; one that cannot go on ends with a sentence and status 1."""
+    try:
+        app()
+    except StackError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename or 'the stack'}: {(error.strerror or str(error)).lower()}")
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    main()

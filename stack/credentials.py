@@ -1,19 +1,18 @@
 """The passwords of one stack: random, made once, kept for its owner only."""
 
-from __future__ import annotations
-
 import base64
+import json
 import secrets
-from typing import TYPE_CHECKING
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from stack.directory import write_private
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
+from stack.directory import Directory, write_private
+from stack.errors import StackError
+from stack.services import SERVICES
 
 ADMIN = "admin"
+_SECRETS = TypeAdapter(dict[str, str])
 
 
 def _password() -> str:
@@ -25,27 +24,32 @@ def _webhook_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
-class Credentials(BaseModel, frozen=True):
-    """All secrets of a stack; a service has one password, at the broker and at the database."""
+class Credentials(BaseModel, frozen=True, extra="allow"):
+    """All secrets of a stack; each service has one password, at the broker and at the database."""
+
+    __pydantic_extra__: dict[str, str]
 
     admin: str = Field(default_factory=_password)
-    point: str = Field(default_factory=_password)
-    reservation: str = Field(default_factory=_password)
-    payment: str = Field(default_factory=_password)
-    seat: str = Field(default_factory=_password)
     token_secret: str = Field(default_factory=lambda: secrets.token_hex(32))
     erlang_cookie: str = Field(default_factory=_password)
     platform_secret: str = Field(default_factory=_webhook_secret)
 
     @classmethod
-    def of(cls, directory: Directory) -> Credentials:
-        """Read the secrets of a stack, or make them the first time."""
+    def of(cls, directory: Directory) -> Self:
+        """Read the secrets of a stack, and make those that are missing: all of them, or those of a new service."""
         file = directory.path / "credentials.json"
-        if file.exists():
-            return cls.model_validate_json(file.read_text())
-        fresh = cls()
-        write_private(file, fresh.model_dump_json(indent=2))
-        return fresh
+        try:
+            known = _SECRETS.validate_json(file.read_bytes()) if file.exists() else {}
+            credentials = cls.model_validate({service: _password() for service in SERVICES} | known)
+        except ValidationError as error:
+            raise StackError(
+                f"{file} is damaged, and the data cannot be read without the passwords in it: "
+                f"remove {directory.path} to start anew"
+            ) from error
+        secrets_now = credentials.model_dump()
+        if secrets_now != known:
+            write_private(file, json.dumps(secrets_now, indent=2))
+        return credentials
 
     def password(self, user: str) -> str:
         """The password of the admin or of one service."""

@@ -1,20 +1,23 @@
 """Where everything of one stack lies: `.stack` in the repository, or `STACK_DIR`."""
 
-from __future__ import annotations
-
 import fcntl
 import os
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from stack.errors import START, StackError
 
 # The supervisor holds this one for as long as it lives.
 SUPERVISOR_LOCK = "supervisor.lock"
 ROOT = Path(__file__).resolve().parent.parent
+# A new stack takes 90 MB, and its broker takes no message while less than 50 MB are free.
+MIN_FREE = 150 << 20
+
+_ELSEWHERE = "name another folder with STACK_DIR"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Directory:
     path: Path
 
     @classmethod
-    def of(cls, path: Path | None = None) -> Directory:
+    def of(cls, path: Path | None = None) -> Self:
         """Take `path`, else `STACK_DIR` of the environment, else `.stack` in the repository."""
         return cls(Path(path or os.environ.get("STACK_DIR") or ROOT / ".stack").resolve())
 
@@ -48,10 +51,19 @@ class Directory:
         return self.path / "logs" / f"{name}.log"
 
     def create(self) -> None:
-        """Make the folders that are missing."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in ("pids", "logs"):
-            (self.path / folder).mkdir(exist_ok=True)
+        """Make the folders that are missing; raises `StackError` where that, or writing to them, is impossible."""
+        with _sentences(self.path):
+            for folder in (self.path, self.pids, self.path / "logs"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # Root may write everywhere, but not on a file system that is mounted for reading only.
+                os.utime(folder)
+
+    def require_space(self) -> None:
+        """Raise `StackError` where the disk is too full for servers to start."""
+        free = shutil.disk_usage(self.path).free
+        if free < MIN_FREE:
+            amounts = f"only {free >> 20} MB are free below {self.path}, and a stack needs {MIN_FREE >> 20} MB"
+            raise StackError(f"{amounts}: make room, or {_ELSEWHERE}")
 
     def environment(self) -> dict[str, str]:
         """The env file by name; empty if there is none."""
@@ -59,6 +71,17 @@ class Directory:
             return {}
         lines = self.env_file.read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def running(self) -> dict[str, str]:
+        """The env file by name; raises `StackError` if there is none."""
+        environment = self.environment()
+        if not environment:
+            raise StackError(f"{self.env_file} does not say where anything runs: {START}")
+        return environment
+
+    def describe(self, environment: Mapping[str, str]) -> None:
+        """Write the env file."""
+        write_private(self.env_file, "".join(f"{name}={value}\n" for name, value in environment.items()))
 
     @property
     def is_supervised(self) -> bool:
@@ -85,8 +108,21 @@ class Directory:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` in one step, readable by its owner only, so that a reader never sees half of it."""
+    """Replace `path` in one step, readable by its owner only, so that a reader never sees half of it.
+
+    Raises `StackError` when it cannot be written.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(path)
+    with _sentences(path):
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        fresh.replace(path)
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StackError(f"{error.filename or path} cannot be written: {reason}; {_ELSEWHERE}") from error

@@ -1,23 +1,19 @@
 """Which ports a stack uses: the usual ones, or the next that nobody has."""
 
-from __future__ import annotations
-
 import json
 import socket
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from stack.directory import write_private
+from pydantic import Field, TypeAdapter, ValidationError
+
+from stack.directory import Directory, write_private
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
+from stack.services import EACH
 
 USUAL = {
-    "point_svc": 8001,
-    "reservation_svc": 8002,
-    "payment_svc": 8003,
-    "seat_svc": 8004,
-    "platform": 8005,
+    **{service.package: service.port for service in EACH},
+    # Leaves room for services.
+    "platform": 8100,
     "postgres": 18432,
     "rabbitmq": 18672,
     "management": 18673,
@@ -25,6 +21,8 @@ USUAL = {
     "epmd": 18675,
 }
 _TRIES = 1000
+_LAST = 65535
+_REMEMBERED = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=_LAST)]])
 
 
 class Ports:
@@ -33,7 +31,7 @@ class Ports:
     def __init__(self, directory: Directory) -> None:
         """Claim a port for every name in `USUAL`; what was remembered goes first."""
         self._file = directory.path / "ports.json"
-        remembered = json.loads(self._file.read_text()) if self._file.exists() else {}
+        remembered = self._remembered()
         self._claims: list[socket.socket] = []
         self._chosen = {name: self._claim(remembered.get(name, usual)) for name, usual in USUAL.items()}
         write_private(self._file, json.dumps(self._chosen, indent=2))
@@ -42,13 +40,26 @@ class Ports:
         """The port of `name`."""
         return self._chosen[name]
 
+    def release(self) -> None:
+        """Let go of the claims, for others to take the ports that no program has bound."""
+        for claim in self._claims:
+            claim.close()
+
+    def _remembered(self) -> dict[str, int]:
+        try:
+            return _REMEMBERED.validate_json(self._file.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            # Other ports do as well.
+            return {}
+
     def _claim(self, first: int) -> int:
-        for port in range(first, first + _TRIES):
+        last = min(first + _TRIES, _LAST)
+        for port in range(first, last + 1):
             claim = _claimed(port)
             if claim is not None:
                 self._claims.append(claim)
                 return port
-        raise StackError(f"no free port between {first} and {first + _TRIES}")
+        raise StackError(f"no free port between {first} and {last}")
 
 
 def _claimed(port: int) -> socket.socket | None:

@@ -1,20 +1,15 @@
 """One process of the stack: how it is started, seen to end, and stopped."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.directory import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from pathlib import Path
 
 
 async def _nothing() -> bool:

@@ -1,11 +1,6 @@
 """How `up` tells what it waits for: nothing, or lines for people."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console
 
 
 class Progress:
@@ -15,7 +10,7 @@ class Progress:
         """One more thing is done."""
 
     def waiting(self, text: str) -> None:
-        """This is what is being waited for at the moment."""
+        """Show what is being waited for at the moment."""
 
     def stop(self) -> None:
         """Nothing is being waited for any longer."""

@@ -36,7 +36,7 @@ Addressed: TypeAlias = tuple[Parcel, Basic.Properties]
 
 
 async def write(channel: Channel, messages: Sequence[Addressed]) -> list[Confirm]:
-    """Write messages as one; gives back the futures of their confirms, in the same order.
+    """Write messages as one; returns the futures of their confirms, in the same order.
 
     When one of them cannot be encoded, it raises what the encoder raises, and writes nothing.
     """

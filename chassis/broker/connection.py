@@ -1,4 +1,4 @@
-"""Connections to RabbitMQ: plain ones, each supervised, rebuilt whenever anything about them ends.
+"""Connections to RabbitMQ: plain ones, supervised, and rebuilt whenever any part of them ends.
 
 aio-pika's robust connections can come back without their consumers (its issues 231, 588, 626, 632), so nothing
 here tries to repair a connection: it is closed, and a new one is set up from the declarations.
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import AuthenticationError, InvalidFrameError
 
 from chassis.choreography.topology import Topology
 from chassis.errors import SessionEndedError, describe
@@ -23,6 +24,7 @@ CALL_TIMEOUT = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 Serve = Callable[[AbstractConnection], Awaitable[None]]
+Report = Callable[[str], None]
 
 
 @contextlib.contextmanager
@@ -41,22 +43,27 @@ def cancelled_by_nobody() -> Iterator[None]:
         raise SessionEndedError("the connection was given up") from error
 
 
-async def supervise(url: str, name: str, serve: Serve) -> None:
+async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
     """Keep a connection in use: `serve` it until that ends or fails, tear it down, connect again.
 
     Returns when `serve` returns, which means that it was asked to stop. Waits between two attempts grow, with
-    jitter, up to five seconds, and start anew after a session that stood.
+    jitter, up to five seconds, and start anew after a session that stood. `report` gets why each session ended.
     """
-    pause = FIRST_PAUSE
+    pause, known = FIRST_PAUSE, ""
     while True:
         started = asyncio.get_running_loop().time()
         try:
             with cancelled_by_nobody():
                 return await _session(url, name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
-            log.warning("broker session ended", session=name, error=describe(error))
+            report(reason := reason_of(error))
+            (log.debug if reason == known else log.warning)("broker session ended", session=name, error=reason)
+            known = reason
         stood = asyncio.get_running_loop().time() - started > LONGEST_PAUSE
-        pause = FIRST_PAUSE if stood else min(pause * 2, LONGEST_PAUSE)
+        if stood:
+            pause, known = FIRST_PAUSE, ""
+        else:
+            pause = min(pause * 2, LONGEST_PAUSE)
         await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
 
 
@@ -73,7 +80,7 @@ async def _session(url: str, name: str, serve: Serve) -> None:
 
 
 async def _close(connection: AbstractConnection) -> None:
-    """Close without waiting for a peer that may be gone."""
+    """Close, without waiting long for a peer that may be gone."""
     try:
         async with asyncio.timeout(CALL_TIMEOUT / 5):
             await connection.close()
@@ -103,3 +110,15 @@ async def declare(channel: AbstractChannel, wanted: Topology) -> None:
         }
         for binding in wanted.bindings:
             await queues[binding.queue].bind(binding.exchange, binding.routing_key)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a session ended, or never began, and what to look at."""
+    text = describe(error)
+    if isinstance(error, AuthenticationError):
+        return f"refused: {text}; are user and password in RABBITMQ_URL right?"
+    if isinstance(error, InvalidFrameError) and "Connection.Close" in text:
+        return (
+            "refused: the broker closed the connection at once; does the virtual host exist, and may the user enter it?"
+        )
+    return text

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aiormq.exceptions import AMQPError
 
+from chassis.broker.connection import reason_of
 from chassis.choreography.topology import PARKED
+from chassis.errors import UnreachableBrokerError
 
 TIMEOUT = 10
 MAX_LOOKED_AT = 10_000
@@ -26,7 +29,7 @@ MAX_LOOKED_AT = 10_000
 
 @dataclass(frozen=True)
 class Parked:
-    """A parked message with its story. It is held for this process until the connection ends."""
+    """A parked message and its history. The broker holds it for this process until the connection ends."""
 
     message: AbstractIncomingMessage
     service: str
@@ -59,18 +62,32 @@ class Parked:
 
 @asynccontextmanager
 async def looking(rabbitmq_url: str, services: Sequence[str]) -> AsyncIterator[list[Parked]]:
-    """All parked messages; those that are neither put back nor discarded stay parked, in their order."""
-    async with asyncio.timeout(TIMEOUT):
-        connection = await aio_pika.connect(rabbitmq_url, timeout=TIMEOUT)
+    """All parked messages; those that are neither put back nor discarded stay parked, in their order.
+
+    Raises UnreachableBrokerError.
+    """
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            connection = await aio_pika.connect(rabbitmq_url, timeout=TIMEOUT)
+    except (AMQPError, OSError, ValueError) as error:  # ValueError: what is no address at all
+        raise UnreachableBrokerError(reason_of(error)) from error
     async with connection:
-        found: list[Parked] = []
-        async with asyncio.timeout(TIMEOUT * 6):
-            for service in services:
-                channel = await connection.channel()
-                queue = await channel.get_queue(f"{service}.{PARKED}", ensure=False)
-                while len(found) < MAX_LOOKED_AT and (message := await queue.get(fail=False)) is not None:
-                    found.append(Parked(message, service))
+        try:
+            async with asyncio.timeout(TIMEOUT * 6):
+                found = await _find(connection, services)
+        except (AMQPError, OSError) as error:
+            raise UnreachableBrokerError(reason_of(error)) from error
         yield found
+
+
+async def _find(connection: AbstractConnection, services: Sequence[str]) -> list[Parked]:
+    found: list[Parked] = []
+    for service in services:
+        channel = await connection.channel()
+        queue = await channel.get_queue(f"{service}.{PARKED}", ensure=False)
+        while len(found) < MAX_LOOKED_AT and (message := await queue.get(fail=False)) is not None:
+            found.append(Parked(message, service))
+    return found
 
 
 async def redrive(chosen: Sequence[Parked], rate: float, audit: Path, done: Callable[[Parked], None]) -> None:
@@ -83,7 +100,7 @@ async def redrive(chosen: Sequence[Parked], rate: float, audit: Path, done: Call
 
 
 async def discard(one: Parked, reason: str, audit: Path) -> None:
-    """Take a message away for good; the audit record keeps it whole."""
+    """Remove a message for good; the audit record keeps a full copy."""
     record(audit, "discard", one, reason)
     await one.message.ack()
 

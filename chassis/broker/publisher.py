@@ -59,7 +59,7 @@ class Publisher:
             self._connection, self._channel = None, None
 
     async def depth(self, queue: str) -> float:
-        """How many messages rest in a queue; not a number when the broker does not say."""
+        """How many messages a queue holds; NaN when the broker cannot be asked."""
         try:
             async with asyncio.timeout(CALL_TIMEOUT / 5):
                 if self._connection is not None:
@@ -71,7 +71,7 @@ class Publisher:
         return float("nan")
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
-        """Publish events together; gives back the ids of those that the broker has confirmed in time."""
+        """Publish events together; returns the ids of those that the broker has confirmed in time."""
         confirmed: list[UUID] = []
         reasons: Counter[tuple[str, str]] = Counter()
         answers = await self._put([self._parcel(message) for message in messages])
@@ -93,7 +93,7 @@ class Publisher:
             raise NotPublishedError(describe(answer)) from answer
 
     async def _put(self, parcels: Sequence[Parcel]) -> list[BaseException | None]:
-        """What stands against each message having reached the broker: nothing, when it was confirmed in time.
+        """For each message None if it was confirmed in time, else the reason why not.
 
         One that cannot be written does not keep back the others.
         """
@@ -117,7 +117,7 @@ class Publisher:
         return [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
 
     def _give_up(self, channel: Channel) -> None:
-        """End the session of a channel on which it is uncertain what was written, or what a late confirm is worth."""
+        """End the session: what was written to this channel, and what a late confirm would mean, is uncertain."""
         if self._channel is channel:
             self._broken.set()
 
@@ -153,7 +153,7 @@ class Publisher:
 
 
 def _objection(confirm: Confirm) -> BaseException | None:
-    """What stands against a message having reached the broker."""
+    """None if the message was confirmed, else the reason why not."""
     if not confirm.done():
         return TimeoutError()
     if confirm.cancelled():

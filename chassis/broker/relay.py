@@ -1,4 +1,4 @@
-"""Relay: brings what the outbox holds to the broker, and drops what the broker has confirmed.
+"""Relay: publishes what the outbox holds, and deletes what the broker has confirmed.
 
 A message is published from memory right after its commit. The sweeper is for what a crash or an outage left
 behind; both may publish the same message, which the inbox of the receiver tells apart.
@@ -39,7 +39,7 @@ class Publishes(Protocol):
 
 
 class Relay:
-    """Brings the departures of one process to the broker."""
+    """Publishes the departures of one process."""
 
     def __init__(self, publisher: Publishes, departures: Departures, database: Database) -> None:
         self._publisher = publisher
@@ -88,20 +88,25 @@ class Relay:
         async def once() -> None:
             await self._departures.confirmed()
             await asyncio.sleep(FORGET_DELAY)
-            await self._database.run(_nothing)
+            await self.forget_once()
 
         await _for_ever(once, pause=0)
+
+    async def forget_once(self) -> None:
+        """Drop confirmed rows in a transaction without work of its own."""
+        if self._departures.has_confirmed:
+            await self._database.run(_nothing)
 
     async def drain(self, pumps: Collection[asyncio.Task[None]], seconds: float) -> None:
         """Wait for what is on its way, and forget what the broker has confirmed of it."""
         self._departures.end()
-        await asyncio.wait(pumps, timeout=seconds)
-        if self._departures.has_confirmed:
-            await self._database.run(_nothing)
+        if pumps:
+            await asyncio.wait(pumps, timeout=seconds)
+        await self.forget_once()
 
 
 async def _nothing(_: Transaction) -> None:
-    """A transaction without work of its own: it takes the confirmed rows along."""
+    """No work: the transaction only deletes the confirmed rows."""
 
 
 async def _for_ever(once: Callable[[], Awaitable[None]], pause: float) -> None:

@@ -7,12 +7,12 @@ key (`5s.SERVICE.STEP`, `parked.SERVICE.STEP`) carries both facts, so that the b
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from aiormq.abc import DeliveredMessage
 
 from chassis.broker.burst import Parcel
-from chassis.broker.publisher import Publisher
+from chassis.broker.policy import is_worth_another_attempt
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
 from chassis.errors import describe
@@ -22,34 +22,42 @@ _DELAYS = tuple(RETRY_DELAYS)
 LONGEST_DELAY = _DELAYS[-1]
 
 
-def after(step: Step, attempts: int) -> str:
-    """Where a message goes that has failed `attempts` times: the name of a delay, or `parked`.
+def after(step: Step, attempts: int, error: Exception) -> str:
+    """Where a message goes that has failed `attempts` times, now with `error`: the name of a delay, or `parked`.
 
     A step that cannot refuse has to succeed in the end (a compensation, or anything after the pivot): it goes on
     at the longest delay.
     """
+    if not is_worth_another_attempt(step, error):
+        return PARKED
     if attempts <= len(_DELAYS):
         return _DELAYS[attempts - 1]
     return PARKED if step.can_refuse else LONGEST_DELAY
 
 
+class Delivers(Protocol):
+    """What a retry needs of the way to the broker."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Publish one message; raises NotPublishedError unless the broker has confirmed it in time."""
+
+
 class Retry:
     """Sends the messages of one step to another attempt or to the parked ones."""
 
-    def __init__(self, step: Step, publisher: Publisher) -> None:
+    def __init__(self, step: Step, publisher: Delivers) -> None:
         self._step = step
         self._publisher = publisher
 
     async def again(self, message: DeliveredMessage, error: Exception) -> str:
-        """Have the message delivered again later; says where it went. Raises when the broker did not take it."""
+        """Send the message to its next attempt, or park it; returns where it went.
+
+        Raises NotPublishedError when the broker did not take it.
+        """
         attempts = _attempts(headers_of(message)) + 1
-        destination = after(self._step, attempts)
+        destination = after(self._step, attempts, error)
         await self._forward(message, destination, attempts, error)
         return destination
-
-    async def park(self, message: DeliveredMessage, error: Exception) -> None:
-        """Put aside a message that no further attempt can help."""
-        await self._forward(message, PARKED, _attempts(headers_of(message)) + 1, error)
 
     async def _forward(self, message: DeliveredMessage, destination: str, attempts: int, error: Exception) -> None:
         properties = message.header.properties

@@ -96,7 +96,7 @@ class Service:
         raise DeclarationError(f"{function.__qualname__} is no step of {self.name}")
 
     @property
-    def heard(self) -> list[Step]:
+    def listening(self) -> list[Step]:
         """The steps that hear an event, each of which has a queue."""
         return [step for step in self.steps if step.has_queue]
 

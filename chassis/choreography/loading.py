@@ -8,19 +8,27 @@ from pathlib import Path
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
-from chassis.errors import DeclarationError, UnreadableStepError
+from chassis.errors import DeclarationError, NothingDeclaredError, UnreadableStepError
 
 
 def load(folder: Path) -> Choreography:
     """The choreography of the services whose packages (`*_svc`) lie in a folder that Python imports from.
 
-    Raises UnreadableStepError, naming the step.
+    Raises UnreadableStepError, naming the step, or NothingDeclaredError.
     """
-    return Choreography(tuple(_service(path) for path in sorted(folder.glob("*_svc/steps.py"))))
+    found = packages(folder)
+    if not found:
+        raise NothingDeclaredError(f"no service here: {folder} holds no *_svc/steps.py; run it where the services are")
+    return Choreography(tuple(_service(package, folder) for package in found))
 
 
-def _service(path: Path) -> Service:
-    package = path.parent.name
+def packages(folder: Path) -> list[str]:
+    """The services of a folder: every package `*_svc` that has steps is one."""
+    return sorted(path.parent.name for path in folder.glob("*_svc/steps.py"))
+
+
+def _service(package: str, folder: Path) -> Service:
+    path = folder / package / "steps.py"
     try:
         service: Service = importlib.import_module(f"{package}.steps").service
     except (AttributeError, NameError, DeclarationError) as error:

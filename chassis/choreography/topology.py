@@ -75,7 +75,7 @@ def topology(service: Service) -> Topology:
     return Topology(
         exchanges=(Exchange(service.name), Exchange(names.waiting), Exchange(names.redeliver)),
         queues=(
-            *(_step_queue(step) for step in service.heard),
+            *(_step_queue(step) for step in service.listening),
             *(_retry_queue(service.name, delay, ms) for delay, ms in RETRY_DELAYS.items()),
             _parked_queue(service.name),
         ),
@@ -138,7 +138,7 @@ _AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reje
 
 def _bindings(service: Service) -> Iterator[Binding]:
     names = retry_names(service.name)
-    for step in service.heard:
+    for step in service.listening:
         for event in step.hears:
             yield Binding(event.service, event.name, step.queue)
         yield Binding(names.redeliver, f"*.{step.queue}", step.queue)

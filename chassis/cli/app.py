@@ -6,31 +6,25 @@ from typing import Annotated
 
 import httpx2
 import typer
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.table import Table
 
 from chassis.choreography import proof
 from chassis.choreography.graph import Choreography
-from chassis.choreography.loading import load
 from chassis.cli import parked as parked_cli
+from chassis.cli.address import address, unreachable
+from chassis.cli.here import here
+from chassis.cli.new import new
 from chassis.documents import drift as drifting
 from chassis.documents import picture
 from chassis.documents.published import publish as write_published
 from chassis.documents.published import stale
-from chassis.errors import UnreadableStepError
+from chassis.errors import describe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(parked_cli.app, name="parked")
+app.command()(new)
 console = Console()
-
-
-class Address(BaseSettings):
-    """Where the broker is: from the environment, or from the stack that runs in this folder."""
-
-    model_config = SettingsConfigDict(env_file=".stack/env", extra="ignore")
-
-    rabbitmq_management_url: str
 
 
 @app.command()
@@ -39,7 +33,7 @@ def graph(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show every step of every saga: what it hears, says, and what undoes it."""
-    choreography = _load()
+    choreography = here()
     if as_json:
         typer.echo(json.dumps(picture.as_data(choreography), indent=2))
     elif mermaid:
@@ -54,7 +48,7 @@ def graph(
 @app.command()
 def check() -> None:
     """Prove that the choreography is closed, or say where it is not and how to mend it."""
-    choreography = _load()
+    choreography = here()
     flaws = proof.check(choreography)
     for flaw in flaws:
         typer.echo(str(flaw))
@@ -68,8 +62,8 @@ def check() -> None:
 def publish(
     only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
 ) -> None:
-    """Write what is derived from the steps to contracts/published and to the README."""
-    choreography = _load()
+    """Write what is derived from the services to contracts/published, to docs and into the READMEs."""
+    choreography = here()
     if not only_check:
         for path in write_published(choreography, Path.cwd()):
             typer.echo(f"wrote {path}")
@@ -83,25 +77,20 @@ def drift(
     url: Annotated[str | None, typer.Option(help="The broker's management API, with credentials.")] = None,
 ) -> None:
     """Compare a live broker with the declarations."""
-    address = url or Address().rabbitmq_management_url
+    management_url = url or address().rabbitmq_management_url.get_secret_value()
+    declared = drifting.declared(here())
     try:
-        lines = drifting.compare(drifting.declared(_load()), drifting.live(address))
-    except httpx2.HTTPError as error:
-        typer.echo(f"the management API does not answer: {error}; is the stack up? run  make up", err=True)
-        raise typer.Exit(2) from error
+        lines = drifting.compare(declared, drifting.live(management_url))
+    except httpx2.HTTPStatusError as error:
+        status = error.response.status_code
+        raise unreachable(f"the management API answers {status}: are user and password right?") from error
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise unreachable(f"the management API does not answer: {describe(error)}") from error
     for line in lines:
         typer.echo(line)
     if lines:
         raise typer.Exit(1)
     typer.echo("the broker is as declared")
-
-
-def _load() -> Choreography:
-    try:
-        return load(Path.cwd())
-    except UnreadableStepError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
 
 
 def _show(choreography: Choreography, saga: str) -> None:
@@ -114,7 +103,3 @@ def _show(choreography: Choreography, saga: str) -> None:
     for row in picture.rows(choreography, saga):
         table.add_row(*row)
     console.print(table)
-
-
-if __name__ == "__main__":
-    app()

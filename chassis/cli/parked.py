@@ -2,18 +2,20 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from chassis.broker.parked import Parked, discard, looking, redrive
-from chassis.choreography.loading import load
+from chassis.cli.address import address, unreachable
+from chassis.cli.here import here
+from chassis.errors import UnreachableBrokerError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, put back or discard what is parked.")
 console = Console()
@@ -22,14 +24,6 @@ COLUMNS = ("id", "queue", "event", "attempts", "first failed", "last error")
 Audit = Annotated[Path, typer.Option(help="Where the record of what was done is appended.")]
 AUDIT = Path("parked-audit.jsonl")
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only messages that came from this queue.")]
-
-
-class Address(BaseSettings):
-    """Where the broker is: from the environment, or from the stack that runs in this folder."""
-
-    model_config = SettingsConfigDict(env_file=".stack/env", extra="ignore")
-
-    rabbitmq_url: str
 
 
 @app.command("list")
@@ -55,13 +49,17 @@ def show(message_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 @app.command("redrive")
 def redrive_(
+    message_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Only this message.")] = None,
     queue: QueueOption = None,
-    message_id: Annotated[str | None, typer.Option("--id", help="Only this message.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
     rate: Annotated[float, typer.Option(min=0.1, help="At most so many messages in a second.")] = 50,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be put back.")] = False,
     audit: Audit = AUDIT,
 ) -> None:
-    """Put messages back to the queues that they came from."""
+    """Put messages back to the queues that they came from: one, those of a queue, or all."""
+    if not (message_id or queue or everything):
+        typer.echo("which? give an ID, --queue NAME or --all", err=True)
+        raise typer.Exit(2)
 
     async def work(parked: Sequence[Parked]) -> None:
         chosen = _named(parked, message_id) if message_id else list(parked)
@@ -95,13 +93,18 @@ def discard_(
 
 
 def _with_parked(work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
-    services = [service.name for service in load(Path.cwd()).services]
+    services = [service.name for service in here().services]
+    url = address().rabbitmq_url.get_secret_value()
 
     async def run() -> None:
-        async with looking(Address().rabbitmq_url, services) as parked:
+        async with looking(url, services) as parked:
             await work(parked)
 
-    asyncio.run(run())
+    logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same
+    try:
+        asyncio.run(run())
+    except UnreachableBrokerError as error:
+        raise unreachable(f"the broker cannot be asked: {error}") from error
 
 
 def _named(parked: Sequence[Parked], message_id: str) -> list[Parked]:

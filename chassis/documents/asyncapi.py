@@ -180,7 +180,7 @@ def _exchange(name: str) -> Json:
 
 def _queue_channels(graph: Choreography) -> Json:
     return {
-        f"queue.{step.queue}": _queue_channel(service, step) for service in graph.services for step in service.heard
+        f"queue.{step.queue}": _queue_channel(service, step) for service in graph.services for step in service.listening
     }
 
 

@@ -28,6 +28,13 @@ def mermaid(graph: Choreography, saga: str, *, back: bool) -> str:
     return "\n".join(["flowchart LR", *(f"    {line}" for line in lines)])
 
 
+def at_a_glance(graph: Choreography, saga: str) -> str:
+    """A whole saga as one small Mermaid flowchart: solid on the way out, dashed on the way back, no names of events."""
+    steps = [*graph.way_out(saga), *graph.way_back(saga)]
+    lines = dict.fromkeys(line for step in steps for line in _leads(graph, step))
+    return "\n".join(["flowchart LR", *(f"    {line}" for line in lines)])
+
+
 def as_data(graph: Choreography) -> dict[str, Any]:
     """The whole choreography for programs: sagas with their steps in order, and what is shown of their ends."""
     return {
@@ -50,7 +57,7 @@ def document(graph: Choreography) -> str:
     """Tables and diagrams of all sagas, as Markdown."""
     parts = []
     for saga in graph.sagas:
-        parts += [f"### The {saga} saga", markdown_table(graph, saga)]
+        parts += [f"## The {saga} saga", markdown_table(graph, saga)]
         parts += ["The way out:", _fenced(mermaid(graph, saga, back=False))]
         parts += ["The way back:", _fenced(mermaid(graph, saga, back=True))]
     return "\n\n".join(parts) + "\n"
@@ -68,6 +75,14 @@ def _arrows(graph: Choreography, step: Step, *, back: bool) -> Iterator[str]:
             yield f'{_box(step)} -->|{event.name}| {event.name.replace(".", "_").replace("-", "_")}(("end"))'
         elif not back and event in step.refusals:
             yield f'{_box(step)} -.->|{event.name}| back(["the way back"])'
+
+
+def _leads(graph: Choreography, step: Step) -> Iterator[str]:
+    """The arrows from a step to those that hear what it says."""
+    for event in step.says:
+        arrow = "-. refused .->" if event in step.refusals else "-->" if step.is_forward else "-.->"
+        for hearer in graph.hearing(event):
+            yield f"{_box(step)} {arrow} {_box(hearer)}"
 
 
 def _box(step: Step) -> str:

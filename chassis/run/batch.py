@@ -23,7 +23,7 @@ Dependencies = Mapping[type, Any]
 
 @dataclass(frozen=True)
 class Failure:
-    """An event whose step raised, so that it has to be tried again later."""
+    """An event whose step raised, and the error."""
 
     envelope: Envelope
     error: Exception
@@ -38,7 +38,7 @@ class BatchRunner:
         self._dependencies = chosen(dependencies, step)
 
     async def run(self, arrived: Sequence[Envelope]) -> list[Failure]:
-        """Commit what the step makes of each event; returns those for which it raised.
+        """Run the step for each event and commit; returns the events for which it raised.
 
         A database that is out of reach is no failure of an event: the error is raised, and nothing is acknowledged.
         """

@@ -14,8 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
-from chassis.broker.publisher import Publisher
-from chassis.broker.retry import LONGEST_DELAY, Retry, headers_of
+from chassis.broker.retry import LONGEST_DELAY, Delivers, Retry, headers_of
 from chassis.choreography import envelope
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
@@ -35,16 +34,16 @@ Result = TypeVar("Result")
 
 
 class Delivery(NamedTuple):
-    """A message that has been understood, and how to acknowledge it."""
+    """A message that was parsed, and the delivery to acknowledge."""
 
     envelope: Envelope
     message: DeliveredMessage
 
 
 class Consumer(ABC):
-    """Feeds one step from its queue; what becomes of the deliveries depends on the kind of step."""
+    """Feeds one step from its queue; how deliveries are handled depends on the kind of step."""
 
-    def __init__(self, step: Step, publisher: Publisher, prefetch: int) -> None:
+    def __init__(self, step: Step, publisher: Delivers, prefetch: int) -> None:
         self.step = step
         self.struggling: set[UUID] = set()
         """The events that this step must handle in the end and has failed to, as often as there are delays."""
@@ -86,7 +85,7 @@ class Consumer(ABC):
             watch.cancel()
 
     async def stop(self) -> None:
-        """Take no more from the queue; `serve` returns when what has arrived is done."""
+        """Stop consuming; `serve` returns once everything that has arrived is handled."""
         if self._subscription is not None and self._arrivals is not None:
             channel, tag = self._subscription
             async with asyncio.timeout(CALL_TIMEOUT / 5):
@@ -98,20 +97,20 @@ class Consumer(ABC):
         """Handle what arrives until its end."""
 
     async def _parse(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
-        """The deliveries that can be understood; the others are parked, and need an acknowledgement only."""
+        """The deliveries that can be parsed; the others are parked here and only need an acknowledgement."""
         understood = []
         for message in messages:
             try:
                 understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
             except MalformedMessageError as error:
-                await self._retry.park(message, error)
+                await self._retry.again(message, error)
                 metrics.parkings.labels(self.step.queue).inc()
                 log.error("message parked", step=self.step.queue, error=describe(error))
         self.struggling.difference_update(delivery.envelope.event_id for delivery in understood)
         return understood
 
     async def _again(self, delivery: Delivery, error: Exception) -> None:
-        """Have a delivery tried again later, or park it."""
+        """Send a delivery to its next attempt, or park it, and report that."""
         known = delivery.envelope
         destination = await self._retry.again(delivery.message, error)
         self._count(destination, known.event_id)
@@ -137,7 +136,7 @@ class Consumer(ABC):
 class BatchConsumer(Consumer):
     """Feeds a step batch by batch, one batch at a time."""
 
-    def __init__(self, batch: BatchRunner, departures: Departures, publisher: Publisher, max_batch: int) -> None:
+    def __init__(self, batch: BatchRunner, departures: Departures, publisher: Delivers, max_batch: int) -> None:
         # While one batch is worked on, the next one arrives.
         super().__init__(batch.step, publisher, prefetch=2 * max_batch)
         self._batch = batch
@@ -154,8 +153,9 @@ class BatchConsumer(Consumer):
     async def _handle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Commit a batch, send on what failed, and only then acknowledge it as a whole.
 
-        One acknowledgement covers all deliveries up to the last, which is sound because this is the only reader
-        of its channel and hands them on in their order. When it raises, nothing is acknowledged.
+        One acknowledgement covers all deliveries of the channel up to the last. That is sound because this is the only
+        reader of its channel, works on one batch at a time, and takes deliveries in their order: nothing below the
+        last is still open. When it raises, nothing is acknowledged, and everything comes again.
         """
         async with asyncio.timeout(BATCH_DEADLINE):
             understood = await self._parse(messages)
@@ -168,14 +168,14 @@ class BatchConsumer(Consumer):
 
 
 async def acknowledge(message: DeliveredMessage, *, multiple: bool = False) -> None:
-    """Tell the broker that a delivery, or all up to it, need not come again."""
+    """Acknowledge a delivery, or all up to it."""
     with cancelled_by_nobody():
         async with asyncio.timeout(CALL_TIMEOUT):
             await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
 
 
 async def through_outages(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:
-    """The result of `work`; while the database is out of reach, wait for it rather than blame the messages."""
+    """The result of `work`; waits while the database is out of reach, because that is no fault of the messages."""
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_outage),
         wait=wait_random_exponential(multiplier=0.2, max=5),

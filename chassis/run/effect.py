@@ -1,4 +1,4 @@
-"""Effect: a step that does I/O, many at once and each for itself; what came of it is committed in batches."""
+"""Effect: a step that does I/O, many at once and independently; outcomes are committed in batches."""
 
 import asyncio
 import math
@@ -10,7 +10,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from chassis.arrivals import Arrivals
-from chassis.broker.publisher import Publisher
+from chassis.broker.retry import Delivers
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
 from chassis.run.batch import Dependencies, chosen
@@ -27,17 +27,17 @@ AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Done:
-    """An event whose I/O is done, and what came of it."""
+    """An event whose I/O is done, and its outcome."""
 
     delivery: Delivery
     outcome: Any
 
 
 class EffectConsumer(Consumer):
-    """Feeds an effect. One that takes long, or fails, holds up no other; each is acknowledged once it is stored."""
+    """Feeds an effect. A slow or failing one holds up no other; each is acknowledged once its outcome is stored."""
 
     def __init__(
-        self, step: Step, database: Database, dependencies: Dependencies, publisher: Publisher, max_batch: int
+        self, step: Step, database: Database, dependencies: Dependencies, publisher: Delivers, max_batch: int
     ) -> None:
         super().__init__(step, publisher, prefetch=AT_ONCE)
         self._database = database
@@ -59,7 +59,7 @@ class EffectConsumer(Consumer):
             results.end()
 
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
-        """The deliveries that call for I/O; the others are acknowledged here."""
+        """The deliveries that still need their I/O; the others are acknowledged here."""
         self._open.update(map(_number, messages))
         understood = await self._parse(messages)
         fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []
@@ -97,6 +97,10 @@ class EffectConsumer(Consumer):
 
     async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Acknowledge what is done: all that come before the first open one together, the others one by one."""
+        # An acknowledgement with `multiple` covers every delivery of the channel up to its number, so one that is
+        # still open must never lie below it: the broker would forget an event whose effect is not stored. Effects end
+        # in any order. So those below the lowest open number go together, and each of the others by itself.
+        # The lock keeps the numbers and what is sent to the broker in the same order.
         async with self._settling:
             self._open.difference_update(map(_number, messages))
             first = min(self._open, default=math.inf)

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import declare, supervise
+from chassis.broker.connection import Serve, declare, supervise
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
 from chassis.choreography.declaration import Service
@@ -19,6 +20,7 @@ from chassis.errors import describe
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.effect import EffectConsumer
+from chassis.run.startup import prepare
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
@@ -36,7 +38,7 @@ PUMP = "pump"
 
 @dataclass(frozen=True)
 class Job:
-    """Work that the clock begins: `work` runs every `every`, in the service's own process."""
+    """Periodic work: `work` runs every `every`, in the service's own process."""
 
     every: timedelta
     work: Callable[[Database], Awaitable[None]]
@@ -61,12 +63,15 @@ class Runtime:
         self.database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
-        self.consumers = [self._consumer(step, settings.max_batch) for step in service.heard]
+        self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._broker_trouble = "not connected yet"
+        self.waits_for: str | None = "the database has not answered yet"
+        """Why the service has not begun, as long as it has not"""
 
     @property
     def consuming(self) -> bool:
@@ -75,11 +80,16 @@ class Runtime:
 
     @property
     def ended(self) -> list[str]:
-        """The tasks in the background that have ended, though all of them are meant to go on until `stop`."""
+        """The background tasks that have ended, although all of them should run until `stop`."""
         return [name for name, task in self._tasks.items() if task.done()]
 
+    @property
+    def broker_trouble(self) -> str | None:
+        """Why the broker cannot be published to, if so."""
+        return None if self.publisher.connected else self._broker_trouble
+
     async def parked(self) -> float:
-        """How many messages of the service wait for a person; not a number when the broker does not say."""
+        """How many messages of the service are parked; NaN when the broker cannot be asked."""
         return await self.publisher.depth(f"{self.service.name}.{PARKED}")
 
     def dependency(self, provided: type[Provided]) -> Provided:
@@ -88,16 +98,19 @@ class Runtime:
         return found
 
     async def together(self, work: Work[Given, Result], given: Given) -> Result:
-        """What `work` makes of `given`, in one transaction with whoever else asks for the same work just now."""
+        """The result of `work` for `given`, in one transaction with others who ask for the same work at this moment."""
         group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
         return await group.run(given)
 
-    def start(self) -> None:
-        """Begin to publish, to consume and to do the jobs; connections are made in the background."""
-        url = self._settings.rabbitmq_url.get_secret_value()
-        name = self.service.name
-        self._run("publish", supervise(url, f"{name} publish", self.publisher.serve))
-        self._run("consume", supervise(url, f"{name} consume", self._consume))
+    async def start(self, migrations: Path) -> None:
+        """Wait for the database, bring it up to date, then begin: publish, consume, do the jobs.
+
+        Raises MigrationError. Connections to the broker are made in the background.
+        """
+        await prepare(self._settings.database_url.get_secret_value(), migrations, self._wait_for)
+        self.waits_for = None
+        self._supervise("publish", self.publisher.serve)
+        self._supervise("consume", self._consume)
         self._run("sweep", self.relay.sweep())
         self._run("forget", self.relay.forget())
         for number in range(PUMPS):
@@ -106,7 +119,10 @@ class Runtime:
             self._run(f"job {number}", self._repeat(job))
 
     async def stop(self) -> None:
-        """Take nothing more in, finish what is under way, bring out what was said, close; within the deadline."""
+        """Take nothing more in, finish what is under way, publish what was said, close; within the deadline.
+
+        Works in every state, also when `start` has not ended.
+        """
         quarter = self._settings.shutdown_seconds / 4
         await self._finish_consuming(2 * quarter)
         pumps = [name for name in self._tasks if name.startswith(PUMP)]
@@ -122,7 +138,7 @@ class Runtime:
         return BatchConsumer(runner, self._departures, self.publisher, max_batch)
 
     async def _consume(self, connection: AbstractConnection) -> None:
-        """Declare everything, then consume with all steps; when one of them ends, all do."""
+        """Declare everything, then consume for all steps; when one consumer ends, all do."""
         channel = await connection.channel()
         await declare(channel, topology(self.service))
         await channel.close()
@@ -147,11 +163,21 @@ class Runtime:
                 log.warning("job failed", error=describe(error))
             await asyncio.sleep(job.every.total_seconds())
 
+    def _wait_for(self, reason: str) -> None:
+        self.waits_for = reason
+
+    def _supervise(self, name: str, serve: Serve) -> None:
+        url = self._settings.rabbitmq_url.get_secret_value()
+        self._run(name, supervise(url, f"{self.service.name} {name}", serve, self._report))
+
+    def _report(self, reason: str) -> None:
+        self._broker_trouble = reason
+
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(work, name=name)
 
     async def _cancel(self, names: Iterable[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names]
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Waiters: lets a request wait for what a step of the same process commits, without asking again and again."""
+"""Waiters: requests that wait for what a step of this process commits, without polling."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ OTHER_REPLICAS = 1.0
 
 
 class Waiters:
-    """Who waits for news of which saga."""
+    """Which requests wait for which saga."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
@@ -28,7 +28,7 @@ class Waiters:
                 event.set()
 
     def end(self) -> None:
-        """Send away everybody who waits: they get what there is now, in time to be answered."""
+        """Wake everybody for the last time: they return what there is now, in time to be answered."""
         self.ended = True
         for events in self._waiting.values():
             for event in events:

@@ -58,15 +58,15 @@ class Departures:
 
     @property
     def has_confirmed(self) -> bool:
-        """Whether there is something to forget."""
+        """Whether some rows can be deleted."""
         return bool(self._confirmed)
 
     async def confirmed(self) -> None:
-        """Wait until there is something to forget."""
+        """Wait until some rows can be deleted."""
         await self._to_forget.wait()
 
     def take_confirmed(self) -> list[UUID]:
-        """What can be forgotten now; whoever takes it deletes the rows, or returns it with `confirm`."""
+        """The confirmed ids. The caller deletes their rows, or returns the ids with `confirm`."""
         taken, self._confirmed = self._confirmed, []
         self._to_forget.clear()
         return taken

@@ -39,6 +39,12 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, CommitUnknownError) or is_transient(error)
 
 
+def is_data_error(error: BaseException) -> bool:
+    """Whether a value can never be stored: it is too long, out of range or of another kind (class 22)."""
+    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    return str(state or "").startswith("22")
+
+
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection may be gone, rather than the server have refused something."""
     if isinstance(error, DBAPIError):

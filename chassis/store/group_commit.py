@@ -1,4 +1,4 @@
-"""Group commit: requests that come in while a transaction runs share the next one, as the events of a batch do."""
+"""Group commit: requests that arrive while a transaction runs share the next one, as the events of a batch do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ MAX_GROUP = 50
 
 
 class GroupCommit(Generic[Given, Result]):
-    """Does the same work for many at once. A request that comes alone is not kept waiting."""
+    """Does the same work for many requests at once. One that arrives alone does not wait for company."""
 
     def __init__(self, database: Database, work: Work[Given, Result]) -> None:
         self._database = database

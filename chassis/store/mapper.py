@@ -6,16 +6,14 @@ SQLAlchemy's unit of work does the same for any graph of objects, and takes seve
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, cached_property
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 from sqlmodel import SQLModel
 
 from chassis.errors import RowGoneError
-
-if TYPE_CHECKING:
-    import asyncpg
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -14,7 +14,7 @@ from chassis.store.mapper import Connection
 from chassis.store.models import Timestamp, frame
 
 LEASE = timedelta(seconds=10)
-"""How long whoever holds a row has to publish it before a sweeper may take it over."""
+"""How long a process may take to publish a row before a sweeper may take the row over."""
 
 outbox = sa.Table(
     "outbox",
@@ -84,7 +84,7 @@ _LEASE = """
 
 
 async def put(connection: Connection, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
-    """Keep the messages with the transaction, leased to this process for publishing; drop those that are confirmed."""
+    """Insert messages, leased to this process for publishing, and delete confirmed ones."""
     await connection.execute(
         _PUT,
         list(confirmed),
@@ -99,11 +99,11 @@ async def put(connection: Connection, messages: Sequence[Outgoing], confirmed: C
 
 
 async def lease(connection: Connection, limit: int) -> list[Outgoing]:
-    """Take over up to `limit` messages that nobody is publishing."""
+    """Take over up to `limit` messages whose lease has run out."""
     records = await connection.fetch(_LEASE, LEASE, limit)
     return [Outgoing(**{**record, "headers": json.loads(record["headers"])}) for record in records]
 
 
 async def forget(connection: Connection, confirmed: Collection[UUID]) -> None:
-    """Drop messages that the broker has confirmed."""
+    """Delete messages that the broker has confirmed."""
     await connection.execute(_FORGET, list(confirmed))

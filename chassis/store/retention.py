@@ -1,4 +1,4 @@
-"""Retention: what has served its time is deleted, a bounded number of rows in each transaction."""
+"""Retention: rows that are old enough are deleted, a bounded number in each transaction."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,6 +30,8 @@ def purging(*retentions: Retention) -> Purge:
             while await database.run(_purge_some(retention)) == MAX_DELETED:
                 pass
 
+    kept = (f"`{one.table}` after {one.age / timedelta(days=1):g} d (`{one.column}`)" for one in retentions)
+    purge.__doc__ = f"Delete old rows: {', '.join(kept)}."
     return purge
 
 

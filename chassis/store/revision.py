@@ -6,7 +6,6 @@ service a tenth of its memory, and its start a quarter of the time.
 
 import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,17 +21,21 @@ def head(scripts: Path) -> str:
     return max(file.stem.partition("_")[0] for file in (scripts / "versions").glob("*.py"))
 
 
-def ensure(url: str, scripts: Path) -> None:
-    """Bring the database to the newest revision if it is not there; raises MigrationError."""
-    if asyncio.run(_current(url)) == head(scripts):
+async def ensure(url: str, scripts: Path) -> None:
+    """Bring the database to the newest revision if it is not there.
+
+    Raises MigrationError, or what the driver raises when the database is out of reach.
+    """
+    if await current(url) == head(scripts):
         return
     command = [sys.executable, "-m", "chassis.store.migrations", str(scripts)]
-    done = subprocess.run(command, env=os.environ | {"DATABASE_URL": url}, check=False)  # noqa: S603  # our own
-    if done.returncode:
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"DATABASE_URL": url})
+    if await process.wait() != 0:
         raise MigrationError(f"the migrations in {scripts} could not be applied; the lines above say why")
 
 
-async def _current(url: str) -> str | None:
+async def current(url: str) -> str | None:
+    """The revision that the database has, None when it has none yet."""
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
     try:
         revision = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_TIMEOUT)

@@ -36,7 +36,7 @@ class LockedRows:
         return {parameter.name: self._argument(parameter, event) for parameter in self._step.rows}
 
     def add(self, rows: Iterable[Any]) -> None:
-        """Let later events of the batch see rows that came into being."""
+        """Show rows that came into being to later events of the batch."""
         for row in rows:
             for parameter in self._step.rows:
                 if isinstance(row, parameter.model):

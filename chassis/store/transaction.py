@@ -124,7 +124,7 @@ class Transaction:
         return [Heard(record["step"], record["heard"], record["at"]) for record in records]
 
     def say(self, event: Event, cause: Envelope | None = None) -> None:
-        """Let the world know, once this transaction is committed."""
+        """Publish an event once this transaction is committed."""
         self.said.append(
             Envelope(
                 event=event,

@@ -49,12 +49,12 @@ class UnitOfWork:
         return self._know(model, mapper_of(model).rows(records), locked=False)
 
     def add(self, rows: Iterable[SQLModel]) -> None:
-        """Have rows stored that are new."""
+        """Store new rows at the end."""
         for row in rows:
             self._new[type(row)].append(row)
 
     def replace(self, rows: Iterable[SQLModel]) -> None:
-        """Have rows stored, each in the place of the one that has its primary key already, if there is one."""
+        """Store rows at the end, each replacing the one with the same primary key, if there is one."""
         for row in rows:
             self._replacing[type(row)].append(row)
 

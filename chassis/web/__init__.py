@@ -1,11 +1,12 @@
 """The REST interface of a service: the application, who asks, problems, health."""
 
-from chassis.web.app import CurrentRuntime, Definition, run
+from chassis.web.app import CurrentRuntime, Definition
 from chassis.web.bearer import CurrentOperator, CurrentUser
 from chassis.web.idempotency import IdempotencyKey, Keyed, recall, remember
 from chassis.web.idempotency import metadata as idempotency_metadata
 from chassis.web.prefer import PreferredWait, applied
 from chassis.web.problem import Problem, documented, not_found
+from chassis.web.serve import run
 
 __all__ = [
     "CurrentOperator",

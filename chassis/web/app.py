@@ -1,8 +1,8 @@
-"""Service: the FastAPI application around a runtime, its health, and the process that runs it."""
+"""App: the FastAPI application around the runtime of a service."""
 
+import asyncio
 import contextlib
 import gc
-import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
-import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi_offline import FastAPIOffline
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
@@ -21,7 +21,6 @@ from chassis.run.runtime import Job, Runtime
 from chassis.settings import ServiceSettings
 from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
-from chassis.telemetry import logs
 from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import problem
 from chassis.web.health import health_router
@@ -29,9 +28,6 @@ from chassis.web.problem import Problem, ProblemDocument
 from chassis.web.scrape import Unfinished, metrics_router
 
 log = structlog.get_logger(__name__)
-
-GRACE_SECONDS = 2
-"""How long requests that were being answered at the end may still take"""
 
 
 @dataclass(frozen=True)
@@ -47,31 +43,6 @@ class Definition:
     unfinished: Unfinished | None = None
 
 
-def run(definition: Definition) -> None:
-    """Bring the database up to date and serve until SIGTERM or SIGINT."""
-    logs.configure(f"{definition.service.name}_svc")
-    settings = definition.settings
-    revision.ensure(settings.database_url.get_secret_value(), definition.migrations)
-    config = uvicorn.Config(
-        create_app(definition),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    Server(config).run()
-
-
-class Server(uvicorn.Server):
-    """Sends away clients who wait for an outcome before it counts the seconds until it cuts off requests."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what has been asked, and ask the application to end."""
-        self.config.app.state.runtime.waiters.end()  # type: ignore[union-attr]  # the application of `run`
-        await super().shutdown(sockets)
-
-
 def create_app(definition: Definition) -> FastAPI:
     """The application; nothing is opened before it starts."""
 
@@ -83,13 +54,15 @@ def create_app(definition: Definition) -> FastAPI:
                     await stack.enter_async_context(resource)
             runtime = Runtime(definition.service, definition.settings, definition.dependencies, definition.jobs)
             app.state.runtime = runtime
-            runtime.start()
+            stack.push_async_callback(runtime.stop)
+            starting = asyncio.create_task(_start(app, runtime, definition.migrations))
+            stack.push_async_callback(_end, starting)
             # What is there now stays for good: the garbage collector need not look through it again and again.
             gc.freeze()
-            stack.push_async_callback(runtime.stop)
             yield
 
-    app = FastAPI(title=f"{definition.service.name}_svc", lifespan=lifespan)
+    app = FastAPIOffline(title=f"{definition.service.name}_svc", lifespan=lifespan)
+    app.state.failure = None
     app.state.token_secret = definition.settings.token_secret.get_secret_value()
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
@@ -105,8 +78,23 @@ def create_app(definition: Definition) -> FastAPI:
     return app
 
 
+async def _start(app: FastAPI, runtime: Runtime, migrations: Path) -> None:
+    """Begin; what makes that impossible for good becomes the failure of the application, which ends its process."""
+    try:
+        await runtime.start(migrations)
+    except Exception as error:  # noqa: BLE001  # whatever it is, a service that does not begin must not stand there
+        app.state.failure = error
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
+    if runtime.waits_for is not None:
+        raise _unavailable("The service is starting; try again shortly.")
     return runtime
 
 
@@ -118,13 +106,15 @@ async def _on_database_error(request: Request, error: Exception) -> JSONResponse
     if not is_outage(error):
         raise error
     log.warning("database out of reach", path=request.url.path, error=str(error))
-    detail = "The database is out of reach; try again shortly."
-    unavailable = Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
-    return problem.response(request, unavailable)
+    return problem.response(request, _unavailable("The database is out of reach; try again shortly."))
+
+
+def _unavailable(detail: str) -> Problem:
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Let the OpenAPI document say that errors are problems; FastAPI's own error schemas are not used."""
+    """Describe errors as problems in the OpenAPI document; FastAPI's own error schemas are not used."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

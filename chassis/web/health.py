@@ -1,4 +1,9 @@
-"""Health: alive means that the process answers; ready, that it can do its part of every saga."""
+"""Health: alive means that the process answers; ready, that nothing which can be seen from here keeps it from its part.
+
+Seen from here: the database answers and has the revision that the code expects, the broker can be published to, every
+step has its consumer, and no task in the background has ended. Not looked at: whether the broker confirms what is
+published, and whether transactions that write still commit.
+"""
 
 import asyncio
 from http import HTTPStatus
@@ -43,7 +48,7 @@ async def livez() -> Alive:
 
 @health_router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Whether database, migrations, broker and every consumer of the service's own are there."""
+    """Whether the database, its migrations, the broker, all consumers and all background tasks are as needed."""
     checks = await _checks(request.app.state.runtime, request.app.state.head)
     ready = all(state == OK for state in checks.values())
     if not ready:
@@ -52,20 +57,26 @@ async def readyz(request: Request, response: Response) -> Readiness:
 
 
 async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT):
-            revision = await runtime.database.run(_revision)
-        database = OK
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
-        revision, database = "nothing", describe(error)
+    revision, database = await _ask_database(runtime)
     missing = [consumer.step.queue for consumer in runtime.consumers if not consumer.consuming]
     return {
         "database": database,
         "migrations": OK if revision == head else f"expected {head}, found {revision}",
-        "broker": OK if runtime.publisher.connected else "not connected",
+        "broker": runtime.broker_trouble or OK,
         "consumers": f"missing: {', '.join(missing)}" if missing else OK,
         "background": f"ended: {', '.join(runtime.ended)}" if runtime.ended else OK,
     }
+
+
+async def _ask_database(runtime: Runtime) -> tuple[str, str]:
+    """The revision of the database, and whether it answers."""
+    if runtime.waits_for is not None:
+        return "nothing yet", runtime.waits_for
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            return await runtime.database.run(_revision), OK
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+        return "nothing", describe(error)
 
 
 def _alarms(runtime: Runtime) -> list[str]:

@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from chassis.errors import WebError
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -27,7 +29,7 @@ class ProblemDocument(BaseModel):
     instance: str
 
 
-class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
+class Problem(WebError):  # noqa: N818  # the name that RFC 9457 gives it
     """An error with an answer. `kind` is a kebab-case word that programs may compare."""
 
     def __init__(

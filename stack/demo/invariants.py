@@ -1,24 +1,20 @@
-"""The invariants of the system, asked of the four databases, the broker and the platform's own log.
+"""The invariants of the system, asked of the databases, the broker and the platform's own log.
 
 They are asked when nothing is under way: in the middle of a saga, points are spent that are not yet paid.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx2
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from uuid import UUID
-
-SERVICES = ("point", "reservation", "payment", "seat")
+from stack.services import SERVICES
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,15 @@
 """A saga as its events tell it, read off the broker by a queue that is bound to everything."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
 
-from stack.demo.invariants import SERVICES
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from aio_pika.abc import AbstractIncomingMessage
+from stack.services import SERVICES
 
 
 @dataclass(frozen=True)
@@ -52,17 +46,23 @@ class Observer:
             body=message.body.decode(),
         )
         async with self._news:
-            self._seen.setdefault(said.event_id, said)
+            self.see(said)
             self._news.notify_all()
+
+    def see(self, said: Said) -> None:
+        """Note one event, the first time."""
+        self._seen.setdefault(said.event_id, said)
 
     def timeline(self, saga_id: str) -> list[Said]:
         """The events of one saga, in the order in which they happened."""
         return sorted((said for said in self._seen.values() if said.saga_id == saga_id), key=lambda said: said.at)
 
-    def cause_of(self, said: Said) -> str | None:
-        """The name of the event that caused this one, if it did not begin the saga."""
-        cause = self._seen.get(said.causation_id or "")
-        return cause.event if cause else None
+    def cause_of(self, said: Said) -> str:
+        """What caused an event: another one, by its name; the request, which begins a saga; or, later, the clock."""
+        if said.causation_id is None:
+            return "the request" if said == self.timeline(said.saga_id)[0] else "the clock"
+        cause = self._seen.get(said.causation_id)
+        return cause.event if cause else f"event {said.causation_id}, unseen"
 
     async def until(self, saga_id: str, event: str, seconds: float) -> list[Said]:
         """The timeline of a saga once `event` is in it; raises TimeoutError."""

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLATFORM_")
 
     host: str = "127.0.0.1"
-    port: int = 8005
+    port: int = 8100
     secret: str
     data: Path
 
@@ -92,7 +92,7 @@ class Platform:
         return await self._note(Received(webhook_id, body))
 
     async def _note(self, received: Received) -> int:
-        """Have a request noted, in one commit with all that come while another is written; the status to answer with.
+        """Store a request in one commit with all that arrive meanwhile; returns the status to answer with.
 
         When that fails, all of them are answered 500.
         """

@@ -1,18 +1,14 @@
 """What the platform keeps: each delivery once, and every attempt to deliver."""
 
-from __future__ import annotations
-
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 # With a write-ahead log SQLite otherwise leaves the last commits to the next checkpoint: hence FULL.
 _TABLES = """

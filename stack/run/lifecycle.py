@@ -1,25 +1,20 @@
 """Up and down, as seen from outside the supervisor."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
-from stack.directory import ROOT, Directory
+from stack.directory import ROOT, SUPERVISOR_LOCK, Directory
 from stack.errors import StackError
 from stack.progress import Progress
 from stack.run import plan
 from stack.run.state import Entry, State
 from stack.servers.packages import tail
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 _UP_LOCK = "up.lock"
 _UP_WITHIN = 90.0
@@ -40,6 +35,7 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
     with directory.locked(_UP_LOCK):
         mine = not directory.is_supervised
         if mine:
+            directory.require_space()
             plan.ensure_installed(directory, progress)
             _sweep(directory)
             _start_supervisor(directory)
@@ -51,11 +47,30 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
         raise
     finally:
         progress.stop()
-    return directory.environment()
+    return _described(directory)
+
+
+def _described(directory: Directory) -> dict[str, str]:
+    environment = directory.environment()
+    if not environment:
+        raise StackError(f"{directory.env_file} is damaged: run  make down, and start again")
+    return environment
+
+
+def prepare(path: Path | None = None, progress: Progress | None = None) -> None:
+    """Find or install the programs that `up` needs; raises `StackError` with what a person has to do."""
+    progress = progress or Progress()
+    try:
+        plan.ensure_installed(Directory.of(path), progress)
+    finally:
+        progress.stop()
 
 
 def down(path: Path | None = None) -> bool:
-    """Stop the stack in `path`, and what a killed supervisor left of it; answer whether anything ran."""
+    """Stop the stack in `path`, and what a killed supervisor left of it; answer whether anything ran.
+
+    Its env file goes, because nothing is there any more.
+    """
     directory = Directory.of(path)
     if not directory.path.exists():
         return False
@@ -63,7 +78,10 @@ def down(path: Path | None = None) -> bool:
         ran = directory.is_supervised
         if ran:
             _stop_supervisor(directory)
-        return _sweep(directory) or ran
+        ran = _sweep(directory) or ran
+        if ran:
+            directory.env_file.unlink(missing_ok=True)
+        return ran
 
 
 def environment(path: Path | None = None) -> dict[str, str]:
@@ -96,10 +114,19 @@ def _start_supervisor(directory: Directory) -> None:
 
 
 def _stop_supervisor(directory: Directory) -> None:
-    pid = int((directory.pids / "supervisor").read_text())
+    pid = _supervisor(directory)
     os.kill(pid, signal.SIGTERM)
     if not _eventually(lambda: not directory.is_supervised, _DOWN_WITHIN):
         os.kill(pid, signal.SIGKILL)
+
+
+def _supervisor(directory: Directory) -> int:
+    file = directory.pids / "supervisor"
+    try:
+        return int(file.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        lock = directory.path / SUPERVISOR_LOCK
+        raise StackError(f"{file} is damaged: end the process that holds {lock}, see  fuser {lock}") from error
 
 
 def _wait_until_ready(directory: Directory, progress: Progress, *, quiet: bool) -> None:
@@ -151,7 +178,11 @@ def _trouble(directory: Directory, name: str, what: str) -> str:
 
 def _sweep(directory: Directory) -> bool:
     """End what a killed supervisor left, and forget it; only with no supervisor alive."""
-    state = State.of(directory)
+    try:
+        state = State.of(directory)
+    except StackError:
+        # The kernel has told all of them to end when the supervisor died.
+        state = None
     entries = state.programs.values() if state else ()
     left = [entry for entry in entries if entry.lives()]
     _signal(left, signal.SIGTERM)

@@ -1,27 +1,21 @@
 """What a stack consists of: its programs, in which order, with which environment."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stack.credentials import Credentials
-from stack.directory import ROOT, write_private
+from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.ports import Ports
 from stack.program import Once, Program
+from stack.progress import Progress
+from stack.run.given import Given
 from stack.servers import postgres, rabbitmq
 from stack.servers.packages import tail
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
-    from stack.progress import Progress
-
-SERVICES = ("point", "reservation", "payment", "seat")
+from stack.services import EACH, SERVICES, Told
 
 
 @dataclass
@@ -35,40 +29,43 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Claim the ports and lay everything out; nothing is started."""
+        self._given = Given.by(os.environ)
         self._ports = Ports(self.directory)
         self._credentials = Credentials.of(self.directory)
         self._token_secret = os.environ.get("TOKEN_SECRET", self._credentials.token_secret)
         self._needs: list[str] = []
         self._uses: list[str] = []
         self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
+        if self._given.urls:
+            self.onces.append(Once("given-servers", self._given.require_answers))
+            self._needs.append("given-servers")
         self._add_databases()
         self._add_broker()
         self._add_platform()
-        for service in SERVICES:
+        for service in EACH:
             self._add_service(service)
         self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
         self._describe()
 
     def write_environment(self) -> None:
         """Write the env file."""
-        lines = (f"{name}={value}\n" for name, value in self.environment.items())
-        write_private(self.directory.env_file, "".join(lines))
+        self.directory.describe(self.environment)
 
     def _add_databases(self) -> None:
-        given = {name: os.environ.get(f"{name.upper()}_DATABASE_URL", "") for name in SERVICES}
-        missing = tuple(name for name in SERVICES if not given[name])
+        given = self._given.databases
+        missing = tuple(name for name in SERVICES if name not in given)
         server = postgres.Server(self.directory, self._ports, self._credentials, missing)
-        self._database_urls = {name: given[name] or server.url(name) for name in SERVICES}
+        self._database_urls = {name: given.get(name) or server.url(name) for name in SERVICES}
         if missing:
             self.programs.append(server.program())
             self._needs.append("postgres")
 
     def _add_broker(self) -> None:
-        amqp, management = (os.environ.get(name, "") for name in ("RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL"))
+        given = self._given
         self._broker: rabbitmq.Node | rabbitmq.ForeignBroker
-        if amqp:
-            self._broker = rabbitmq.ForeignBroker(amqp, management, self._credentials, SERVICES)
-            self.onces.append(Once("broker-users", self._broker.create_users))
+        if given.broker:
+            self._broker = rabbitmq.ForeignBroker(given.broker, given.management, self._credentials, SERVICES)
+            self.onces.append(Once("broker-users", self._broker.create_users, tuple(self._needs)))
             self._needs.append("broker-users")
         else:
             self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, SERVICES)
@@ -85,20 +82,18 @@ class Plan:
         }
         self.programs.append(self._python("platform", "stack.platform", settings))
 
-    def _add_service(self, service: str) -> None:
-        name = f"{service}_svc"
-        settings = {
-            "DATABASE_URL": _via(f"{service.upper()}_DATABASE_VIA", self._database_urls[service]),
-            "RABBITMQ_URL": _via(f"{service.upper()}_RABBITMQ_VIA", self._broker.url(service)),
-            "HOST": "127.0.0.1",
-            "PORT": str(self._ports[name]),
+    def _add_service(self, service: Told) -> None:
+        name = service.name
+        offers = {
+            "database_url": _via(f"{name.upper()}_DATABASE_VIA", self._database_urls[name]),
+            "rabbitmq_url": _via(f"{name.upper()}_RABBITMQ_VIA", self._broker.url(name)),
+            "host": "127.0.0.1",
+            "port": str(self._ports[service.package]),
+            "platform_url": f"{self._urls['platform']}/deliveries",
+            "platform_secret": self._credentials.platform_secret,
         }
-        environment = {f"{service.upper()}_{key}": value for key, value in settings.items()}
-        environment["TOKEN_SECRET"] = self._token_secret
-        if service == "payment":
-            environment["PAYMENT_PLATFORM_URL"] = f"{self._urls['platform']}/deliveries"
-            environment["PAYMENT_PLATFORM_SECRET"] = self._credentials.platform_secret
-        program = self._python(name, f"{name}.main", environment)
+        environment = service.takes(offers) | {"TOKEN_SECRET": self._token_secret}
+        program = self._python(service.package, f"{service.package}.main", environment)
         self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
     def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
@@ -121,7 +116,7 @@ class Plan:
             )
         if await process.wait() != 0:
             log = self.directory.log("catalogue")
-            raise StackError(f"seeding failed. The last lines of {log}:\n{tail(log)}")
+            raise StackError(f"the catalogue cannot be filled. The last lines of {log}:\n{tail(log)}")
 
     def _describe(self) -> None:
         for service in SERVICES:
@@ -135,7 +130,7 @@ class Plan:
 
 
 def _http_programs() -> list[str]:
-    return [f"{service}_svc" for service in SERVICES] + ["platform"]
+    return [service.package for service in EACH] + ["platform"]
 
 
 def _via(name: str, url: str) -> str:
@@ -149,7 +144,8 @@ def _via(name: str, url: str) -> str:
 
 def ensure_installed(directory: Directory, progress: Progress) -> None:
     """Find or install the programs that a stack of this environment needs."""
-    if not os.environ.get("RABBITMQ_URL"):
+    given = Given.by(os.environ)
+    if not given.broker:
         rabbitmq.ensure_installed(directory, progress)
-    if not all(os.environ.get(f"{service.upper()}_DATABASE_URL") for service in SERVICES):
+    if len(given.databases) < len(SERVICES):
         postgres.ensure_installed(directory, progress)

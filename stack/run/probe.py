@@ -1,17 +1,12 @@
 """Whether something answers at a URL."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aio_pika
 import asyncpg
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 _TIMEOUT = 3.0
 

@@ -1,16 +1,12 @@
 """What the supervisor writes down: for `up` and `status`, and for whoever cleans up after its death."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
-from stack.directory import write_private
-
-if TYPE_CHECKING:
-    from stack.directory import Directory
+from stack.directory import Directory, write_private
+from stack.errors import StackError
 
 
 class Entry(BaseModel):
@@ -35,12 +31,14 @@ class State(BaseModel):
     failure: str | None = None
 
     @classmethod
-    def of(cls, directory: Directory) -> State | None:
-        """Read what was written down last, None if nothing."""
+    def of(cls, directory: Directory) -> Self | None:
+        """Read what was written down last, None if nothing; raises `StackError` if that is damaged."""
         try:
-            return cls.model_validate_json(directory.state_file.read_text())
+            return cls.model_validate_json(directory.state_file.read_bytes())
         except FileNotFoundError:
             return None
+        except ValidationError as error:
+            raise StackError(f"{directory.state_file} is damaged: run  make down, and start again") from error
 
     def save(self, directory: Directory) -> None:
         """Write it down."""

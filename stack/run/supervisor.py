@@ -1,26 +1,19 @@
 """Keeps the programs of one stack running until SIGTERM: `python -m stack.run.supervisor DIRECTORY`."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.directory import SUPERVISOR_LOCK, Directory, write_private
 from stack.errors import StackError
-from stack.program import ended, start, stop
+from stack.program import Once, Program, ended, start, stop
 from stack.run.plan import Plan
 from stack.run.probe import answers
 from stack.run.state import Entry, State, start_time
-
-if TYPE_CHECKING:
-    import subprocess
-
-    from stack.program import Once, Program
 
 _PROBE_EVERY = 0.1
 # Seconds of life after which a program is believed to be well, and is started again without delay.
@@ -138,7 +131,7 @@ async def _do(once: Once, board: Board) -> None:
     try:
         await once.action()
     except StackError as error:
-        board.failed(f"{once.name}: {error}")
+        board.failed(str(error))
         return
     board.ready(once.name)
 
@@ -174,7 +167,13 @@ def main() -> None:
     """Run under the lock that tells that this stack is running."""
     directory = Directory.of(Path(sys.argv[1]))
     with directory.locked(SUPERVISOR_LOCK):
-        asyncio.run(supervise(directory))
+        reasons: list[str] = []
+        try:
+            asyncio.run(supervise(directory))
+        except* StackError as errors:
+            reasons = [str(error) for error in errors.exceptions]
+    if reasons:
+        sys.exit("\n".join(reasons))
 
 
 if __name__ == "__main__":

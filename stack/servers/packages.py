@@ -1,21 +1,15 @@
 """Programs that no Python package carries: found, or installed with apt-get, or asked for."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from stack.progress import Progress
+from stack.progress import Progress
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -31,6 +25,7 @@ def install(package: str, log: Path, progress: Progress) -> None:
     if os.geteuid() != 0:
         raise StackError(f"{package} is missing; run:  sudo sh -c '{command}'")
     progress.done(f"{package} is missing: installing it with apt-get")
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     began = time.monotonic()
     with _no_services_started():
         _run(["apt-get", "update"], log, progress)

@@ -1,7 +1,5 @@
 """A private PostgreSQL with one database and role per service; only this module knows where it comes from."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import pwd
@@ -10,21 +8,16 @@ import signal
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import asyncpg
 
-from stack.credentials import ADMIN
-from stack.directory import write_private
+from stack.credentials import ADMIN, Credentials
+from stack.directory import Directory, write_private
 from stack.errors import StackError
+from stack.ports import Ports
 from stack.program import Program
+from stack.progress import Progress
 from stack.servers.packages import install, tail
-
-if TYPE_CHECKING:
-    from stack.credentials import Credentials
-    from stack.directory import Directory
-    from stack.ports import Ports
-    from stack.progress import Progress
 
 _DEBIAN = Path("/usr/lib/postgresql")
 

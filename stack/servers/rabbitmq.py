@@ -1,29 +1,22 @@
 """A private node of the machine's RabbitMQ: own ports, data, users and plugins."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
 from chassis.choreography.topology import permissions
-from stack.credentials import ADMIN
-from stack.directory import write_private
+from stack.credentials import ADMIN, Credentials
+from stack.directory import Directory, write_private
 from stack.errors import StackError
+from stack.ports import Ports
 from stack.program import Program
+from stack.progress import Progress
 from stack.servers.packages import install
-
-if TYPE_CHECKING:
-    from stack.credentials import Credentials
-    from stack.directory import Directory
-    from stack.ports import Ports
-    from stack.progress import Progress
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _NODE = "concert@localhost"
@@ -176,8 +169,14 @@ class ForeignBroker:
             return
         try:
             await self._put_users()
+        except httpx2.HTTPStatusError as error:
+            # Without the URL: the password is in it.
+            answer = error.response
+            raise StackError(
+                f"RABBITMQ_MANAGEMENT_URL: {answer.status_code} {answer.reason_phrase}; mend it"
+            ) from error
         except httpx2.HTTPError as error:
-            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}") from error
+            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}; mend it, or unset it") from error
 
     async def _put_users(self) -> None:
         vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")

@@ -11,11 +11,10 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from stack.services import EACH
+
 GROUPS = {
-    "point_svc": "services",
-    "reservation_svc": "services",
-    "payment_svc": "services",
-    "seat_svc": "services",
+    **{service.package: "services" for service in EACH},
     "facade": "services",
     "rabbitmq": "broker",
     "postgres": "PostgreSQL",

@@ -8,9 +8,9 @@ is over. All indexes stay in place while the rows come. They get ids that are ol
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from stack.services import SERVICES
 from tests.bench import rows
 from tests.bench.stand import Stand
-from tests.end_to_end.databases import SERVICES
 
 FIRST = 100_000_000
 """Far above the numbers of the checkouts that are really made"""

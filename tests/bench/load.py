@@ -134,7 +134,7 @@ class Load:
             connection.close()
 
     async def _ask(self, connection: Connection, request: bytes, intended: float) -> Connection:
-        """Ask once; gives back the connection to be used next time."""
+        """Ask once; returns the connection to be used next time."""
         if not connection.usable:
             connection.close()
             connection = await self._connect()

@@ -17,10 +17,11 @@ import stack
 from stack.credentials import ADMIN, Credentials
 from stack.directory import Directory
 from stack.run.probe import answers
+from stack.services import SERVICES
 from tests.bench import facade, rows
 from tests.bench.processes import cpu_seconds, peak_bytes
 from tests.chaos.programs import PROGRAMS, Programs, variables
-from tests.end_to_end.databases import SERVICES, database_url
+from tests.end_to_end.databases import database_url
 from tests.end_to_end.eventually import eventually
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -86,7 +87,7 @@ class Stand:
         return int(self.environment[f"{service.upper()}_URL"].rpartition(":")[2])
 
     async def insert(self, state: rows.State, count: int, *, into_facade: bool = False) -> range:
-        """Insert the rows of so many checkouts; gives back their numbers, which nobody has had before."""
+        """Insert the rows of so many checkouts; returns their numbers, which nobody has had before."""
         first, last = self._next, self._next + count - 1
         self._next += count
         for service, statements in rows.statements(state).items():

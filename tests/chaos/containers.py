@@ -44,7 +44,7 @@ class ContainerNode:
 
 
 def named_site(env_file: Path) -> contextlib.AbstractAsyncContextManager[Site]:
-    """The containers that a file of `stack.compose_env` describes; nothing stands between them."""
+    """The containers that an env file of `make compose-env` describes; nothing stands between them."""
     lines = env_file.read_text().splitlines()
     return _site(dict(line.split("=", 1) for line in lines if "=" in line))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chassis.choreography.loading import load
-from chassis.choreography.step import Kind, Step
+from chassis.choreography.step import Step
 from chassis.crash import Point
 from stack.directory import ROOT
 from tests.chaos.drill import Fault
@@ -39,7 +39,7 @@ def every_order() -> list[Order]:
 
 def _orders(step: Step) -> Iterator[Order]:
     way = "forward" if step.undoes is None else "back"
-    if step.kind is not Kind.START:
+    if step.has_queue:
         yield from (Order(step.queue, point, way) for point in OF_STEPS)
     for event in step.says:
         yield from (Order(event.name, point, way) for point in OF_EVENTS)

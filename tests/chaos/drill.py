@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from stack.demo.invariants import examine
+from stack.services import SERVICES
 from tests.chaos.ledger import Ledger, Row
 from tests.chaos.shoppers import USUAL, Shoppers
 from tests.chaos.site import Site
 from tests.chaos.trouble import TROUBLE
-from tests.end_to_end.databases import SERVICES
 
 BEFORE, AFTER = 2.0, 3.0
 """Seconds under load before the fault, and after it was healed."""

@@ -149,7 +149,7 @@ class Gate:
             await asyncio.sleep(pause)
 
     def _frame_by_frame(self, line: Line, *, upwards: bool) -> Callable[[bytes], bytes]:
-        """Looks at each frame of one direction of a connection; gives back what is let through of some data."""
+        """Looks at each frame of one direction of a connection; returns what is let through of some data."""
         frames, redeliveries = Frames(), Redeliveries()
 
         def through(data: bytes) -> bytes:

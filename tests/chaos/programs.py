@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.end_to_end.databases import SERVICES
+from stack.services import SERVICES
 from tests.end_to_end.eventually import eventually
 
 PROGRAMS = tuple(f"{service}_svc" for service in SERVICES)

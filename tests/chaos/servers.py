@@ -6,8 +6,8 @@ import signal
 
 import asyncpg
 
+from stack.services import SERVICES
 from tests.chaos.site import Site
-from tests.end_to_end.databases import SERVICES
 
 BACK_WITHIN = 60.0
 TERMINATING_SECONDS = 6.0

@@ -14,12 +14,12 @@ import httpx2
 import stack
 from chassis import crash
 from stack.run.supervisor import RESTART_AT_ONCE
+from stack.services import SERVICES
 from tests.chaos.gate import HERE, Gate
 from tests.chaos.node import Node, OwnNode
 from tests.chaos.programs import Programs, variables
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 

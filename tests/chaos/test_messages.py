@@ -30,5 +30,5 @@ async def test_unknown_versions_are_parked(drill: Drill) -> None:
 
 
 async def test_returned_events_are_published_later(drill: Drill) -> None:
-    """Events that the broker gives back stay in their outbox, and go out when somebody hears them again."""
+    """Events that the broker returns stay in their outbox, and go out when somebody hears them again."""
     await drill.run("a returned publish", messages.returned, spares=PROGRAMS)

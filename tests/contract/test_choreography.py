@@ -1,63 +1,19 @@
-"""Who hears what, says what and undoes what: the two choreographies, written out and compared with the code."""
+"""Who hears what, says what and undoes what: the code, compared with the written choreographies."""
+
+from pathlib import Path
 
 import pytest
 
 from chassis.choreography.declaration import Service
+from chassis.choreography.loading import load
 from chassis.choreography.step import FROM_OUTSIDE, Kind, Step
 from chassis.choreography.topology import Binding, topology
-from payment_svc.steps import service as payment
-from point_svc.steps import service as point
-from reservation_svc.steps import service as reservation
-from seat_svc.steps import service as seat
+from tests.choreography import BEGUN, ENDS, HEARS_AND_SAYS, PIVOT, UNDOES, exchange, names
 from tests.contract.test_events import EVENTS
 
-SERVICES = (point, reservation, payment, seat)
-STEPS = {step.queue: step for service in SERVICES for step in service.heard}
+SERVICES = load(Path(__file__).parents[2]).services
+STEPS = {step.queue: step for service in SERVICES for step in service.listening}
 STARTS = {step.queue: step for service in SERVICES for step in service.steps if step.kind in FROM_OUTSIDE}
-
-HEARS_AND_SAYS = {
-    # the hold
-    "seat.hold": ("reservation.requested", "seat.held / seat.hold-rejected"),
-    "payment.publish": ("seat.held", "payment.published / payment.publish-rejected"),
-    "reservation.open": ("payment.published", "reservation.opened"),
-    # its way back: from a refusal, or (the last two) from a hold whose time is up
-    "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.refused"),
-    "payment.cancel": ("reservation.expired", "payment.cancelled"),
-    "seat.release": ("payment.publish-rejected / payment.cancelled", "seat.released"),
-    # the checkout
-    "point.spend": ("checkout.requested", "point.spent / point.rejected"),
-    "reservation.confirm": ("point.spent", "reservation.confirmed / reservation.rejected"),
-    "payment.pay": ("reservation.confirmed", "payment.paid / payment.rejected"),
-    "seat.reserve": ("payment.paid", "seat.reserved / seat.rejected"),
-    "payment.complete": ("seat.reserved", "checkout.completed"),
-    "payment.send": ("checkout.completed", "payment.sent / payment.send-failed"),
-    # its way back
-    "payment.revert": ("seat.rejected", "payment.reverted"),
-    "reservation.revert": ("payment.rejected / payment.reverted", "reservation.reverted"),
-    "point.refund": ("reservation.rejected / reservation.reverted", "point.refunded"),
-    "payment.close": ("point.rejected / point.refunded", "checkout.failed"),
-}
-BEGUN = {
-    "reservation.request": "reservation.requested",
-    "reservation.expire": "reservation.expired",
-    "payment.request": "checkout.requested",
-}
-UNDOES = {
-    "seat.release": "seat.hold",
-    "payment.cancel": "payment.publish",
-    "reservation.reject": "reservation.request",
-    "reservation.expire": "reservation.open",
-    "point.refund": "point.spend",
-    "reservation.revert": "reservation.confirm",
-    "payment.revert": "payment.pay",
-    "payment.close": "payment.request",
-}
-ENDS = {"reservation.opened", "reservation.refused", "payment.sent", "payment.send-failed", "checkout.failed"}
-
-
-def names(cell: str) -> set[str]:
-    """The names in a cell of the table."""
-    return set(cell.split(" / "))
 
 
 def said() -> set[str]:
@@ -96,7 +52,7 @@ def test_each_way_back_is_declared() -> None:
 
 def test_there_is_one_pivot_and_one_effect() -> None:
     """The sale of the seats is the point of no return; I/O comes after it."""
-    assert [queue for queue, step in STEPS.items() if step.kind is Kind.PIVOT] == ["seat.reserve"]
+    assert [queue for queue, step in STEPS.items() if step.kind is Kind.PIVOT] == [PIVOT]
     assert [queue for queue, step in STEPS.items() if step.kind is Kind.EFFECT] == ["payment.send"]
 
 
@@ -105,12 +61,7 @@ def test_queues_are_bound_to_the_exchanges_of_those_who_speak(service: Service) 
     """A queue is named after its step, an exchange after its service, and a routing key is the name of an event."""
     # given
     own = {queue: cells for queue, cells in HEARS_AND_SAYS.items() if queue.startswith(f"{service.name}.")}
-    # what is about a checkout as a whole is said by payment_svc
-    written = {
-        Binding("payment" if name.startswith("checkout.") else name.partition(".")[0], name, queue)
-        for queue, (hears, _) in own.items()
-        for name in names(hears)
-    }
+    written = {Binding(exchange(name), name, queue) for queue, (hears, _) in own.items() for name in names(hears)}
     # when
     declared = topology(service)
     # then

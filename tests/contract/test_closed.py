@@ -11,7 +11,7 @@ import pytest
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
-from chassis.choreography.loading import load
+from chassis.choreography.loading import load, packages
 from chassis.choreography.proof import Flaw, check
 from chassis.choreography.step import Kind, Step
 from contracts import checkout, payment, point, reservation
@@ -185,7 +185,7 @@ def test_an_end_that_no_resource_shows_is_named() -> None:
 
 def test_a_misspelt_event_is_named_with_its_step(tmp_path: Path) -> None:
     """A step that names an event which does not exist is reported like any other flaw, with what was meant."""
-    for package in ("contracts", "chassis", "point_svc", "reservation_svc", "payment_svc", "seat_svc"):
+    for package in ("contracts", "chassis", *packages(ROOT)):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     steps = tmp_path / "reservation_svc/steps.py"
     steps.write_text(steps.read_text().replace("spent: point.Spent, reservations", "spent: point.Spend, reservations"))

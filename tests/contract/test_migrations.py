@@ -1,9 +1,11 @@
 """The migrations of a service make exactly the tables that its models describe, and can be taken back."""
 
 import asyncio
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import asyncpg
@@ -16,22 +18,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import payment_svc.models
-import point_svc.models
-import reservation_svc.models
-import seat_svc.models
+from chassis.choreography.loading import packages
 from chassis.errors import MigrationError
 from chassis.store import migrations, revision
 from chassis.store.models import frame
 from chassis.store.postgres import async_url
-from chassis.web import idempotency
 
-SERVICES: dict[str, list[sa.MetaData]] = {
-    "point_svc": [point_svc.models.Table.metadata, frame],
-    "reservation_svc": [reservation_svc.models.Table.metadata, frame],
-    "payment_svc": [payment_svc.models.Table.metadata, idempotency.metadata, frame],
-    "seat_svc": [seat_svc.models.Table.metadata, frame],
-}
+ROOT = Path(__file__).parents[2]
 FRAME = {table.name for table in migrations.FRAME}
 VERSION = "alembic_version"
 
@@ -66,7 +59,18 @@ async def within(url: str, work: Callable[[sa.Connection], Any]) -> Any:
 
 def scripts_of(service: str) -> Path:
     """The migrations of a service."""
-    return Path(__file__).parents[2] / service / "migrations"
+    return ROOT / service / "migrations"
+
+
+def described_by(service: str) -> list[sa.MetaData]:
+    """The tables that a service's env.py hands to Alembic, and those of the frame."""
+    handed: list[sa.MetaData] = []
+    with patch.object(migrations, "run", lambda *tables: handed.extend(tables)):
+        runpy.run_path(str(scripts_of(service) / "env.py"))
+    return [*handed, frame]
+
+
+SERVICES = {service: described_by(service) for service in packages(ROOT)}
 
 
 def differences(service: str) -> Callable[[sa.Connection], list[Any]]:
@@ -125,7 +129,7 @@ def service(request: pytest.FixtureRequest) -> str:
 async def migrated(postgres_admin_url: str, service: str) -> str:
     """A database that has been brought up to date the way a service does it when it starts."""
     url = await create_database(postgres_admin_url)
-    await asyncio.to_thread(revision.ensure, url, scripts_of(service))
+    await revision.ensure(url, scripts_of(service))
     return url
 
 
@@ -154,7 +158,7 @@ async def test_migrating_twice_changes_nothing(migrated: str, service: str) -> N
     # given
     before = await within(migrated, described)
     # when
-    await asyncio.to_thread(revision.ensure, migrated, scripts_of(service))
+    await revision.ensure(migrated, scripts_of(service))
     # then
     assert await within(migrated, described) == before
 
@@ -164,7 +168,7 @@ async def test_replicas_may_migrate_at_once(postgres_admin_url: str, service: st
     # given
     url = await create_database(postgres_admin_url)
     # when
-    await asyncio.gather(*(asyncio.to_thread(revision.ensure, url, scripts_of(service)) for _ in range(3)))
+    await asyncio.gather(*(revision.ensure(url, scripts_of(service)) for _ in range(3)))
     # then
     assert await within(url, differences(service)) == []
 
@@ -191,4 +195,4 @@ async def test_migration_that_fails_is_no_start(postgres_admin_url: str, tmp_pat
     (tmp_path / "versions" / "0001_broken.py").write_text("raise RuntimeError")
     # when, then
     with pytest.raises(MigrationError, match="could not be applied"):
-        await asyncio.to_thread(revision.ensure, url, tmp_path)
+        await revision.ensure(url, tmp_path)

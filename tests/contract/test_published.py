@@ -13,8 +13,8 @@ from chassis.choreography.envelope import Envelope, parse, type_of
 from chassis.choreography.graph import Choreography, EventType
 from chassis.choreography.loading import load
 from chassis.documents.examples import enveloped
-from chassis.documents.published import FOLDER, PublishedChangedError, publish, refuse_changes, stale
-from chassis.errors import MalformedMessageError
+from chassis.documents.published import DOCS, FOLDER, publish, refuse_changes, stale
+from chassis.errors import MalformedMessageError, PublishedChangedError
 from contracts import checkout
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,8 @@ def saying(event: EventType) -> Choreography:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of what is published."""
-    shutil.copytree(ROOT / FOLDER, tmp_path / FOLDER)
+    for folder in (FOLDER, DOCS):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 

@@ -11,7 +11,7 @@ import aio_pika
 import httpx2
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
-from tests.end_to_end.databases import SERVICES
+from stack.services import SERVICES
 from tests.end_to_end.eventually import eventually
 
 MARK = "x-end-to-end"

@@ -1,4 +1,4 @@
-"""The four databases, each seen with the role of its own service."""
+"""The databases, each seen with the role of its own service."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import asyncpg
 
-SERVICES = ("point", "reservation", "payment", "seat")
+from stack.services import SERVICES
 
 Row = dict[str, Any]
 

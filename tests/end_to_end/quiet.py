@@ -2,8 +2,8 @@
 
 import asyncio
 
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.system import System
 

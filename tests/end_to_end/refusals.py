@@ -4,36 +4,18 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from tests.choreography import way_back, way_out
 from tests.end_to_end.fan import Hold
 from tests.end_to_end.system import System
 
-HEARS = {
-    "point.spend": "checkout.requested",
-    "reservation.confirm": "point.spent",
-    "payment.pay": "reservation.confirmed",
-    "seat.reserve": "payment.paid",
-}
+HEARS = way_out()
 """The steps on the way to the pivot, and what each of them hears."""
-
-WAYS_BACK = {
-    "point.spend": ["point.rejected", "checkout.failed"],
-    "reservation.confirm": ["reservation.rejected", "point.refunded", "checkout.failed"],
-    "payment.pay": ["payment.rejected", "reservation.reverted", "point.refunded", "checkout.failed"],
-    "seat.reserve": [
-        "seat.rejected",
-        "payment.reverted",
-        "reservation.reverted",
-        "point.refunded",
-        "checkout.failed",
-    ],
-}
-"""What is said once a step has refused."""
 
 
 def saga(step: str) -> list[str]:
     """All that is said in a checkout that this step refuses."""
     steps = list(HEARS)
-    return [HEARS[one] for one in steps[: steps.index(step) + 1]] + WAYS_BACK[step]
+    return [HEARS[one] for one in steps[: steps.index(step) + 1]] + way_back(step)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.choreography import ENDS
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import DEAR, Catalogue
 from tests.end_to_end.eventually import eventually
@@ -10,8 +11,6 @@ from tests.end_to_end.platform import Platform
 from tests.end_to_end.quiet import quiet, stand_still
 from tests.end_to_end.refusals import HEARS, REFUSALS, Refusal
 from tests.end_to_end.system import System
-
-ENDS = {"reservation.opened", "reservation.refused", "payment.sent", "payment.send-failed", "checkout.failed"}
 
 
 async def _repeat(broker: Broker, observer: Observer, system: System) -> None:
@@ -86,7 +85,7 @@ async def test_everything_of_refused_and_expired_holds_may_come_twice(
     await system.databases.change(
         "reservation", "UPDATE reservation SET expires_at = now() WHERE payment_id = $1", hold.payment_id
     )
-    await observer.heard(hold.payment_id, "reservation.refused")
+    await observer.heard(hold.payment_id, "reservation.closed")
 
     await _repeat(broker, observer, system)
 

@@ -115,13 +115,13 @@ async def test_too_dear_hold_is_undone(system: System, fan: Fan, catalogue: Cata
     """Seats that together cost more than a payment may are occupied, found too dear, and released."""
     hold = await _refused(system, fan, await catalogue.free(4, DEAR), "total-over-limit")
 
-    await observer.heard(hold.payment_id, "reservation.refused")
+    await observer.heard(hold.payment_id, "reservation.closed")
     assert observer.names(hold.payment_id) == [
         "reservation.requested",
         "seat.held",
         "payment.publish-rejected",
         "seat.released",
-        "reservation.refused",
+        "reservation.closed",
     ]
 
 

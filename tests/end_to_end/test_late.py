@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import Catalogue
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.platform import Platform
@@ -186,4 +186,4 @@ async def _expire(system: System, hold: Hold, observer: Observer) -> None:
     await system.databases.change(
         "reservation", "UPDATE reservation SET expires_at = now() WHERE payment_id = $1", hold.payment_id
     )
-    await observer.heard(hold.payment_id, "reservation.refused")
+    await observer.heard(hold.payment_id, "reservation.closed")

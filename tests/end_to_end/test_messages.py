@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import DEAR, Catalogue
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.refusals import saga
@@ -95,7 +95,7 @@ async def test_messages_of_a_hold(fan: Fan, catalogue: Catalogue, observer: Obse
     hold = await fan.hold(*await catalogue.free())
     refused = uuid.UUID((await fan.reserve(await catalogue.free(4, DEAR))).json()["payment_id"])
     await observer.heard(hold.payment_id, "reservation.opened")
-    await observer.heard(refused, "reservation.refused")
+    await observer.heard(refused, "reservation.closed")
 
     for saga_id, count in ((hold.payment_id, 4), (refused, 5)):
         messages = observer.said(saga_id)

@@ -9,7 +9,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from tests.end_to_end.databases import SERVICES
+from stack.services import SERVICES
 from tests.end_to_end.fan import Operator
 from tests.end_to_end.system import System
 

@@ -10,20 +10,21 @@ import pytest
 from typer.testing import CliRunner
 
 from chassis.cli.app import app
+from stack.services import SERVICES
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.system import System
 
 
-@pytest.mark.parametrize("service", ["point", "reservation", "payment", "seat"])
+@pytest.mark.parametrize("service", SERVICES)
 async def test_service_exports_what_it_knows_of_its_trouble(system: System, service: str) -> None:
     """The metrics of a service say what waits, what is parked, and which queues it reads."""
     answer = await system.ask("GET", service, "/metrics")
 
     names = {line.split(" ")[0].split("{")[0] for line in answer.text.splitlines() if not line.startswith("#")}
     assert answer.status_code == 200
-    assert {"outbox_depth", "outbox_oldest_seconds", "parked_messages", "consumers"} <= names
+    assert {"saga_outbox_depth", "saga_outbox_oldest_seconds", "saga_parked_messages", "saga_consumers"} <= names
 
 
 async def test_stuck_checkout_is_listed_with_what_it_waits_for(
@@ -59,8 +60,8 @@ async def test_parked_message_is_shown_put_back_and_discarded(
 
     story = json.loads(await _parked("show", event_id))
     assert (story["queue"], story["body"], story["headers"]["x-attempt"]) == ("point.spend", "{", 1)
-    assert "would put back 1" in await _parked("redrive", "--id", event_id, "--dry-run")
-    assert "put back 1" in await _parked("redrive", "--id", event_id, "--audit", str(audit))
+    assert "would put back 1" in await _parked("redrive", event_id, "--dry-run")
+    assert "put back 1" in await _parked("redrive", event_id, "--audit", str(audit))
     await eventually(lambda: broker.depth("point.parked"))
     await _parked("discard", event_id, "--reason", "made for a test", "--audit", str(audit))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from stack.services import SERVICES
 from tests.end_to_end.catalogue import Catalogue
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.fan import Fan, Hold
 from tests.end_to_end.system import System
 

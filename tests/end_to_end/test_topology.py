@@ -8,30 +8,14 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
 
+from stack.services import SERVICES
+from tests.choreography import HEARS_AND_SAYS, exchange, heard_by
 from tests.end_to_end.broker import Broker
-from tests.end_to_end.databases import SERVICES
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.quiet import quiet
 from tests.end_to_end.system import System
 
-HEARD = {
-    "point.spend": ["payment/checkout.requested"],
-    "point.refund": ["reservation/reservation.rejected", "reservation/reservation.reverted"],
-    "reservation.open": ["payment/payment.published"],
-    "reservation.reject": ["seat/seat.hold-rejected", "seat/seat.released"],
-    "reservation.confirm": ["point/point.spent"],
-    "reservation.revert": ["payment/payment.rejected", "payment/payment.reverted"],
-    "payment.publish": ["seat/seat.held"],
-    "payment.cancel": ["reservation/reservation.expired"],
-    "payment.pay": ["reservation/reservation.confirmed"],
-    "payment.revert": ["seat/seat.rejected"],
-    "payment.complete": ["seat/seat.reserved"],
-    "payment.close": ["point/point.refunded", "point/point.rejected"],
-    "payment.send": ["payment/checkout.completed"],
-    "seat.hold": ["reservation/reservation.requested"],
-    "seat.release": ["payment/payment.cancelled", "payment/payment.publish-rejected"],
-    "seat.reserve": ["payment/payment.paid"],
-}
+HEARD = {step: [f"{exchange(event)}/{event}" for event in heard_by(step)] for step in HEARS_AND_SAYS}
 DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 SAFE = {"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
 

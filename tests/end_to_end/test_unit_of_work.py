@@ -1,22 +1,24 @@
-"""What a transaction does to rows is what PostgreSQL has afterwards, all of it or nothing."""
+"""What a transaction is on a real server: statements in SQL, connections that end, locks that somebody else has.
+
+What holds of every store is in `test_store.py`.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from chassis.errors import NotLockedError, RolledBackError, RowGoneError
+from chassis.errors import RolledBackError
 from chassis.store.database import Database
 from chassis.store.departures import Departures
 from chassis.store.failures import is_outage
 from chassis.store.postgres import Postgres
 from chassis.store.transaction import Transaction
-from point_svc.models import EntryType, PointHistory, Wallet
+from point_svc.models import Wallet
 from tests.end_to_end.eventually import eventually
 
 USER = "unit-of-work"
@@ -59,55 +61,6 @@ async def _stored(database: Database, query: str) -> Any:
     return await database.run(work)
 
 
-async def test_row_comes_back_as_it_was_stored(database: Database) -> None:
-    """Enumerations, moments and numbers are what they were, in a new row and in one that changed."""
-    # given
-    checkout_id = uuid4()
-
-    async def spend(transaction: Transaction) -> PointHistory:
-        entry = (await _wallet(transaction)).use(30, checkout_id)
-        transaction.add(entry)
-        return entry
-
-    async def find(transaction: Transaction) -> tuple[Wallet, list[PointHistory]]:
-        return await _wallet(transaction), await transaction.lock(PointHistory, "checkout_id", [checkout_id])
-
-    # when
-    stored = await database.run(spend)
-    wallet, (found,) = await database.run(find)
-    # then
-    assert wallet.balance == 70
-    assert found is not stored
-    assert found.model_dump() == stored.model_dump()
-    assert found.type is EntryType.USE
-
-
-async def test_row_is_one_object_in_its_transaction(database: Database) -> None:
-    """However often and by whatever column it is asked for; what was changed meanwhile is kept."""
-    # given
-    checkout_id = uuid4()
-
-    async def work(transaction: Transaction) -> None:
-        first = await _wallet(transaction)
-        first.balance = 55
-        assert await _wallet(transaction) is first
-
-    async def store_entry(transaction: Transaction) -> None:
-        transaction.add((await _wallet(transaction)).use(1, checkout_id))
-
-    async def look(transaction: Transaction) -> None:
-        (by_key,) = await transaction.lock(PointHistory, "checkout_id", [checkout_id])
-        (by_user,) = await transaction.lock(PointHistory, "user_id", [USER])
-        assert by_key is by_user
-
-    # when
-    await database.run(work)
-    await database.run(store_entry)
-    await database.run(look)
-    # then
-    assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 54
-
-
 async def test_unchanged_row_is_not_written(database: Database) -> None:
     """A row that has been put back to what it was is no change."""
     # given
@@ -123,35 +76,6 @@ async def test_unchanged_row_is_not_written(database: Database) -> None:
     await database.run(work)
     # then
     assert await _stored(database, version) == before
-
-
-async def test_row_takes_the_place_of_another(database: Database) -> None:
-    """`replace` stores a row whether or not its primary key is there."""
-    for balance in (5, 6):
-
-        async def work(transaction: Transaction, balance: int = balance) -> None:
-            transaction.replace(Wallet(user_id=USER, balance=balance))
-
-        await database.run(work)
-    # then
-    assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 6
-
-
-async def test_what_the_database_refuses_leaves_nothing(database: Database) -> None:
-    """Text that is too long is refused and not cut off, and what went with it is rolled back."""
-    # given
-    entry_id = UUID(int=1)
-
-    async def work(transaction: Transaction) -> None:
-        (await _wallet(transaction)).balance = 1
-        entry = PointHistory(entry_id=entry_id, user_id=USER * 10, type=EntryType.CHARGE, amount=1, balance_after=1)
-        transaction.add(entry)
-
-    # when
-    with pytest.raises(asyncpg.StringDataRightTruncationError):
-        await database.run(work)
-    # then
-    assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 100
 
 
 async def test_value_that_cannot_be_sent_is_no_outage(database: Database) -> None:
@@ -199,31 +123,6 @@ async def test_lock_shows_what_is_stored_now(database: Database) -> None:
     await database.run(work)
     # then
     assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 120
-
-
-async def test_row_that_was_only_read_must_not_change(database: Database) -> None:
-    """Nobody holds it, so somebody else may change it at the same time: that is said, not done."""
-
-    async def work(transaction: Transaction) -> None:
-        (wallet,) = await transaction.select(select(Wallet).where(Wallet.user_id == USER))
-        wallet.balance = 1
-
-    # when
-    with pytest.raises(NotLockedError, match=f"Wallet {USER}"):
-        await database.run(work)
-    # then
-    assert await _stored(database, "SELECT balance FROM wallet WHERE user_id = $1") == 100
-
-
-async def test_row_that_is_not_there_is_missed(database: Database) -> None:
-    """A row under another primary key is none of those that were locked."""
-
-    async def work(transaction: Transaction) -> None:
-        (await _wallet(transaction)).user_id = "somebody-else"
-
-    # when, then
-    with pytest.raises(RowGoneError):
-        await database.run(work)
 
 
 async def test_transaction_that_may_be_tried_again_keeps_its_connection(database: Database) -> None:

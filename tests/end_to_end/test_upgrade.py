@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 import stack
+from stack.services import EACH
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
@@ -22,7 +23,7 @@ from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 
 ROOT = Path(__file__).parents[2]
-CODE = ("contracts", "chassis", "point_svc", "reservation_svc", "payment_svc", "seat_svc", "stack")
+CODE = ("contracts", "chassis", *(service.package for service in EACH), "stack")
 SAGAS = 5
 
 pytestmark = pytest.mark.skipif("STACK_ENV" in os.environ, reason="upgrades processes, so it needs some of its own")

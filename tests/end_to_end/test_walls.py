@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests.end_to_end.databases import SERVICES, database_url
+from stack.services import SERVICES
+from tests.end_to_end.databases import database_url
 from tests.end_to_end.system import System
 
 RIGHTS = """

@@ -1,1 +1,13 @@
-"""Level 3: the real steps, over rows and a broker in memory, against an adversary that decides what happens next."""
+"""Level 3: the real steps in the real frame, over a database and a broker in memory, against an adversary.
+
+Real, and run as they are: the steps and their declarations, `BatchRunner` and `together`, the transaction with its unit
+of work and identity map, `LockedRows`, the crash points, departures, the relay (publishing, sweeping, forgetting),
+`Retry` with its attempts and the policy of what parks, the envelope as it is written and read, and the topology, by
+which messages are routed, delayed and parked.
+
+Modelled: PostgreSQL (`tests/memory/store.py`, held to it by `tests/end_to_end/test_store.py`; transactions run one
+after the other, so locks and isolation are taken for granted); RabbitMQ, TCP and confirms (what is published arrives,
+unless the process dies first); consumers (a delivery is acknowledged once its batch is done and its failures are sent
+on) and the concurrency of effects; delays (the adversary decides when a message comes back); the requests and jobs
+that begin a saga, whose queries are SQL. All clocks show the same time.
+"""

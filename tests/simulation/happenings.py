@@ -38,8 +38,8 @@ def _plain(world: World) -> Named:
         yield f"deliver {name}", partial(World.deliver, queue=queue, event_ids=[event_id])
     for queue, event_ids in _batches(world):
         yield f"deliver all to {queue} in one batch", partial(World.deliver, queue=queue, event_ids=event_ids)
-    for service, node in world.nodes.items():
-        if node.database.outbox:
+    for service, database in world.databases.items():
+        if database.outbox:
             yield f"sweep {service}", partial(World.sweep, service=service)
     for row in world.rows(Seat):
         if row.status == SeatStatus.WITHDRAWN:
@@ -133,7 +133,7 @@ def _replays(world: World) -> Named:
     """Messages of sagas that have ended, so long ago that the inbox has forgotten them."""
     over = {row.checkout_id for row in world.rows(Checkout) if row.status != CheckoutStatus.PENDING}
     over |= {row.payment_id for row in world.rows(Reservation) if row.status in (Status.REJECTED, Status.EXPIRED)}
-    handled = {key for node in world.nodes.values() for key in node.database.inbox}
+    handled = {key for database in world.databases.values() for key in database.inbox}
     for event_id, envelope in world.envelopes.items():
         if envelope.event.saga_id in over:
             for queue in STEPS:

@@ -26,6 +26,7 @@ def violations(world: World) -> list[str]:
             ("I4 checkouts end", _checkouts_end),
             ("I5 failed checkouts leave nothing", _nothing_left),
             ("I6 platform", _platform),
+            ("I7 nothing is parked", _nothing_parked),
             ("I8 nothing waits", _nothing_waits),
             ("holds agree", _holds_agree),
             ("dates count", _dates_count),
@@ -99,9 +100,14 @@ def _nothing_waits(world: World) -> Iterator[str]:
     for queue, event_id in world.pending:
         name = world.envelopes[event_id].event.name
         yield f"{name} waits in {queue}: {world.errors.get((queue, event_id))!r}"
-    for service, node in world.nodes.items():
-        if node.database.outbox:
-            yield f"the outbox of {service} holds {len(node.database.outbox)}"
+    for service, database in world.databases.items():
+        if database.outbox:
+            yield f"the outbox of {service} holds {len(database.outbox)}"
+
+
+def _nothing_parked(world: World) -> Iterator[str]:
+    for (queue, event_id), error in world.parked.items():
+        yield f"{world.envelopes[event_id].event.name} is parked by {queue}: {error}"
 
 
 def _holds_agree(world: World) -> Iterator[str]:
@@ -109,10 +115,12 @@ def _holds_agree(world: World) -> Iterator[str]:
     payments = {row.payment_id: row for row in world.rows(Payment)}
     for payment_id, name in world.names.items():
         rows = [row for row in world.rows(Reservation) if row.payment_id == payment_id]
+        held = {row.seat_id for row in world.rows(Seat) if row.holder == payment_id}
         if not rows:
+            if held:
+                yield f"{name} holds {sorted(held)} without a reservation"
             continue
         wanted = {row.seat_id for row in rows}
-        held = {row.seat_id for row in world.rows(Seat) if row.holder == payment_id}
         statuses = {row.status for row in rows}
         owed = payments[payment_id].status if payment_id in payments else None
         if (statuses, owed) not in _AGREEMENTS:

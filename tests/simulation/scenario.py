@@ -40,6 +40,7 @@ class Safeguard(StrEnum):
     ATOMIC_COMMIT = "atomic commit"
     UNIQUE_CONSTRAINTS = "unique constraints"
     SEMANTIC_LOCK = "semantic lock"
+    ACKNOWLEDGE_AFTER_COMMIT = "acknowledge after commit"
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def conclude(world: World) -> tuple[str, ...]:
 def settle(world: World) -> None:
     """Without any more trouble, deliver everything in the order of arrival until nothing is left."""
     for _ in range(MAX_ROUNDS):
-        for service in world.nodes:
+        for service in world.databases:
             world.sweep(service)
         if world.is_quiet:
             return

@@ -98,6 +98,7 @@ CASES = (
     frame(Safeguard.INBOX, in_trouble(TOO_DEAR, Trouble.DUPLICATE), "holds agree"),
     frame(Safeguard.OUTBOX, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_PUBLISH), "holds agree"),
     frame(Safeguard.ATOMIC_COMMIT, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_COMMIT), "holds agree"),
+    frame(Safeguard.ACKNOWLEDGE_AFTER_COMMIT, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_COMMIT), "holds agree"),
     frame(Safeguard.SEMANTIC_LOCK, replace(TWO_TRIES, points={"ann": 200}), "I3"),
     guard(Seat, "is_held_by", lambda row, _: row.status == SeatStatus.OCCUPIED, TWO_FANS, "holds agree"),
     guard(Reservation, "is_confirmed_by", lambda row, _: row.status == Status.CONFIRMED, REPLAYED, "I4"),

@@ -1,22 +1,32 @@
-"""A world in memory: the four services with their real steps, the bindings that they declare, and a clock.
+"""A world in memory: the services with their real steps, the bindings that they declare, and a clock.
 
 Nothing in it happens by itself. Its methods are what can happen; `happenings` lists what can happen next, and
 `scheduler` decides what does.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, UUID
 
 from sqlmodel import SQLModel
 
+from chassis.broker.retry import ATTEMPT
 from chassis.choreography.declaration import Service
-from chassis.choreography.envelope import Envelope
-from chassis.choreography.topology import topology
+from chassis.choreography.envelope import Envelope, parse
+from chassis.choreography.loading import load
+from chassis.choreography.step import Step
+from chassis.choreography.topology import PARKED
+from chassis.crash import crashing
+from chassis.run.consumer import Delivery
+from chassis.store.database import Work
+from chassis.store.outbox import Outgoing
+from chassis.store.transaction import Transaction
 from contracts.checkout import Completed
+from contracts.event import Event
 from payment_svc.models import Checkout, Payment
 from payment_svc.platform import Platform
 from payment_svc.steps import PaymentPolicy
@@ -28,19 +38,25 @@ from reservation_svc.steps import HoldPolicy
 from reservation_svc.steps import service as reservation
 from seat_svc.models import ConcertDate, Seat
 from seat_svc.steps import service as seat
-from tests.simulation.database import Database, Transaction, derived_id
-from tests.simulation.node import Node
-from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MAX_POINTS, Scenario, Trouble, Wish
+from tests.memory.broker import MemoryBroker, Message
+from tests.memory.store import Committed, derived_id
+from tests.simulation.node import CrashedError, Node, crash_at, raising
+from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MAX_POINTS, Safeguard, Scenario, Trouble, Wish
 
 Row = TypeVar("Row", bound=SQLModel)
+Result = TypeVar("Result")
+Waiting = tuple[str, UUID]
+"""A queue and the event that waits in it"""
 
-SERVICES = (point, reservation, payment, seat)
+SERVICES = load(Path(__file__).parents[2]).services
+services = {service.name: service for service in SERVICES}
 STEPS = {step.queue: step for service in SERVICES for step in service.steps}
-BINDINGS = defaultdict(list)
-"""Queues by exchange and routing key, as the services declare them."""
-for _service in SERVICES:
-    for _binding in topology(_service).bindings:
-        BINDINGS[_binding.exchange, _binding.routing_key].append(_binding.queue)
+BROKER = MemoryBroker(SERVICES)
+EVENTS = tuple(dict.fromkeys(event for step in STEPS.values() for event in (*step.says, *step.hears)))
+POLICIES: Mapping[type, Any] = {
+    HoldPolicy: HoldPolicy(HOLD_TIME, CHECKOUT_TIME),
+    PaymentPolicy: PaymentPolicy(MAX_POINTS),
+}
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -62,60 +78,74 @@ class World:
         self.scenario = scenario
         self.now = MIDNIGHT
         self.platform = MemoryPlatform()
-        self.nodes = self._nodes({service.name: Database() for service in SERVICES})
-        self.pending: Counter[tuple[str, UUID]] = Counter()
+        self.databases = {service.name: Committed() for service in SERVICES}
+        self.pending: Counter[Waiting] = Counter()
+        """How often which message waits in which queue"""
+        self.attempts: dict[Waiting, int] = {}
+        self.parked: dict[Waiting, str] = {}
+        self.messages: dict[UUID, Message] = {}
         self.envelopes: dict[UUID, Envelope] = {}
         self.names: dict[UUID, str] = {}
         self.trouble = 0
-        self.errors: dict[tuple[str, UUID], Exception] = {}
+        self.errors: dict[Waiting, Exception] = {}
         self._furnish()
 
     def copy(self) -> "World":
         """The same moment once more, for another future."""
         other = World.__new__(World)
-        other.scenario, other.now = self.scenario, self.now
+        other.scenario, other.now, other.trouble = self.scenario, self.now, self.trouble
         other.platform = MemoryPlatform()
         other.platform.deliveries.update(self.platform.deliveries)
-        other.nodes = other._nodes({name: node.database for name, node in self.nodes.items()})
-        other.pending, other.trouble = self.pending.copy(), self.trouble
-        other.envelopes, other.names, other.errors = dict(self.envelopes), dict(self.names), dict(self.errors)
+        other.databases, other.pending = dict(self.databases), self.pending.copy()
+        other.attempts, other.parked = dict(self.attempts), dict(self.parked)
+        other.messages, other.envelopes = dict(self.messages), dict(self.envelopes)
+        other.names, other.errors = dict(self.names), dict(self.errors)
         return other
 
     def fingerprint(self) -> Hashable:
         """Equal for worlds that have the same futures, if their adversaries have as much left to do."""
         waiting = frozenset((queue, self.envelopes[key].event, n) for (queue, key), n in self.pending.items())
-        databases = tuple(node.database.fingerprint for node in self.nodes.values())
-        return databases, waiting, frozenset(self.platform.deliveries), self.now
+        databases = tuple(database.fingerprint for database in self.databases.values())
+        return databases, waiting, frozenset(self.parked), frozenset(self.platform.deliveries), self.now
 
     @property
     def is_quiet(self) -> bool:
         """Whether every message has been handled and every outbox is empty."""
-        return not self.pending and not any(node.database.outbox for node in self.nodes.values())
+        return not self.pending and not any(database.outbox for database in self.databases.values())
 
     def rows(self, model: type[Row]) -> list[Row]:
         """All rows of a table, whichever service has it."""
-        return [row for node in self.nodes.values() for row in node.database.rows(model)]
+        return [row for database in self.databases.values() for row in database.rows(model)]
 
     def ask(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /reservations`."""
-        transaction = self.nodes[reservation.name].transaction(self.now)
-        deadline = self.now + CHECKOUT_TIME
-        wished = (self._name(wish.name), wish.user_id, wish.seat_ids, deadline)
-        self._begin("reservation.request", transaction, trouble, *wished)
+        wished = (self._name(wish.name), wish.user_id, wish.seat_ids, self.now + CHECKOUT_TIME)
+
+        async def work(transaction: Transaction) -> None:
+            transaction.apply(STEPS["reservation.request"].function(*wished))
+
+        self._request(reservation, work, trouble)
 
     def check_out(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /checkouts`."""
-        transaction = self.nodes[payment.name].transaction(self.now)
-        (owed,) = transaction.load(Payment, "payment_id", {id_of(wish.name)})
-        number = 1 + sum(row.payment_id == owed.payment_id for row in self.rows(Checkout))
+        payment_id = id_of(wish.name)
+        number = 1 + sum(row.payment_id == payment_id for row in self.rows(Checkout))
         checkout_id, deadline = self._name(f"{wish.name}/{number}"), self.now + CHECKOUT_TIME
-        self._begin("payment.request", transaction, trouble, owed, checkout_id, deadline, self.now)
+
+        async def work(transaction: Transaction) -> None:
+            (owed,) = await transaction.lock(Payment, "payment_id", [payment_id])
+            transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, self.now))
+
+        self._request(payment, work, trouble)
 
     def expire(self, payment_id: UUID, trouble: Trouble | None = None) -> None:
         """The clock of the holds judges one of them."""
-        transaction = self.nodes[reservation.name].transaction(self.now)
-        rows = transaction.load(Reservation, "payment_id", {payment_id})
-        self._begin("reservation.expire", transaction, trouble, rows, self.now)
+
+        async def work(transaction: Transaction) -> None:
+            rows = await transaction.lock(Reservation, "payment_id", [payment_id])
+            transaction.apply(STEPS["reservation.expire"].function(rows, self.now))
+
+        self._request(reservation, work, trouble)
 
     def withdraw(self, seat_id: int) -> None:
         """An operator takes a seat off sale."""
@@ -132,16 +162,15 @@ class World:
         self.now += {Trouble.DEADLINE: CHECKOUT_TIME, Trouble.HOLDS_END: HOLD_TIME}[trouble] + timedelta(seconds=1)
 
     def deliver(self, queue: str, event_ids: Sequence[UUID], trouble: Trouble | None = None) -> None:
-        """The consumer of a step gets messages; if anything raises, it goes on one by one."""
+        """The consumer of a step gets messages; what fails goes to another attempt, and then all are acknowledged."""
         step = STEPS[queue]
-        arrived = [self.envelopes[event_id] for event_id in event_ids]
-        try:
-            self._publish(self.nodes[step.service].handle(step, arrived, self.now, self._count(trouble)))
-        except Exception as error:  # noqa: BLE001  # whatever a step raises, it will be tried again
-            self._failed(queue, event_ids, error)
-        else:
-            if trouble is None:
-                self.pending -= Counter((queue, event_id) for event_id in event_ids)
+        deliveries = [self._delivery(step, event_id) for event_id in event_ids]
+        if trouble is Trouble.RAISE:
+            step = raising(step, deliveries[-1].envelope.event)
+        failures = self._happen(services[step.service], lambda node: node.handle(step, deliveries), trouble)
+        if failures is not None or Safeguard.ACKNOWLEDGE_AFTER_COMMIT in self.scenario.without:
+            self.pending -= Counter((queue, event_id) for event_id in event_ids)
+        self.errors |= {(queue, one.envelope.event_id): one.error for one in failures or ()}
 
     def duplicate(self, queue: str, event_id: UUID) -> None:
         """The broker will deliver a message twice."""
@@ -151,56 +180,75 @@ class World:
     def replay(self, queue: str, event_id: UUID) -> None:
         """A message comes back after its inbox row has been purged."""
         self._count(Trouble.REPLAY)
-        node = self.nodes[STEPS[queue].service]
-        node.database = replace(node.database, inbox=node.database.inbox - {(queue, event_id)})
+        name = STEPS[queue].service
+        database = self.databases[name]
+        self.databases[name] = replace(database, inbox=database.inbox - {(queue, event_id)})
         self.pending[queue, event_id] += 1
 
     def sweep(self, service: str) -> None:
         """The sweeper of a service goes through its outbox."""
-        self._publish(self.nodes[service].sweep())
+        self._happen(services[service], Node.sweep, None)
 
-    def _begin(self, name: str, transaction: Transaction, trouble: Trouble | None, *arguments: Any) -> None:
-        step = STEPS[name]
-        outcome = step.function(*arguments)
-        self._publish(self.nodes[step.service].begin(step, outcome, transaction, self._count(trouble)))
-
-    def _publish(self, said: Iterable[Envelope]) -> None:
-        for envelope in said:
-            self.envelopes[envelope.event_id] = envelope
-            for queue in BINDINGS[envelope.event.service, envelope.event.name]:
-                self.pending[queue, envelope.event_id] += 1
-
-    def _failed(self, queue: str, event_ids: Sequence[UUID], error: Exception) -> None:
-        if len(event_ids) > 1:
-            for event_id in event_ids:
-                self.deliver(queue, [event_id])
-        else:
-            self.errors[queue, event_ids[0]] = error
+    def _request(self, service: Service, work: Work[None], trouble: Trouble | None) -> None:
+        self._happen(service, lambda node: node.run(work), trouble)
 
     def _operate(self, seat_id: int, change: Callable[[Seat], None], open_seats: int) -> None:
-        node = self.nodes[seat.name]
-        transaction = node.transaction(self.now)
-        (row,) = transaction.load(Seat, "seat_id", {seat_id})
-        (date,) = transaction.load(ConcertDate, "date_id", {row.date_id})
-        change(row)
-        date.count(open_seats)
-        node.database = transaction.commit()
+        async def work(transaction: Transaction) -> None:
+            (row,) = await transaction.lock(Seat, "seat_id", [seat_id])
+            (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
+            change(row)
+            date.count(open_seats)
 
-    def _count(self, trouble: Trouble | None) -> Trouble | None:
+        self._request(seat, work, None)
+
+    def _happen(self, service: Service, what: Callable[[Node], Result], trouble: Trouble | None) -> Result | None:
+        """Let something happen to a service; None when it crashes in the middle of it."""
+        self._count(trouble)
+        node = self._node(service)
+        try:
+            with crashing(crash_at(trouble)):
+                return what(node)
+        except CrashedError:
+            return None
+        finally:
+            self.databases[service.name] = committed = node.source.committed
+            self._know([*node.said, *(stored.message for stored in committed.outbox.values())])
+            self._receive()
+
+    def _know(self, said: Iterable[Outgoing]) -> None:
+        for message in said:
+            if message.event_id in self.messages:
+                continue
+            body = message.body.encode()
+            self.messages[message.event_id] = Message(message.headers, body, message.routing_key)
+            self.envelopes[message.event_id] = _read(EVENTS, message.event_id, body, message.headers)
+
+    def _receive(self) -> None:
+        """What has come to the queues of the broker."""
+        for queue, message in BROKER.take():
+            event_id = UUID(message.headers["ce-id"])
+            if queue.endswith(f".{PARKED}"):
+                self.parked[message.headers["x-step"], event_id] = message.headers["x-last-error"]
+            else:
+                self.pending[queue, event_id] += 1
+                self.attempts[queue, event_id] = message.headers.get(ATTEMPT, 0)
+
+    def _delivery(self, step: Step, event_id: UUID) -> Delivery:
+        message = self.messages[event_id]
+        attempts = self.attempts.get((step.queue, event_id), 0)
+        counted = replace(message, headers=message.headers | {ATTEMPT: attempts}) if attempts else message
+        return Delivery(_read(step.hears, event_id, message.body, message.headers), counted.delivered)
+
+    def _node(self, service: Service) -> Node:
+        dependencies = {**POLICIES, Platform: self.platform}
+        return Node(service, self.databases[service.name], self.now, BROKER, dependencies, self.scenario.without)
+
+    def _count(self, trouble: Trouble | None) -> None:
         self.trouble += trouble is not None
-        return trouble
 
     def _name(self, name: str) -> UUID:
         self.names[id_of(name)] = name
         return id_of(name)
-
-    def _nodes(self, databases: Mapping[str, Database]) -> dict[str, Node]:
-        resources = {
-            HoldPolicy: HoldPolicy(HOLD_TIME, CHECKOUT_TIME),
-            PaymentPolicy: PaymentPolicy(MAX_POINTS),
-            Platform: self.platform,
-        }
-        return {name: Node(database, resources, self.scenario.without) for name, database in databases.items()}
 
     def _furnish(self) -> None:
         for user_id, points in self.scenario.points.items():
@@ -211,10 +259,23 @@ class World:
         self._insert(seat, [Seat(seat_id=key, date_id=1, label="", price=price) for key, price in prices.items()])
 
     def _insert(self, service: Service, rows: Sequence[SQLModel]) -> None:
-        node = self.nodes[service.name]
-        node.database = node.database.insert(rows)
+        async def work(transaction: Transaction) -> None:
+            transaction.add(*rows)
+
+        self._request(service, work, None)
 
 
 def id_of(name: str) -> UUID:
     """The id of the hold or checkout of this name."""
     return derived_id(NAMESPACE_OID, name)
+
+
+_known: dict[tuple[int, UUID, bytes, str], Envelope] = {}
+
+
+def _read(hears: tuple[type[Event], ...], event_id: UUID, body: bytes, headers: Mapping[str, Any]) -> Envelope:
+    """What a consumer understands; the same object each time that it is the same message."""
+    key = (id(hears), event_id, body, headers["ce-time"])
+    if key not in _known:
+        _known[key] = parse(hears, headers, body)
+    return _known[key]

@@ -78,7 +78,7 @@ def test_reject_closes_a_request(lost: seat.HoldRejected | seat.Released) -> Non
     # when
     outcome = reject(lost, rows)
     # then
-    assert outcome == an(reservation.Refused)
+    assert outcome == an(reservation.Closed)
     assert states(rows) == {(Status.REJECTED, "some-reason")}
 
 
@@ -89,7 +89,7 @@ def test_reject_leaves_an_expired_hold_expired() -> None:
     # when
     outcome = reject(an(seat.Released, reason="hold-expired"), rows)
     # then
-    assert outcome == an(reservation.Refused, reason="hold-expired")
+    assert outcome == an(reservation.Closed, reason="hold-expired")
     assert states(rows) == {(Status.EXPIRED, "hold-expired")}
 
 

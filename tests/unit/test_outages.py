@@ -41,7 +41,9 @@ class FailingDatabase:
 
 
 class FailingRuntime:
-    """A runtime with such a database."""
+    """A runtime that has begun, with such a database."""
+
+    waits_for = None
 
     def __init__(self, error: Exception) -> None:
         self.database = FailingDatabase(error)

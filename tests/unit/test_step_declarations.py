@@ -120,7 +120,7 @@ def test_a_start_hears_nothing() -> None:
     # then
     step = service.declared(press)
     assert (step.kind, step.hears, step.says) == (Kind.START, (), (Pressed,))
-    assert service.heard == []
+    assert service.listening == []
 
 
 def test_a_lapse_undoes_without_hearing() -> None:
@@ -155,7 +155,7 @@ def test_a_pivot_is_a_step_of_its_own_kind() -> None:
     # then
     step = service.declared(light)
     assert (step.kind, step.saga, step.refusals) == (Kind.PIVOT, "switching", (Broken,))
-    assert service.heard == [step]
+    assert service.listening == [step]
 
 
 def test_a_resource_shows_how_a_saga_ended() -> None:
@@ -182,7 +182,7 @@ def test_an_effect_is_async() -> None:
     step = service.declared(ring)
     assert step.kind is Kind.EFFECT
     assert step.dependencies == (Dependency("ladder", Ladder),)
-    assert service.heard == [step]
+    assert service.listening == [step]
 
 
 @pytest.mark.parametrize(("says", "can"), [(Lit | Broken, True), (Broken | None, True), (Lit | Dark, False)])

@@ -1,29 +1,36 @@
-"""`python -m stack.compose_env FILE`: the env file of a running `docker compose up`, as `make up` writes its own."""
-
-from __future__ import annotations
+"""Where a running `docker compose up` is reached: what `make up` writes to its env file, asked of the containers."""
 
 import json
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from stack.credentials import ADMIN
-from stack.directory import ROOT, write_private
+from stack.directory import ROOT, Directory
 from stack.errors import StackError
-from stack.run.plan import SERVICES
+from stack.services import EACH, SERVICES
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
 
 
-def environment() -> dict[str, str]:
-    """URLs as they are on this machine, and the token secret, asked of the containers.
+def describe(directory: Directory) -> None:
+    """Write the env file of the containers, for every command to find them.
 
-    Raises `StackError` if they do not run.
+    Raises `StackError` if they do not run, or if a stack of `make up` runs that the file is about.
     """
-    names = [*(f"{service}_svc" for service in SERVICES), "platform"]
+    if directory.is_supervised:
+        raise StackError(
+            f"{directory.env_file} is about the stack that runs there: run  make down  first, "
+            "or name another folder with STACK_DIR"
+        )
+    environment = _environment()
+    directory.create()
+    directory.describe(environment)
+
+
+def _environment() -> dict[str, str]:
+    names = [*(service.package for service in EACH), "platform"]
     urls = {f"{name.removesuffix('_svc').upper()}_URL": f"http://{_address(name, _HTTP)}" for name in names}
     databases = {f"{service.upper()}_DATABASE_URL": _database_url(service) for service in SERVICES}
     user = f"{ADMIN}:{_admin_password()}"
@@ -32,7 +39,7 @@ def environment() -> dict[str, str]:
         **databases,
         "RABBITMQ_URL": f"amqp://{user}@{_address('rabbitmq', 5672)}/",
         "RABBITMQ_MANAGEMENT_URL": f"http://{user}@{_address('rabbitmq', 15672)}",
-        "TOKEN_SECRET": _variable("point_svc", "TOKEN_SECRET"),
+        "TOKEN_SECRET": _variable(EACH[0].package, "TOKEN_SECRET"),
     }
 
 
@@ -65,18 +72,3 @@ def _compose(*arguments: str) -> str:
         text = error.stderr.strip()
         raise StackError(f"{text}\nDoes it run?  docker compose up --build --wait") from error
     return answer.stdout.strip()
-
-
-def main() -> None:
-    """Write the file that is named on the command line."""
-    file = Path(sys.argv[1])
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        lines = (f"{name}={value}\n" for name, value in environment().items())
-        write_private(file, "".join(lines))
-    except StackError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

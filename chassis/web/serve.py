@@ -1,0 +1,65 @@
+"""Serve: the process of a service, from its settings to its end."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from chassis.settings import SETTINGS, read
+from chassis.telemetry import logs
+from chassis.web.app import Definition, create_app
+
+GRACE_SECONDS = 2
+"""How long requests that were being answered at the end may still take"""
+BACKLOG = 2048
+
+
+def run(define: Callable[[SETTINGS], Definition], settings: type[SETTINGS]) -> None:
+    """Read the settings, define the service and serve it until SIGTERM or SIGINT.
+
+    A start that fails ends the process with status 1 and one line that says why.
+    """
+    definition = define(read(settings))
+    name = f"{definition.service.name}_svc"
+    logs.configure(name)
+    listening = _listen(name, definition.settings.host, definition.settings.port)
+    app = create_app(definition)
+    server = Server(app)
+    server.run(sockets=[listening])
+    if app.state.failure is not None:
+        sys.exit(f"{name}: {app.state.failure}")
+    if not server.started:
+        sys.exit(1)
+
+
+def _listen(name: str, host: str, port: int) -> socket.socket:
+    """The socket of the service, bound before anything else begins."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        prefix = name.removesuffix("_svc").upper()
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        sys.exit(f"{name} cannot listen on {host}:{port}: {reason}; is it running already? Else set {prefix}_PORT")
+
+
+class Server(uvicorn.Server):
+    """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+        )
+        self._app = app
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is time to end."""
+        return await super().on_tick(counter) or self._app.state.failure is not None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what has been asked, and ask the application to end."""
+        self._app.state.runtime.waiters.end()
+        await super().shutdown(sockets)

@@ -1,0 +1,1 @@
+"""The system as `docker compose up` runs it: what its containers are built from, and where they are reached."""

@@ -1,0 +1,76 @@
+"""The two choreographies, written out by hand once: what the tests believe of them is here, or follows from it."""
+
+HEARS_AND_SAYS = {
+    # the hold
+    "seat.hold": ("reservation.requested", "seat.held / seat.hold-rejected"),
+    "payment.publish": ("seat.held", "payment.published / payment.publish-rejected"),
+    "reservation.open": ("payment.published", "reservation.opened"),
+    # its way back: from a refusal, or (the last two) from a hold whose time is up
+    "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.closed"),
+    "payment.cancel": ("reservation.expired", "payment.cancelled"),
+    "seat.release": ("payment.publish-rejected / payment.cancelled", "seat.released"),
+    # the checkout
+    "point.spend": ("checkout.requested", "point.spent / point.rejected"),
+    "reservation.confirm": ("point.spent", "reservation.confirmed / reservation.rejected"),
+    "payment.pay": ("reservation.confirmed", "payment.paid / payment.rejected"),
+    "seat.reserve": ("payment.paid", "seat.reserved / seat.rejected"),
+    "payment.complete": ("seat.reserved", "checkout.completed"),
+    "payment.send": ("checkout.completed", "payment.sent / payment.send-failed"),
+    # its way back
+    "payment.revert": ("seat.rejected", "payment.reverted"),
+    "reservation.revert": ("payment.rejected / payment.reverted", "reservation.reverted"),
+    "point.refund": ("reservation.rejected / reservation.reverted", "point.refunded"),
+    "payment.close": ("point.rejected / point.refunded", "checkout.failed"),
+}
+BEGUN = {
+    "reservation.request": "reservation.requested",
+    "reservation.expire": "reservation.expired",
+    "payment.request": "checkout.requested",
+}
+UNDOES = {
+    "seat.release": "seat.hold",
+    "payment.cancel": "payment.publish",
+    "reservation.reject": "reservation.request",
+    "reservation.expire": "reservation.open",
+    "point.refund": "point.spend",
+    "reservation.revert": "reservation.confirm",
+    "payment.revert": "payment.pay",
+    "payment.close": "payment.request",
+}
+PIVOT = "seat.reserve"
+ENDS = {"reservation.opened", "reservation.closed", "payment.sent", "payment.send-failed", "checkout.failed"}
+
+
+def names(cell: str) -> set[str]:
+    """The names in a cell of the table."""
+    return set(cell.split(" / "))
+
+
+def exchange(event: str) -> str:
+    """The service that says an event: what is about a checkout as a whole is said by payment_svc."""
+    return "payment" if event.startswith("checkout.") else event.partition(".")[0]
+
+
+def heard_by(step: str) -> list[str]:
+    """The events that a step hears."""
+    return sorted(names(HEARS_AND_SAYS[step][0]))
+
+
+def way_out() -> dict[str, str]:
+    """The steps from the request of a checkout to the pivot, and what each of them hears."""
+    steps: dict[str, str] = {}
+    event = BEGUN["payment.request"]
+    while PIVOT not in steps:
+        (step,) = (one for one, (hears, _) in HEARS_AND_SAYS.items() if event in names(hears))
+        steps[step] = event
+        event = HEARS_AND_SAYS[step][1].partition(" / ")[0]
+    return steps
+
+
+def way_back(step: str) -> list[str]:
+    """What is said in a checkout once this step has refused, to the end."""
+    said = [HEARS_AND_SAYS[step][1].partition(" / ")[2]]
+    while said[-1] not in ENDS:
+        (following,) = (says for hears, says in HEARS_AND_SAYS.values() if said[-1] in names(hears))
+        said.append(following)
+    return said

@@ -1,0 +1,24 @@
+"""Says at once what the machine lacks, before hundreds of tests trip over it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import stack
+from stack.errors import StackError
+
+TESTS = Path(__file__).parent
+# The tests in these folders bring a stack up, unless STACK_ENV names one that runs.
+ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Find or install what a stack needs, if one of the chosen tests needs a stack; else end the run."""
+    if session.config.option.collectonly or "STACK_ENV" in os.environ:
+        return
+    if any(item.path.is_relative_to(folder) for item in session.items for folder in ON_A_STACK):
+        try:
+            stack.prepare()
+        except StackError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

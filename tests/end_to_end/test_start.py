@@ -1,0 +1,106 @@
+"""A service that starts while something is missing waits for it and says so; what is wrong for good ends it."""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.starting import HERE, forwarding, free_port, readiness, start, started
+
+Settings = dict[str, str]
+
+
+@pytest.fixture
+def settings(environment: Mapping[str, str]) -> Settings:
+    """What a second process of point_svc needs. The stack's administrator stands in for the service at the broker."""
+    names = ("POINT_DATABASE_URL", "TOKEN_SECRET")
+    broker = {"POINT_RABBITMQ_URL": environment["RABBITMQ_URL"], "POINT_PORT": str(free_port())}
+    return {name: environment[name] for name in names} | broker
+
+
+def led_elsewhere(url: str, port: int) -> str:
+    """The address with another port."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{HERE}:{port}").geturl()
+
+
+def with_password(url: str, password: str) -> str:
+    """The address with another password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.username}:{password}@{parts.hostname}:{parts.port}").geturl()
+
+
+async def test_service_waits_for_its_database(settings: Settings) -> None:
+    """It lives, says what it waits for, turns requests away, and is ready once the database is there."""
+    # given
+    stored_at = urlsplit(settings["POINT_DATABASE_URL"]).port or 0
+    late, port = free_port(), int(settings["POINT_PORT"])
+    settings["POINT_DATABASE_URL"] = led_elsewhere(settings["POINT_DATABASE_URL"], late)
+    async with started(settings):
+        # when
+        waiting = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "not ready")
+        async with httpx2.AsyncClient(base_url=f"http://{HERE}:{port}", trust_env=False) as client:
+            live = await client.get("/livez")
+        # then
+        assert live.status_code == 200
+        assert "does PostgreSQL run there?" in str(waiting["database"])
+        # when
+        async with forwarding(late, stored_at):
+            ready = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "ready")
+        # then
+        assert ready["database"] == "ok"
+
+
+async def test_service_says_that_the_database_does_not_let_it_in(settings: Settings) -> None:
+    """A wrong password may be mended at the server, so the service waits, and shows no password."""
+    # given
+    port = int(settings["POINT_PORT"])
+    settings["POINT_DATABASE_URL"] = with_password(settings["POINT_DATABASE_URL"], "not-the-password")
+    async with started(settings):
+        # when
+        seen = await eventually(lambda: readiness(port), lambda seen: "password" in str(seen.get("database")))
+    # then
+    assert "is the password right?" in str(seen["database"])
+    assert "not-the-password" not in str(seen)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda url: with_password(url, "not-the-password"), "ACCESS_REFUSED"),
+        (lambda url: f"{url.rpartition('/')[0]}/not-there", "virtual host"),
+        (lambda url: led_elsewhere(url, free_port()), "refused"),
+    ],
+    ids=["password", "virtual host", "nobody there"],
+)
+async def test_service_says_why_the_broker_does_not_let_it_in(settings: Settings, change: object, reason: str) -> None:
+    """`/readyz` names the reason, without the password."""
+    # given
+    assert callable(change)
+    port = int(settings["POINT_PORT"])
+    settings["POINT_RABBITMQ_URL"] = change(settings["POINT_RABBITMQ_URL"])
+    async with started(settings):
+        # when
+        seen = await eventually(lambda: readiness(port), lambda seen: reason in str(seen.get("broker")))
+    # then
+    assert "not-the-password" not in str(seen)
+
+
+async def test_service_whose_port_is_taken_ends(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Each time, with one line that says what to do; it neither hangs nor begins anything."""
+    # given
+    settings["POINT_PORT"] = str(urlsplit(environment["POINT_URL"]).port)
+    for _ in range(5):
+        # when
+        process = await start(settings)
+        async with asyncio.timeout(30):
+            _, said = await process.communicate()
+        # then
+        assert process.returncode == 1
+        assert said.decode().splitlines() == [
+            f"point_svc cannot listen on {HERE}:{settings['POINT_PORT']}: address already in use; "
+            "is it running already? Else set POINT_PORT"
+        ]

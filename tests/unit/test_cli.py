@@ -1,0 +1,66 @@
+"""`python -m chassis` answers with a sentence and a status where something is missing."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from chassis.cli.app import app
+
+COMMANDS = (["check"], ["graph"], ["publish"], ["drift", "--url", "http://127.0.0.1:1"], ["parked", "list"])
+NOWHERE = {"RABBITMQ_URL": "amqp://me:secret@127.0.0.1:1/", "RABBITMQ_MANAGEMENT_URL": "http://me:secret@127.0.0.1:1"}
+ASKING = (["drift"], ["parked", "list"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_nothing_to_check_is_an_error(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder without services, every command says where it should be run."""
+    # given
+    monkeypatch.chdir(tmp_path)
+    # when
+    answer = CliRunner().invoke(app, command, env=NOWHERE)
+    # then
+    assert answer.exit_code == 1
+    assert "run it where the services are" in answer.output
+
+
+@pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
+@pytest.mark.parametrize("url", [None, "localhost", "http://127.0.0.1:1"])
+def test_system_that_is_not_there_is_an_error(
+    command: list[str], url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without addresses, with wrong ones, and where nobody answers."""
+    # given
+    monkeypatch.setenv("STACK_DIR", str(tmp_path))
+    for name in NOWHERE:
+        monkeypatch.delenv(name, raising=False)
+    # when
+    answer = CliRunner().invoke(app, command, env=dict.fromkeys(NOWHERE, url) if url else None)
+    # then
+    assert answer.exit_code == 2
+    assert "is the stack up? run  make up" in answer.output
+
+
+@pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
+def test_addresses_come_from_the_file_of_the_stack(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STACK_DIR says where it is; what is secret in it is not shown."""
+    # given
+    (tmp_path / "env").write_text("".join(f"{name}={value}\n" for name, value in NOWHERE.items()))
+    monkeypatch.setenv("STACK_DIR", str(tmp_path))
+    for name in NOWHERE:
+        monkeypatch.delenv(name, raising=False)
+    # when
+    answer = CliRunner().invoke(app, command)
+    # then
+    assert answer.exit_code == 2
+    assert "stands neither" not in answer.output
+    assert "secret" not in answer.output
+
+
+def test_redrive_wants_to_be_told_what() -> None:
+    """Everything only for who asks for everything."""
+    answer = CliRunner().invoke(app, ["parked", "redrive"])
+    assert answer.exit_code == 2
+    assert "give an ID, --queue NAME or --all" in answer.output

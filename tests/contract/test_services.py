@@ -15,7 +15,7 @@ from stack.published import BEGIN, COMPOSE, DEFINITIONS, ROLES, WALLS, publish, 
 from stack.services import EACH, SERVICES, Told
 
 FILES = (COMPOSE, DEFINITIONS, ROLES, WALLS)
-COUPON = Told("coupon", 8005, EACH[0].settings)
+RAFFLE = Told("raffle", 8050, EACH[0].settings)
 
 
 @pytest.fixture
@@ -34,21 +34,21 @@ def test_the_published_lists_are_current() -> None:
 
 def test_a_new_service_is_published_everywhere(copy: Path) -> None:
     """A service that comes gets a container, a broker user, a database and its place in the walls."""
-    written = publish([*EACH, COUPON], copy)
+    written = publish([*EACH, RAFFLE], copy)
 
     assert tuple(written) == FILES
-    container = yaml.safe_load((copy / COMPOSE).read_text())["services"]["coupon_svc"]
-    assert container["ports"] == ["127.0.0.1:${COUPON_HOST_PORT:-8005}:8000"]
-    assert container["environment"]["COUPON_RABBITMQ_URL"] == "amqp://coupon:coupon-development@rabbitmq:5672/"
-    assert "coupon" in {user["name"] for user in json.loads((copy / DEFINITIONS).read_text())["users"]}
-    assert 'CREATE DATABASE "coupon" OWNER "coupon"' in (copy / ROLES).read_text()
-    assert '"seat_svc.steps", "coupon_svc.steps"]' in (copy / WALLS).read_text()
-    assert stale([*EACH, COUPON], copy) == []
+    container = yaml.safe_load((copy / COMPOSE).read_text())["services"]["raffle_svc"]
+    assert container["ports"] == ["127.0.0.1:${RAFFLE_HOST_PORT:-8050}:8000"]
+    assert container["environment"]["RAFFLE_RABBITMQ_URL"] == "amqp://raffle:raffle-development@rabbitmq:5672/"
+    assert "raffle" in {user["name"] for user in json.loads((copy / DEFINITIONS).read_text())["users"]}
+    assert 'CREATE DATABASE "raffle" OWNER "raffle"' in (copy / ROLES).read_text()
+    assert ', "raffle_svc.steps"]' in (copy / WALLS).read_text()
+    assert stale([*EACH, RAFFLE], copy) == []
 
 
 def test_a_service_that_goes_is_published_nowhere(copy: Path) -> None:
     """What was published for a service that is gone goes with the next publishing."""
-    publish([*EACH, COUPON], copy)
+    publish([*EACH, RAFFLE], copy)
 
     publish(EACH, copy)
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 WHERE = "is the stack up? run  make up  (or `docker compose up`, then  make compose-env)"
@@ -15,18 +15,26 @@ class Address(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    rabbitmq_url: SecretStr
-    rabbitmq_management_url: SecretStr
+    rabbitmq_url: SecretStr | None = None
+    rabbitmq_management_url: SecretStr | None = None
 
 
-def address() -> Address:
-    """Where the broker is; ends the command with status 2 and a sentence when nobody says."""
+def broker_url() -> str:
+    """Where the broker speaks AMQP; ends the command with status 2 and a sentence when nobody says."""
+    return _told("rabbitmq_url")
+
+
+def management_url() -> str:
+    """Where the broker's management API is; ends the command with status 2 and a sentence when nobody says."""
+    return _told("rabbitmq_management_url")
+
+
+def _told(name: str) -> str:
     file = env_file()
-    try:
-        return Address(_env_file=file)
-    except ValidationError as error:
-        missing = ", ".join(str(one["loc"][0]).upper() for one in error.errors())
-        raise unreachable(f"{missing} stands neither in the environment nor in {file}") from error
+    url = getattr(Address(_env_file=file), name)
+    if url is None:
+        raise unreachable(f"{name.upper()} stands neither in the environment nor in {file}")
+    return str(url.get_secret_value())
 
 
 def env_file() -> Path:

@@ -12,7 +12,7 @@ from rich.table import Table
 from chassis.choreography import proof
 from chassis.choreography.graph import Choreography
 from chassis.cli import parked as parked_cli
-from chassis.cli.address import address, unreachable
+from chassis.cli.address import management_url, unreachable
 from chassis.cli.here import here
 from chassis.cli.new import new
 from chassis.documents import drift as drifting
@@ -77,10 +77,10 @@ def drift(
     url: Annotated[str | None, typer.Option(help="The broker's management API, with credentials.")] = None,
 ) -> None:
     """Compare a live broker with the declarations."""
-    management_url = url or address().rabbitmq_management_url.get_secret_value()
+    asked = url or management_url()
     declared = drifting.declared(here())
     try:
-        lines = drifting.compare(declared, drifting.live(management_url))
+        lines = drifting.compare(declared, drifting.live(asked))
     except httpx2.HTTPStatusError as error:
         status = error.response.status_code
         raise unreachable(f"the management API answers {status}: are user and password right?") from error

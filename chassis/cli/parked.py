@@ -13,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from chassis.broker.parked import Parked, discard, looking, redrive
-from chassis.cli.address import address, unreachable
+from chassis.cli.address import broker_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError
 
@@ -94,7 +94,7 @@ def discard_(
 
 def _with_parked(work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
     services = [service.name for service in here().services]
-    url = address().rabbitmq_url.get_secret_value()
+    url = broker_url()
 
     async def run() -> None:
         async with looking(url, services) as parked:

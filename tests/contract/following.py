@@ -10,6 +10,8 @@ from pathlib import Path
 
 _PART = re.compile(r"^\*\*(?P<path>\S+)\*\*$|^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 ANYTHING = "…"
+OTHERS = ("STACK_", "PYTEST_", "COV_", "COVERAGE_", "MAKE", "MFLAGS")
+"""How variables begin that belong to whoever runs the tests"""
 
 
 class WrongPageError(AssertionError):
@@ -79,7 +81,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Variables for commands: the tools of these tests, also for `make`, and nothing of a stack that may run."""
     tools, ready = Path(sys.executable).parent, folder / "ready"
     ready.touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "PYTEST_", "COV_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
     return kept | {
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
         # A name that is set on the command line of make wins over the Makefile.

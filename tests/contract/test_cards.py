@@ -48,7 +48,7 @@ def test_a_card_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "line",
     [
-        "| `payment.pay` | `reservation.confirmed` | `payment.paid`, `payment.rejected` | Mark the payment as paid. |",
+        "| `payment.complete` | `seat.reserved` | `checkout.completed` | Finish the checkout: the seats are sold. |",
         "- What `payment.pay` did is taken back by `payment.revert` when the saga fails or lapses.",
         "| `payment` | What a user owes for held seats; `checkout_id` is the checkout that has locked or paid it. |",
         "- The database refuses a row of `payment` where `total_price > 0` does not hold.",
@@ -71,4 +71,4 @@ def test_the_picture_shows_every_step_of_the_saga() -> None:
     for step in (*GRAPH.way_out("checkout"), *GRAPH.way_back("checkout")):
         assert f'"{step.queue}"' in picture
     assert 'seat_reserve{{"seat.reserve"}} -. refused .-> payment_revert["payment.revert"]' in picture
-    assert 'payment_revert["payment.revert"] -.-> reservation_revert["reservation.revert"]' in picture
+    assert 'point_refund["point.refund"] -.-> payment_close["payment.close"]' in picture

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.choreography import way_out
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import CHEAP, Catalogue
 from tests.end_to_end.eventually import eventually
@@ -88,9 +89,9 @@ async def test_expiry_yields_to_a_checkout_that_was_faster(
     other = Fan(system)
     witness = await other.hold(*await catalogue.free())
 
-    async with broker.diverted("payment.pay", "reservation.confirmed") as diversion:
+    async with broker.diverted("payment.pay", way_out()["payment.pay"]) as diversion:
         checkout_id = await fan.begin(hold)
-        await diversion.heard(checkout_id, "reservation.confirmed")
+        await diversion.heard(checkout_id, way_out()["payment.pay"])
         await _run_out(system, hold, witness)
         await _given_back(system, other, witness)
         meanwhile = await standing(system, fan, hold)
@@ -130,9 +131,9 @@ async def test_hold_whose_time_ran_out_in_a_failed_checkout_expires_after_it(
     await fan.charge(hold.total)
     await operator.withdraw(hold.seat_ids[0])
 
-    async with broker.diverted("payment.pay", "reservation.confirmed") as diversion:
+    async with broker.diverted("payment.pay", way_out()["payment.pay"]) as diversion:
         checkout_id = await fan.begin(hold)
-        await diversion.heard(checkout_id, "reservation.confirmed")
+        await diversion.heard(checkout_id, way_out()["payment.pay"])
         await _run_out(system, hold)
         await diversion.pass_all()
         end = await fan.end_of(checkout_id)

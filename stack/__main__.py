@@ -16,8 +16,7 @@ from stack.demo.pause import until_interrupted
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.progress import ConsoleProgress
-from stack.run.probe import answers
-from stack.run.state import State
+from stack.run.status import processes
 from stack.services import EACH
 from stack.tokens import Scope, token_secret, user_id, user_ids
 from stack.tokens import token as make_token
@@ -80,17 +79,10 @@ def down() -> None:
 
 @app.command()
 def status() -> None:
-    """List the processes of the stack: id, port, and whether each answers now."""
-    directory = Directory.of()
-    state = State.of(directory) if directory.is_supervised else None
-    if state is None:
-        console.print("not running")
-        raise typer.Exit(1)
-    programs = {name: entry for name, entry in state.programs.items() if entry.probe}
-    ready = asyncio.run(_probe_all([entry.probe for entry in programs.values()]))
+    """List the processes of the system that runs: id, port, and whether each answers now."""
     table = Table("process", "pid", "port", "ready")
-    for (name, entry), is_ready in zip(programs.items(), ready, strict=True):
-        table.add_row(name, str(entry.pid or "-"), str(entry.port), "yes" if is_ready else "no")
+    for one in asyncio.run(processes(Directory.of())):
+        table.add_row(one.name, str(one.pid or "-"), str(one.port or "-"), "yes" if one.answers else "no")
     console.print(table)
 
 
@@ -138,10 +130,6 @@ def _say_where(environment: dict[str, str]) -> None:
     if broker:
         console.print(f"{'rabbitmq':<12} http://{broker}", highlight=False)
     console.print(f"passwords and all other addresses: {Directory.of().env_file}", highlight=False, soft_wrap=True)
-
-
-async def _probe_all(urls: list[str]) -> list[bool]:
-    return await asyncio.gather(*(answers(url) for url in urls))
 
 
 def main() -> None:

@@ -61,6 +61,7 @@ async def test_sagas_that_wait_in_the_first_version_end_in_the_second(directory:
         await eventually(lambda: _sagas(resting), lambda sagas: len(sagas) == SAGAS)
         assert {message.headers["ce-type"] for message in resting.messages} == {"checkout.completed.v1"}
     _run(old_code, directory, "down")
+    assert not stack.environment(directory), "the env file names what no longer runs"
 
     stack.up(directory)
 

@@ -67,6 +67,11 @@ def way_out() -> dict[str, str]:
     return steps
 
 
+def completed() -> list[str]:
+    """What is said in a checkout that completes."""
+    return [*way_out().values(), "seat.reserved", "checkout.completed", "payment.sent"]
+
+
 def way_back(step: str) -> list[str]:
     """What is said in a checkout once this step has refused, to the end."""
     said = [HEARS_AND_SAYS[step][1].partition(" / ")[2]]

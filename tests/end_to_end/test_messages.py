@@ -9,6 +9,7 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
 from stack.services import SERVICES
+from tests.choreography import completed
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import DEAR, Catalogue
 from tests.end_to_end.eventually import eventually
@@ -70,7 +71,7 @@ async def test_messages_of_a_completed_checkout(fan: Fan, hold: Hold, observer: 
 
     for message in messages:
         _is_well_formed(message)
-    assert len(messages) == 7
+    assert [message.type for message in messages] == completed()
     _is_chain(messages, checkout_id)
 
 

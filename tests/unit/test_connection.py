@@ -24,7 +24,7 @@ async def test_session_ends_although_its_cancellation_was_swallowed(monkeypatch:
         is_first = not connecting.is_set()
         connecting.set()
         try:
-            return await asyncio.get_running_loop().create_future()
+            return await asyncio.Future[AbstractConnection]()
         except asyncio.CancelledError:
             if is_first:
                 raise ConnectionRefusedError from None

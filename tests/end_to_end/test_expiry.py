@@ -22,9 +22,13 @@ async def _run_out(system: System, *holds: Hold) -> None:
 
 async def _given_back(system: System, fan: Fan, hold: Hold) -> Standing:
     """What the databases say once nobody holds the seats."""
-    return await eventually(
-        lambda: standing(system, fan, hold), lambda now: all(seat.holder is None for seat in now.seats)
-    )
+
+    def is_over(now: Standing) -> bool:
+        # The databases are not read at one time: seats may be free that were not yet when the payment was looked at.
+        is_cancelled = now.payment is not None and now.payment.status == "CANCELLED"
+        return is_cancelled and all(seat.holder is None for seat in now.seats)
+
+    return await eventually(lambda: standing(system, fan, hold), is_over)
 
 
 def _expired(before: Standing, fan: Fan, hold: Hold) -> Standing:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -35,11 +36,12 @@ DAMAGED = ("", "{", "[1]", '{"programs": 1, "admin": 2, "postgres": "x"}')
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    """The folder of a stack that was never started."""
+def directory(tmp_path: Path) -> Iterator[Directory]:
+    """The folder of a stack that was never started, and must not be."""
     directory = Directory.of(tmp_path / "stack")
     directory.create()
-    return directory
+    yield directory
+    stack.down(directory.path)
 
 
 @pytest.fixture

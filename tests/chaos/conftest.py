@@ -32,8 +32,12 @@ def ledger(pytestconfig: pytest.Config) -> Ledger:
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """A stack that is there to be broken: the containers that STACK_ENV names, else one of its own."""
     named = os.environ.get("STACK_ENV")
-    async with named_site(Path(named)) if named else Site.of(tmp_path_factory.mktemp("chaos")) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        # What is killed writes no coverage, and what is started a hundred times should not wait for its measuring.
+        for variable in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+            patch.delenv(variable, raising=False)
+        async with named_site(Path(named)) if named else Site.of(tmp_path_factory.mktemp("chaos")) as running:
+            yield running
 
 
 @pytest.fixture(scope="package")

@@ -56,7 +56,6 @@ async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
             with cancelled_by_nobody():
                 return await _session(url, name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
-            _end_if_asked_to()
             report(reason := reason_of(error))
             (log.debug if reason == known else log.warning)("broker session ended", session=name, error=reason)
             known = reason
@@ -66,16 +65,6 @@ async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
         else:
             pause = min(pause * 2, LONGEST_PAUSE)
         await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
-
-
-def _end_if_asked_to() -> None:
-    """Raise CancelledError in a task that was cancelled.
-
-    `asyncio.wait_for` of Python 3.11, under `aio_pika.connect`, swallows it when a connection is refused meanwhile.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _session(url: str, name: str, serve: Serve) -> None:

@@ -34,6 +34,7 @@ Provided = TypeVar("Provided")
 log = structlog.get_logger(__name__)
 
 PUMP = "pump"
+CANCEL_AGAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,17 @@ class Runtime:
         self._tasks[name] = asyncio.create_task(work, name=name)
 
     async def _cancel(self, names: Iterable[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
-        for task in tasks:
+        await cancelled([self._tasks.pop(name) for name in names if name in self._tasks])
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, under `aio_pika.connect`, swallows a cancellation that comes
+    in the moment in which a connection is refused.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN)

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -36,12 +35,11 @@ DAMAGED = ("", "{", "[1]", '{"programs": 1, "admin": 2, "postgres": "x"}')
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Directory]:
-    """The folder of a stack that was never started, and must not be."""
+def directory(tmp_path: Path) -> Directory:
+    """The folder of a stack that was never started."""
     directory = Directory.of(tmp_path / "stack")
     directory.create()
-    yield directory
-    stack.down(directory.path)
+    return directory
 
 
 @pytest.fixture

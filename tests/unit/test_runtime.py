@@ -38,6 +38,7 @@ async def test_task_that_failed_is_ended() -> None:
         raise ConnectionRefusedError
 
     task = asyncio.create_task(fail())
+    await asyncio.wait([task])
     await runtime.cancelled([task])
     assert isinstance(task.exception(), ConnectionRefusedError)
     await runtime.cancelled([])

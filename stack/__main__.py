@@ -1,6 +1,7 @@
 """The command line: `python -m stack up | demo | checkout | down | status | token …`, as the Makefile calls it."""
 
 import asyncio
+import logging
 import sys
 from typing import Annotated
 
@@ -134,6 +135,8 @@ def _say_where(environment: dict[str, str]) -> None:
 
 def main() -> None:
     """Run a command; one that cannot go on ends with a sentence and status 1."""
+    # It would print every connection that is refused, besides the sentence.
+    logging.getLogger("aiormq").addHandler(logging.NullHandler())
     try:
         app()
     except StackError as error:

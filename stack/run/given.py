@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-import aio_pika
+import aiormq
 import asyncpg
 from aiormq.exceptions import AMQPError
 
@@ -86,4 +86,5 @@ async def _sign_in_to_database(url: str) -> None:
 
 
 async def _sign_in_to_broker(url: str) -> None:
-    await (await aio_pika.connect(url)).close()
+    # A connection of aio-pika that failed wants to close itself later, when no loop may run any more.
+    await (await aiormq.connect(url)).close()

@@ -79,7 +79,9 @@ def parts(page: Path) -> Iterator[Change | Command]:
 
 def environment(folder: Path) -> dict[str, str]:
     """Variables for commands: the tools of these tests, also for `make`, and nothing of a stack that may run."""
-    tools, ready = Path(sys.executable).parent, folder / "ready"
+    # Makefiles do not like paths with blanks, in which this repository may lie.
+    (folder / "venv").symlink_to(Path(sys.executable).parents[1])
+    tools, ready = folder / "venv" / "bin", folder / "ready"
     ready.touch()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
     return kept | {

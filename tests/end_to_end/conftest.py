@@ -13,6 +13,7 @@ from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.platform import Platform
+from tests.end_to_end.stores import KINDS, Store, opened
 from tests.end_to_end.system import System
 
 STACK_SECONDS = 300
@@ -70,6 +71,15 @@ async def observer(broker: Broker) -> AsyncIterator[Observer]:
     """Hears everything that the services say during a test."""
     async with broker.observe() as listening:
         yield listening
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> AsyncIterator[Store]:
+    """The database of point_svc, or one in memory, in which ann and bob have a wallet."""
+    async with opened(request.param, environment) as tested:
+        await tested.furnish()
+        yield tested
+        await tested.clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,113 +1,23 @@
 """What the store promises, of PostgreSQL and of the memory that the simulation runs on: same cases, same outcome.
 
-So what the simulation believes of a database is what a database does. What needs a server of its own (lost
-connections, timeouts, transactions side by side) is in `test_unit_of_work.py`.
+So what the simulation believes of a database is what a database does. The suite goes on in `test_store_refusals.py` and
+`test_store_messages.py`. What needs a server (lost connections, timeouts, transactions side by side) is in
+`test_unit_of_work.py`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from chassis import new_id
 from chassis.choreography.envelope import Envelope
 from chassis.errors import MissingRowError, NotLockedError, RowGoneError
-from chassis.store import Database, Transaction
-from chassis.store.departures import Departures
-from chassis.store.outbox import Outgoing
-from chassis.store.postgres import Postgres
+from chassis.store import Transaction
 from chassis.store.rows import LockedRows
-from contracts import point, reservation
 from point_svc.models import EntryType, PointHistory, Wallet
 from point_svc.steps import service
-from tests.memory.store import MemoryDatabase, MemorySource
-
-USERS = ("store-a", "store-b")
-ANN, BOB = USERS
-STEP = "test.store"
-DELETE = (
-    "DELETE FROM point_history WHERE user_id LIKE 'store-%'",
-    "DELETE FROM wallet WHERE user_id LIKE 'store-%'",
-    "DELETE FROM inbox WHERE step = 'test.store'",
-)
-
-
-class Store:
-    """A database with the wallets of ann and bob, who have 100 each, and what is heard of its commits."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.heard: list[Outgoing] = []
-        database.subscribe(self.heard.extend)
-
-    async def balance(self, user_id: str = ANN) -> int | None:
-        """What is stored of a wallet."""
-
-        async def work(transaction: Transaction) -> Wallet | None:
-            return await transaction.find_one(Wallet, user_id)
-
-        wallet = await self.database.run(work)
-        return wallet.balance if wallet else None
-
-    async def entries(self, user_id: str = ANN) -> list[PointHistory]:
-        """What is stored of a wallet's history, in the order of its key."""
-
-        async def work(transaction: Transaction) -> list[PointHistory]:
-            return await transaction.find(PointHistory, "user_id", [user_id])
-
-        return await self.database.run(work)
-
-
-@pytest.fixture(params=["postgresql", "memory"])
-async def store(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> AsyncIterator[Store]:
-    """The database of point_svc, or one in memory."""
-    source = MemorySource()
-    if request.param == "memory":
-        tested = Store(MemoryDatabase(source, Departures(), source.identity))
-    else:
-        tested = Store(Database(Postgres(environment["POINT_DATABASE_URL"], pool_size=3), Departures()))
-
-    async def insert(transaction: Transaction) -> None:
-        transaction.add(*(Wallet(user_id=user_id, balance=100) for user_id in USERS))
-
-    async def clear(transaction: Transaction) -> None:
-        await transaction.session.forget([message.event_id for message in tested.heard])
-        for statement in DELETE if request.param == "postgresql" else ():
-            await transaction.fetch(statement)
-
-    await tested.database.run(insert)
-    yield tested
-    await tested.database.run(clear)
-    await tested.database.drain(1)
-
-
-async def wallet_of(transaction: Transaction, user_id: str = ANN) -> Wallet:
-    """A locked wallet."""
-    (wallet,) = await transaction.lock(Wallet, "user_id", [user_id])
-    return wallet
-
-
-def entry(**values: Any) -> PointHistory:
-    """A charge of ann's, with other values where they are given."""
-    usual: dict[str, Any] = {"user_id": ANN, "type": EntryType.CHARGE, "amount": 1, "balance_after": 1}
-    return PointHistory(**usual | values)
-
-
-def envelope(event_id: UUID | None = None) -> Envelope:
-    """An event that point_svc hears."""
-    checkout_id = uuid4()
-    event = reservation.Reverted(checkout_id=checkout_id, payment_id=uuid4(), user_id=ANN, reason="seat-withdrawn")
-    return Envelope(event, event_id or new_id(), None, datetime.now(UTC), "")
-
-
-def spent() -> point.Spent:
-    """An event that point_svc says."""
-    return point.Spent(
-        checkout_id=uuid4(), payment_id=uuid4(), user_id=ANN, amount=1, deadline=datetime(2030, 1, 1, tzinfo=UTC)
-    )
+from tests.end_to_end.stores import ANN, BOB, Store, entry, envelope, wallet_of
 
 
 async def test_row_comes_back_as_it_was_stored(store: Store) -> None:
@@ -185,51 +95,6 @@ async def test_row_takes_the_place_of_another(store: Store) -> None:
     assert (await store.balance(), await store.balance("store-c")) == (6, 6)
 
 
-TWICE = uuid4()
-REFUSED: dict[str, tuple[Callable[[], list[Any]], type[Exception]]] = {
-    "a primary key twice": (lambda: [Wallet(user_id=ANN, balance=1)], asyncpg.UniqueViolationError),
-    "a primary key twice at once": (
-        lambda: [Wallet(user_id="store-d", balance=1), Wallet(user_id="store-d", balance=2)],
-        asyncpg.UniqueViolationError,
-    ),
-    "a unique constraint": (
-        lambda: [entry(checkout_id=TWICE), entry(checkout_id=TWICE)],
-        asyncpg.UniqueViolationError,
-    ),
-    "a check": (lambda: [Wallet(user_id="store-d", balance=-1)], asyncpg.CheckViolationError),
-    "another check": (lambda: [entry(amount=0)], asyncpg.CheckViolationError),
-    "text that is too long": (lambda: [entry(user_id="x" * 65)], asyncpg.StringDataRightTruncationError),
-    "no value": (lambda: [entry(balance_after=None)], asyncpg.NotNullViolationError),
-    "a number out of range": (lambda: [entry(amount=2**63)], asyncpg.DataError),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-async def test_what_is_refused_leaves_nothing(store: Store, case: str) -> None:
-    """Neither rows nor what went with them: changes, inbox, events."""
-    # given
-    rows, error = REFUSED[case]
-    arrived = envelope()
-
-    async def work(transaction: Transaction) -> None:
-        await transaction.accept(STEP, [arrived])
-        (await wallet_of(transaction)).balance = 1
-        transaction.add(*rows())
-        transaction.say(spent())
-
-    async def look(transaction: Transaction) -> list[Envelope]:
-        return await transaction.unhandled(STEP, [arrived])
-
-    # when
-    with pytest.raises(error):
-        await store.database.run(work)
-    # then
-    assert await store.balance() == 100
-    assert await store.entries() == []
-    assert await store.database.run(look) == [arrived]
-    assert store.heard == []
-
-
 async def test_several_rows_without_a_value_are_unique(store: Store) -> None:
     """A unique constraint says nothing of rows in which one of its columns is empty."""
 
@@ -265,45 +130,6 @@ async def test_row_that_was_only_read_must_not_change(store: Store) -> None:
         await store.database.run(work)
     # then
     assert await store.balance() == 100
-
-
-async def test_inbox_remembers_what_a_step_has_handled(store: Store) -> None:
-    """Each event is fresh once: also when it comes twice in one batch, and for each step by itself."""
-    # given
-    first, second = envelope(), envelope()
-
-    async def take(transaction: Transaction, *arrived: Envelope, step: str = STEP) -> list[UUID]:
-        return [one.event_id for one in await transaction.accept(step, arrived)]
-
-    async def ask(transaction: Transaction) -> list[Envelope]:
-        return await transaction.unhandled(STEP, [first, second, second])
-
-    # when, then
-    assert await store.database.run(lambda t: take(t, first, first)) == [first.event_id]
-    assert await store.database.run(ask) == [second]
-    assert await store.database.run(lambda t: take(t, first, second)) == [second.event_id]
-    assert await store.database.run(ask) == []
-
-
-async def test_what_is_said_is_heard_after_the_commit(store: Store) -> None:
-    """In its order, with its cause; it stays in the outbox, leased, until it is confirmed."""
-    # given
-    cause, events = envelope(), [spent(), spent()]
-
-    async def say(transaction: Transaction) -> None:
-        for event in events:
-            transaction.say(event, cause)
-        assert store.heard == []
-
-    async def lease(transaction: Transaction) -> list[UUID]:
-        return [message.event_id for message in await transaction.session.lease(1000)]
-
-    # when
-    await store.database.run(say)
-    # then
-    assert [message.saga_id for message in store.heard] == [event.checkout_id for event in events]
-    assert {message.headers["ce-causationid"] for message in store.heard} == {str(cause.event_id)}
-    assert not set(await store.database.run(lease)) & {message.event_id for message in store.heard}
 
 
 async def test_rows_are_bound_to_the_parameters_of_a_step(store: Store) -> None:
@@ -345,3 +171,23 @@ async def test_missing_row_is_an_error(store: Store) -> None:
 
     with pytest.raises(MissingRowError):
         await store.database.run(bind)
+
+
+async def test_changes_are_written_before_new_rows(store: Store) -> None:
+    """So a new row may take what a changed one has given up."""
+    # given
+    checkout_id = uuid4()
+
+    async def add(transaction: Transaction) -> None:
+        transaction.add(entry(checkout_id=checkout_id, amount=1))
+
+    async def hand_over(transaction: Transaction) -> None:
+        transaction.add(entry(checkout_id=checkout_id, amount=2))
+        (old,) = await transaction.lock(PointHistory, "checkout_id", [checkout_id])
+        old.checkout_id = None
+
+    # when
+    await store.database.run(add)
+    await store.database.run(hand_over)
+    # then
+    assert {found.amount: found.checkout_id for found in await store.entries()} == {1: None, 2: checkout_id}

@@ -17,6 +17,7 @@ from pamqp.header import ContentHeader
 from chassis.broker.burst import Parcel
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import Binding, Queue, topology
+from chassis.errors import NotPublishedError
 from chassis.store.outbox import Outgoing
 
 
@@ -73,15 +74,21 @@ class MemoryPublisher:
     broker: MemoryBroker
     service: str
     connected: bool = True
+    is_heard: bool = True
+    """Whether the broker takes and confirms what is published"""
     unrouted: list[Outgoing] = field(default_factory=list)
     """What should have been heard, and no queue was there for"""
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
         """Publish events; returns the ids of those that some queue has taken, or that nobody needs to hear."""
+        if not self.is_heard:
+            return []
         return [message.event_id for message in messages if self._publish(message)]
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Publish one message."""
+        """Publish one message; raises NotPublishedError when the broker does not take it."""
+        if not self.is_heard:
+            raise NotPublishedError(f"{parcel.routing_key} was not confirmed")
         assert self.broker.put(parcel.exchange, parcel.routing_key, Message(parcel.headers, parcel.body, parcel.type))
 
     def _publish(self, message: Outgoing) -> bool:

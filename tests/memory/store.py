@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
+import asyncpg
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
@@ -24,13 +25,11 @@ from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.session import Row, Session
 from chassis.store.transaction import Identity
 from contracts.event import Event
-from tests.memory.constraints import check, check_unique
+from tests.memory.constraints import Table, Values, check, check_keys, check_references, check_unique
 
 derived_id = cache(uuid5)
 
 Result = TypeVar("Result")
-Values = tuple[Any, ...]
-Table = Mapping[Any, Values]
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,7 @@ class MemorySession:
 
     async def select(self, model: type[Row], column: str, keys: Collection[Any], *, lock: bool) -> list[Row]:
         """The rows whose `column` is one of `keys`, in the order of their primary key."""
+        check_keys(model, column, keys)
         table, place = self.state.tables.get(model, {}), _columns(model).index(column)
         return mapper_of(model).rows(table[key] for key in sorted(table) if table[key][place] in keys)
 
@@ -121,10 +121,9 @@ class MemorySession:
         """Insert rows; raises asyncpg.UniqueViolationError."""
         mapper, table = mapper_of(model), dict(self.state.tables.get(model, {}))
         for row in rows:
-            values = self._checked(model, row)
-            if self._source.is_unique:
-                check_unique(model, values, table.values())
-            table[mapper.key(row)] = values
+            if self._source.is_unique and mapper.key(row) in table:
+                raise asyncpg.UniqueViolationError(f"{model.__name__}: {mapper.key(row)} is there already")
+            table[mapper.key(row)] = self._checked(model, row, table)
         self._put_table(model, table)
 
     async def update(self, model: type[SQLModel], rows: Sequence[SQLModel]) -> None:
@@ -133,13 +132,17 @@ class MemorySession:
         for row in rows:
             if mapper.key(row) not in table:
                 raise RowGoneError(f"{model.__name__}: {mapper.key(row)}")
-            table[mapper.key(row)] = self._checked(model, row)
+            table[mapper.key(row)] = self._checked(model, row, table)
         self._put_table(model, table)
 
     async def replace(self, model: type[SQLModel], rows: Sequence[SQLModel]) -> None:
         """Insert rows, each in the place of the one that has its primary key already."""
-        changes = {mapper_of(model).key(row): self._checked(model, row) for row in rows}
-        self._put_table(model, {**self.state.tables.get(model, {}), **changes})
+        mapper, table = mapper_of(model), dict(self.state.tables.get(model, {}))
+        if len({mapper.key(row) for row in rows}) < len(rows):
+            raise asyncpg.CardinalityViolationError(f"{model.__name__}: a row cannot be replaced twice at once")
+        for row in rows:
+            table[mapper.key(row)] = self._checked(model, row, table)
+        self._put_table(model, table)
 
     async def accept(self, step: str, arrived: Sequence[Envelope]) -> set[UUID]:
         """Note in the inbox that `step` handles these events; returns the ids that it had not handled before."""
@@ -185,9 +188,13 @@ class MemorySession:
         """Make it what is committed."""
         self._source.committed = replace(self.state, said=dict(self._source.said))
 
-    def _checked(self, model: type[SQLModel], row: SQLModel) -> Values:
-        values: Values = mapper_of(model).values(row)
+    def _checked(self, model: type[SQLModel], row: SQLModel, table: Table) -> Values:
+        mapper = mapper_of(model)
+        values: Values = mapper.values(row)
         check(model, values)
+        check_references(model, values, {**self.state.tables, model: table})
+        if self._source.is_unique:
+            check_unique(model, mapper.key(row), values, table)
         return values
 
     def _put_table(self, model: type[SQLModel], table: Table) -> None:

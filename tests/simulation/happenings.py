@@ -12,8 +12,9 @@ from contracts.event import Event, Timed
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
-from tests.simulation.scenario import CRASHES, Safeguard, Trouble, Wish
-from tests.simulation.world import STEPS, World, id_of
+from tests.simulation.outside import STEPS, id_of
+from tests.simulation.scenario import FAILURES, Safeguard, Trouble, Wish
+from tests.simulation.world import World
 
 Happening = Callable[[World], None]
 Named = Iterator[tuple[str, Happening]]
@@ -67,12 +68,13 @@ def _trouble(world: World) -> Named:
 
 def _failures(world: World, kind: Trouble) -> Named:
     """The same as when all goes well, but in the middle of it something breaks."""
-    for name, (queue, event_id) in _messages(world):
-        yield f"deliver {name}, {kind}", partial(World.deliver, queue=queue, event_ids=[event_id], trouble=kind)
+    if kind is not Trouble.RAISE_FIRST:  # of one message, the first is any
+        for name, (queue, event_id) in _messages(world):
+            yield f"deliver {name}, {kind}", partial(World.deliver, queue=queue, event_ids=[event_id], trouble=kind)
     for queue, event_ids in _batches(world):
         name = f"deliver all to {queue} in one batch, {kind}"
         yield name, partial(World.deliver, queue=queue, event_ids=event_ids, trouble=kind)
-    if kind in CRASHES:
+    if kind in FAILURES:
         for name, start in _starts(world):
             yield f"{name}, {kind}", partial(start, trouble=kind)
 

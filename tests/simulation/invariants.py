@@ -31,6 +31,7 @@ def violations(world: World) -> list[str]:
             ("holds agree", _holds_agree),
             ("dates count", _dates_count),
             ("deadlines hold", _deadlines_hold),
+            ("messages stay as they are", _messages_unchanged),
         )
         for what in invariant(world)
     ]
@@ -108,6 +109,12 @@ def _nothing_waits(world: World) -> Iterator[str]:
 def _nothing_parked(world: World) -> Iterator[str]:
     for (queue, event_id), error in world.parked.items():
         yield f"{world.envelopes[event_id].event.name} is parked by {queue}: {error}"
+
+
+def _messages_unchanged(world: World) -> Iterator[str]:
+    """What arrives is what was said, with its ids, its cause and its trace, also when it comes back from a retry."""
+    for queue, event_id in world.altered:
+        yield f"{world.envelopes[event_id].event.name} came to {queue} as something else"
 
 
 def _holds_agree(world: World) -> Iterator[str]:

@@ -25,8 +25,9 @@ from chassis.store.departures import Departures
 from chassis.store.outbox import LEASE, Outgoing
 from contracts.event import Event
 from tests.memory.broker import MemoryBroker, MemoryPublisher
+from tests.memory.constraints import Table
 from tests.memory.drive import drive
-from tests.memory.store import Committed, MemoryDatabase, MemorySession, MemorySource, Table
+from tests.memory.store import Committed, MemoryDatabase, MemorySession, MemorySource
 from tests.simulation.scenario import Safeguard, Trouble
 
 Result = TypeVar("Result")
@@ -56,6 +57,8 @@ class Node:
         broker: MemoryBroker,
         dependencies: Mapping[type, Any],
         without: frozenset[Safeguard] = frozenset(),
+        *,
+        is_heard: bool = True,
     ) -> None:
         self.source = UnguardedSource(committed, without) if without else MemorySource(committed)
         self.source.now = lambda: now
@@ -66,7 +69,7 @@ class Node:
         self._departures = Departures()
         self._database = MemoryDatabase(self.source, self._departures, self.source.identity)
         self._database.subscribe(self.said.extend)
-        self._publisher = MemoryPublisher(broker, service.name)
+        self._publisher = MemoryPublisher(broker, service.name, is_heard=is_heard)
         self._relay = Relay(self._publisher, self._departures, self._database)
 
     def run(self, work: Work[Result]) -> Result:

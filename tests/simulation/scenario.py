@@ -15,9 +15,11 @@ class Trouble(StrEnum):
 
     DUPLICATE = "duplicate"
     RAISE = "but the step raises"
+    RAISE_FIRST = "but the step raises for the first"
     CRASH_BEFORE_COMMIT = "but crash before commit"
     CRASH_BEFORE_PUBLISH = "but crash before publish"
     CRASH_BEFORE_FORGET = "but crash before forgetting"
+    UNCONFIRMED = "but the broker takes nothing"
     WITHDRAW = "withdraw seat"
     DEADLINE = "the deadlines pass"
     HOLDS_END = "the holds run out"
@@ -26,7 +28,9 @@ class Trouble(StrEnum):
 
 
 CRASHES = (Trouble.CRASH_BEFORE_COMMIT, Trouble.CRASH_BEFORE_PUBLISH, Trouble.CRASH_BEFORE_FORGET)
-TECHNICAL = (Trouble.DUPLICATE, Trouble.RAISE, *CRASHES)
+FAILURES = (*CRASHES, Trouble.UNCONFIRMED)
+"""What can end whatever a service does, a request as well as a batch."""
+TECHNICAL = (Trouble.DUPLICATE, Trouble.RAISE, Trouble.RAISE_FIRST, *FAILURES)
 """What must not make a difference to anybody."""
 WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
 """What may make a difference, but a consistent one."""

@@ -11,9 +11,9 @@ import pytest
 from contracts import payment
 from payment_svc.models import Checkout
 from reservation_svc.models import Reservation
+from tests.simulation.outside import STEPS
 from tests.simulation.scenario import TECHNICAL, WORLDLY, Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import Run, replay, report, wander
-from tests.simulation.world import STEPS
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 ENOUGH = 100

@@ -19,9 +19,9 @@ from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import expire
 from seat_svc.models import Seat, SeatStatus
+from tests.simulation.outside import STEPS
 from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import explore, replay, report, shrink
-from tests.simulation.world import STEPS
 
 MAX_WORLDS = 10_000
 

@@ -5,70 +5,45 @@ Nothing in it happens by itself. Its methods are what can happen; `happenings` l
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
-from uuid import NAMESPACE_OID, UUID
+from typing import TypeVar
+from uuid import UUID
 
 from sqlmodel import SQLModel
 
-from chassis.broker.retry import ATTEMPT
 from chassis.choreography.declaration import Service
-from chassis.choreography.envelope import Envelope, parse
-from chassis.choreography.loading import load
+from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
 from chassis.crash import crashing
+from chassis.errors import NotPublishedError
 from chassis.run.consumer import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import Outgoing
 from chassis.store.transaction import Transaction
-from contracts.checkout import Completed
-from contracts.event import Event
 from payment_svc.models import Checkout, Payment
 from payment_svc.platform import Platform
-from payment_svc.steps import PaymentPolicy
 from payment_svc.steps import service as payment
 from point_svc.models import Wallet
 from point_svc.steps import service as point
 from reservation_svc.models import Reservation
-from reservation_svc.steps import HoldPolicy
 from reservation_svc.steps import service as reservation
-from seat_svc.models import ConcertDate, Seat
+from seat_svc.models import Concert, ConcertDate, Seat
 from seat_svc.steps import service as seat
-from tests.memory.broker import MemoryBroker, Message
-from tests.memory.store import Committed, derived_id
+from tests.memory.broker import Message
+from tests.memory.store import Committed
 from tests.simulation.node import CrashedError, Node, crash_at, raising
-from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MAX_POINTS, Safeguard, Scenario, Trouble, Wish
+from tests.simulation.outside import BROKER, BY_NAME, EVENTS, POLICIES, SERVICES, STEPS, MemoryPlatform, id_of, read
+from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, Safeguard, Scenario, Trouble, Wish
 
 Row = TypeVar("Row", bound=SQLModel)
 Result = TypeVar("Result")
 Waiting = tuple[str, UUID]
 """A queue and the event that waits in it"""
 
-SERVICES = load(Path(__file__).parents[2]).services
-services = {service.name: service for service in SERVICES}
-STEPS = {step.queue: step for service in SERVICES for step in service.steps}
-BROKER = MemoryBroker(SERVICES)
-EVENTS = tuple(dict.fromkeys(event for step in STEPS.values() for event in (*step.says, *step.hears)))
-POLICIES: Mapping[type, Any] = {
-    HoldPolicy: HoldPolicy(HOLD_TIME, CHECKOUT_TIME),
-    PaymentPolicy: PaymentPolicy(MAX_POINTS),
-}
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
-
-
-class MemoryPlatform:
-    """The external platform: stores a delivery once by its id."""
-
-    def __init__(self) -> None:
-        self.deliveries: dict[UUID, Completed] = {}
-
-    async def deliver(self, delivery_id: UUID, completed: Completed) -> None:
-        """Take it."""
-        self.deliveries.setdefault(delivery_id, completed)
 
 
 class World:
@@ -81,10 +56,13 @@ class World:
         self.databases = {service.name: Committed() for service in SERVICES}
         self.pending: Counter[Waiting] = Counter()
         """How often which message waits in which queue"""
-        self.attempts: dict[Waiting, int] = {}
+        self.received: dict[Waiting, Message] = {}
+        """What came to which queue, the latest of each event: as it was said, or as a retry has sent it on"""
+        self.altered: frozenset[Waiting] = frozenset()
+        """What came to a queue as something else than what was said"""
         self.parked: dict[Waiting, str] = {}
-        self.messages: dict[UUID, Message] = {}
         self.envelopes: dict[UUID, Envelope] = {}
+        """What was said"""
         self.names: dict[UUID, str] = {}
         self.trouble = 0
         self.errors: dict[Waiting, Exception] = {}
@@ -97,16 +75,17 @@ class World:
         other.platform = MemoryPlatform()
         other.platform.deliveries.update(self.platform.deliveries)
         other.databases, other.pending = dict(self.databases), self.pending.copy()
-        other.attempts, other.parked = dict(self.attempts), dict(self.parked)
-        other.messages, other.envelopes = dict(self.messages), dict(self.envelopes)
-        other.names, other.errors = dict(self.names), dict(self.errors)
+        other.received, other.parked = dict(self.received), dict(self.parked)
+        other.envelopes, other.names = dict(self.envelopes), dict(self.names)
+        other.errors, other.altered = dict(self.errors), self.altered
         return other
 
     def fingerprint(self) -> Hashable:
         """Equal for worlds that have the same futures, if their adversaries have as much left to do."""
         waiting = frozenset((queue, self.envelopes[key].event, n) for (queue, key), n in self.pending.items())
         databases = tuple(database.fingerprint for database in self.databases.values())
-        return databases, waiting, frozenset(self.parked), frozenset(self.platform.deliveries), self.now
+        odd = self.altered, frozenset(self.parked)
+        return databases, waiting, odd, frozenset(self.platform.deliveries), self.now
 
     @property
     def is_quiet(self) -> bool:
@@ -165,9 +144,10 @@ class World:
         """The consumer of a step gets messages; what fails goes to another attempt, and then all are acknowledged."""
         step = STEPS[queue]
         deliveries = [self._delivery(step, event_id) for event_id in event_ids]
-        if trouble is Trouble.RAISE:
-            step = raising(step, deliveries[-1].envelope.event)
-        failures = self._happen(services[step.service], lambda node: node.handle(step, deliveries), trouble)
+        if trouble in (Trouble.RAISE, Trouble.RAISE_FIRST):
+            culprit = deliveries[0 if trouble is Trouble.RAISE_FIRST else -1]
+            step = raising(step, culprit.envelope.event)
+        failures = self._happen(BY_NAME[step.service], lambda node: node.handle(step, deliveries), trouble)
         if failures is not None or Safeguard.ACKNOWLEDGE_AFTER_COMMIT in self.scenario.without:
             self.pending -= Counter((queue, event_id) for event_id in event_ids)
         self.errors |= {(queue, one.envelope.event_id): one.error for one in failures or ()}
@@ -187,7 +167,7 @@ class World:
 
     def sweep(self, service: str) -> None:
         """The sweeper of a service goes through its outbox."""
-        self._happen(services[service], Node.sweep, None)
+        self._happen(BY_NAME[service], Node.sweep, None)
 
     def _request(self, service: Service, work: Work[None], trouble: Trouble | None) -> None:
         self._happen(service, lambda node: node.run(work), trouble)
@@ -202,13 +182,13 @@ class World:
         self._request(seat, work, None)
 
     def _happen(self, service: Service, what: Callable[[Node], Result], trouble: Trouble | None) -> Result | None:
-        """Let something happen to a service; None when it crashes in the middle of it."""
+        """Let something happen to a service; None when it crashes in the middle of it, or loses the broker."""
         self._count(trouble)
-        node = self._node(service)
+        node = self._node(service, trouble)
         try:
             with crashing(crash_at(trouble)):
                 return what(node)
-        except CrashedError:
+        except (CrashedError, NotPublishedError):
             return None
         finally:
             self.databases[service.name] = committed = node.source.committed
@@ -217,11 +197,8 @@ class World:
 
     def _know(self, said: Iterable[Outgoing]) -> None:
         for message in said:
-            if message.event_id in self.messages:
-                continue
-            body = message.body.encode()
-            self.messages[message.event_id] = Message(message.headers, body, message.routing_key)
-            self.envelopes[message.event_id] = _read(EVENTS, message.event_id, body, message.headers)
+            if message.event_id not in self.envelopes:
+                self.envelopes[message.event_id] = read(EVENTS, message.headers, message.body.encode())
 
     def _receive(self) -> None:
         """What has come to the queues of the broker."""
@@ -231,17 +208,19 @@ class World:
                 self.parked[message.headers["x-step"], event_id] = message.headers["x-last-error"]
             else:
                 self.pending[queue, event_id] += 1
-                self.attempts[queue, event_id] = message.headers.get(ATTEMPT, 0)
+                self.received[queue, event_id] = message
+                if read(STEPS[queue].hears, message.headers, message.body) != self.envelopes[event_id]:
+                    self.altered |= {(queue, event_id)}
 
     def _delivery(self, step: Step, event_id: UUID) -> Delivery:
-        message = self.messages[event_id]
-        attempts = self.attempts.get((step.queue, event_id), 0)
-        counted = replace(message, headers=message.headers | {ATTEMPT: attempts}) if attempts else message
-        return Delivery(_read(step.hears, event_id, message.body, message.headers), counted.delivered)
+        message = self.received[step.queue, event_id]
+        return Delivery(read(step.hears, message.headers, message.body), message.delivered)
 
-    def _node(self, service: Service) -> Node:
+    def _node(self, service: Service, trouble: Trouble | None) -> Node:
         dependencies = {**POLICIES, Platform: self.platform}
-        return Node(service, self.databases[service.name], self.now, BROKER, dependencies, self.scenario.without)
+        committed, without = self.databases[service.name], self.scenario.without
+        is_heard = trouble is not Trouble.UNCONFIRMED
+        return Node(service, committed, self.now, BROKER, dependencies, without, is_heard=is_heard)
 
     def _count(self, trouble: Trouble | None) -> None:
         self.trouble += trouble is not None
@@ -255,6 +234,7 @@ class World:
             wallet = Wallet(user_id=user_id, balance=0)
             self._insert(point, [wallet.charge(points), wallet])
         prices = self.scenario.prices
+        self._insert(seat, [Concert(concert_id=1, title="")])
         self._insert(seat, [ConcertDate(date_id=1, concert_id=1, starts_at=MIDNIGHT, open_seats=len(prices))])
         self._insert(seat, [Seat(seat_id=key, date_id=1, label="", price=price) for key, price in prices.items()])
 
@@ -263,19 +243,3 @@ class World:
             transaction.add(*rows)
 
         self._request(service, work, None)
-
-
-def id_of(name: str) -> UUID:
-    """The id of the hold or checkout of this name."""
-    return derived_id(NAMESPACE_OID, name)
-
-
-_known: dict[tuple[int, UUID, bytes, str], Envelope] = {}
-
-
-def _read(hears: tuple[type[Event], ...], event_id: UUID, body: bytes, headers: Mapping[str, Any]) -> Envelope:
-    """What a consumer understands; the same object each time that it is the same message."""
-    key = (id(hears), event_id, body, headers["ce-time"])
-    if key not in _known:
-        _known[key] = parse(hears, headers, body)
-    return _known[key]

@@ -30,16 +30,27 @@ def _sentence(settings: type[BaseSettings], error: Any) -> str:
     known = settings.model_fields.get(field)
     alias = known.validation_alias if known else None
     prefix = "" if isinstance(alias, AliasChoices) else settings.model_config.get("env_prefix", "")
-    trouble = "is missing" if error["type"] == "missing" else f"is wrong: {error['msg'].removeprefix('Value error, ')}"
+    trouble = "is missing" if error["type"] == "missing" else f"is wrong: {_meant(error)}"
     meaning = f" ({known.description.splitlines()[0]})" if known and known.description else ""
     return f"{prefix}{field.upper()} {trouble}{meaning}; `make up` sets it, see .stack/env"
 
 
-def _address(url: str, *schemes: str) -> str:
-    """The URL; raises ValueError, without quoting it, unless it has one of these schemes and a host."""
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(f"an address that begins with {schemes[0]}:// and names a host is needed")
+def _meant(error: Any) -> str:
+    if error["type"] == "too_short":
+        return f"at least {error['ctx']['min_length']} characters are needed"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def checked_address(url: SecretStr, *schemes: str) -> SecretStr:
+    """The URL; raises ValueError, without quoting it, unless it has one of these schemes, a host and a port, if any."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_address = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        form = f"{schemes[0]}://user:password@host:port/…"
+        raise ValueError(f"an address of the form {form} is needed, with a / in a password written as %2F")
     return url
 
 
@@ -71,11 +82,9 @@ class ServiceSettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_a_database(cls, url: SecretStr) -> SecretStr:
-        _address(url.get_secret_value(), "postgresql", "postgres")
-        return url
+        return checked_address(url, "postgresql", "postgres")
 
     @field_validator("rabbitmq_url")
     @classmethod
     def _is_a_broker(cls, url: SecretStr) -> SecretStr:
-        _address(url.get_secret_value(), "amqp", "amqps")
-        return url
+        return checked_address(url, "amqp", "amqps")

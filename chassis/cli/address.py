@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import typer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.settings import checked_address
 
 WHERE = "is the stack up? run  make up  (or `docker compose up`, then  make compose-env)"
 
@@ -17,6 +19,16 @@ class Address(BaseSettings):
 
     rabbitmq_url: SecretStr | None = None
     rabbitmq_management_url: SecretStr | None = None
+
+    @field_validator("rabbitmq_url")
+    @classmethod
+    def _is_a_broker(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and checked_address(url, "amqp", "amqps")
+
+    @field_validator("rabbitmq_management_url")
+    @classmethod
+    def _is_an_api(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and checked_address(url, "http", "https")
 
 
 def broker_url() -> str:
@@ -31,7 +43,12 @@ def management_url() -> str:
 
 def _told(name: str) -> str:
     file = env_file()
-    url = getattr(Address(_env_file=file), name)
+    try:
+        url = getattr(Address(_env_file=file), name)
+    except ValidationError as error:
+        for one in error.errors(include_input=False):
+            typer.echo(f"{str(one['loc'][0]).upper()} is wrong: {one['msg'].removeprefix('Value error, ')}", err=True)
+        raise typer.Exit(2) from error
     if url is None:
         raise unreachable(f"{name.upper()} stands neither in the environment nor in {file}")
     return str(url.get_secret_value())

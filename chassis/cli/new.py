@@ -52,7 +52,8 @@ def new(
     for path in paths:
         typer.echo(f"wrote {path}")
     typer.echo(f"{name}.apply hears what {previous.queue} says, and nobody hears {name}_svc yet.")
-    typer.echo("next: docs/add-a-service.md; what is still open says  python -m chassis check")
+    typer.echo("next: make publish gives it its role, its database and its walls; docs/add-a-service.md leads on")
+    typer.echo("what is still open says  python -m chassis check")
 
 
 def create(name: str, after: str | None, folder: Path) -> tuple[Step, list[Path]]:

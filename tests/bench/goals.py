@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from tests.bench.figures import Figures, Goal
-from tests.bench.scale import BATCH_MOST, CALM
+from tests.bench.scale import CALM, MAX_BATCH
 
 MIB = 2**20
 MEMORY_MIB = 110
@@ -24,9 +24,9 @@ def _throughput(figures: Figures) -> Iterator[Goal]:
         name = "checkouts/s: saga from the broker / facade without REST with 2 processes"
         yield Goal(name=name, at_least=1.5, result=rates["broker"] / rates["direct"])
     sizes = figures.batches
-    if {1, BATCH_MOST} <= sizes.keys():
+    if {1, MAX_BATCH} <= sizes.keys():
         name = "checkouts/s from the broker: batched / batches of one"
-        yield Goal(name=name, at_least=6, result=median(sizes[BATCH_MOST]) / median(sizes[1]))
+        yield Goal(name=name, at_least=6, result=median(sizes[MAX_BATCH]) / median(sizes[1]))
 
 
 def _latency(figures: Figures) -> Iterator[Goal]:

@@ -40,7 +40,7 @@ class Job(BaseModel):
     last: int
     seconds: float
     rate: float | None = None
-    most_under_way: int = 400
+    max_under_way: int = 400
 
 
 class Accepted(BaseModel):
@@ -151,7 +151,7 @@ class Load:
         return await Connection.to(HERE, next(self._ports))
 
     async def _admitted(self) -> None:
-        while self._sent - self._done >= self.job.most_under_way:
+        while self._sent - self._done >= self.job.max_under_way:
             self._news.clear()
             await self._news.wait()
 

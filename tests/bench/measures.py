@@ -15,7 +15,7 @@ from tests.bench.goals import load_of
 from tests.bench.messages import of_checkout
 from tests.bench.progress import Progress
 from tests.bench.rows import OPEN
-from tests.bench.scale import BATCH_MOST, CALM, MAX_BATCHES_OF_ONE, Scale
+from tests.bench.scale import CALM, MAX_BATCH, MAX_BATCHES_OF_ONE, Scale
 from tests.bench.stand import FACADE, Stand
 from tests.bench.workers import Worker, process
 from tests.chaos.programs import PROGRAMS
@@ -114,7 +114,7 @@ async def batches(stand: Stand, scale: Scale, figures: Figures, progress: Progre
         count = _rows(figures, "broker", scale.seconds) * (MAX_BATCHES_OF_ONE if most == 1 else 1)
         done = await contenders.saga_from_broker(stand, int(count))
         figures.batches.setdefault(most, []).append(done.per_second)
-    await stand.restart(BATCH_MOST)
+    await stand.restart(MAX_BATCH)
 
 
 async def grown(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:

@@ -6,7 +6,7 @@ from chassis.settings import ServiceSettings
 
 CALM = 20.0
 """Requests per second that leave a machine mostly idle"""
-BATCH_MOST: int = ServiceSettings.model_fields["max_batch"].default
+MAX_BATCH: int = ServiceSettings.model_fields["max_batch"].default
 """The batches that the services have when nobody says otherwise"""
 MAX_BATCHES_OF_ONE = 1 / 5
 """Batches of one get this share of the checkouts that larger ones get: they take longer for each"""
@@ -37,7 +37,7 @@ FULL = Scale(
     seconds=8,
     loads=(0.25, 0.5, 0.75, 0.9),
     latency_seconds=9,
-    batches=(1, 10, 50, BATCH_MOST),
+    batches=(1, 10, 50, MAX_BATCH),
     idle_seconds=15,
     backlog=20_000,
     past=1_000_000,
@@ -48,7 +48,7 @@ QUICK = Scale(
     seconds=5,
     loads=(0.5,),
     latency_seconds=6,
-    batches=(1, BATCH_MOST),
+    batches=(1, MAX_BATCH),
     idle_seconds=5,
     backlog=3_000,
     past=20_000,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, percentile, ratio
 from tests.bench.goals import goals, half_of
-from tests.bench.scale import BATCH_MOST, CALM
+from tests.bench.scale import CALM, MAX_BATCH
 
 
 def found(figures: Figures) -> list[tuple[float, bool]]:
@@ -44,7 +44,7 @@ def test_goals_are_ratios_within_a_run() -> None:
     """Throughput is divided by that of the facade, latency by what could not be faster."""
     figures = Figures(
         saturation={name: Contest(rounds=[rate]) for name, rate in {"saga": 250, "facade": 200, "broker": 300}.items()},
-        batches={1: [50.0, 40.0], BATCH_MOST: [270.0, 270.0]},
+        batches={1: [50.0, 40.0], MAX_BATCH: [270.0, 270.0]},
         latency=[
             Latency(contender="saga", rate=CALM, checkouts=1, p50=0.02, p95=0.03, p99=0.04),
             Latency(contender="saga", rate=125, checkouts=1, p50=0.02, p95=0.03, p99=0.04),

@@ -5,6 +5,8 @@ Without a test: `python -c "from tests.contract.test_rooms import cycles; print(
 """
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,6 +88,60 @@ def test_steps_read_no_environment_and_open_nothing(service: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip() == "[]"
+
+
+def test_contracts_stand_on_pydantic_alone() -> None:
+    """And on what comes with Python: whoever reads the language needs no database and no web."""
+    foreign = {name for path in (ROOT / "contracts").glob("*.py") for name in _imported(path)}
+    foreign -= {*sys.stdlib_module_names, "contracts"}
+    assert foreign == {"pydantic"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_has_one_way_to_its_database(service: str) -> None:
+    """The transaction: no session and no engine of its own, but for the command that fills the catalogue."""
+    for path in (ROOT / service).rglob("*.py"):
+        if path.name != "catalogue.py":
+            words = set(path.read_text().split())
+            assert not {"AsyncSession", "Session", "create_async_engine", "create_engine"} & words
+            assert "sqlalchemy.ext" not in path.read_text()
+
+
+PLANTED = {
+    "point_svc/api.py": ["aio_pika", "chassis.together", "chassis.store.session", "seat_svc.models", "stack.tokens"],
+    "chassis/run/batch.py": ["fastapi", "chassis.documents.picture", "chassis.web.problem"],
+    "chassis/store/inbox.py": ["aio_pika", "starlette", "chassis.broker.relay"],
+    "chassis/choreography/step.py": ["sqlalchemy"],
+    "chassis/crash.py": ["chassis.telemetry.logs", "point_svc.models"],
+    "contracts/point.py": ["chassis.ids"],
+    "stack/errors.py": ["stack.run.plan"],
+}
+
+
+def test_walls_stop_whoever_runs_into_them(tmp_path: Path) -> None:
+    """With an illegal import for each of them, every wall is broken, so none of them stands only in its name."""
+    # given
+    for root in ROOTS:
+        shutil.copytree(ROOT / root, tmp_path / root, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name, imports in PLANTED.items():
+        with (tmp_path / name).open("a") as file:
+            file.writelines(f"import {one}\n" for one in imports)
+    # when
+    linter = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run([linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    # then
+    standing = [line for line in done.stdout.splitlines() if line.endswith(" KEPT")]
+    assert standing == []
+    assert re.search(r"0 kept, \d+ broken", done.stdout)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module).partition(".")[0]
 
 
 def _late_imports() -> Iterator[tuple[Path, int]]:

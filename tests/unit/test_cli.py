@@ -25,20 +25,38 @@ def test_nothing_to_check_is_an_error(command: list[str], tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
-@pytest.mark.parametrize("url", [None, "localhost", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("addresses", [{}, NOWHERE], ids=["no address", "nobody there"])
 def test_system_that_is_not_there_is_an_error(
-    command: list[str], url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], addresses: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without addresses, with wrong ones, and where nobody answers."""
+    """Without addresses, and where nobody answers."""
     # given
     monkeypatch.setenv("STACK_DIR", str(tmp_path))
     for name in NOWHERE:
         monkeypatch.delenv(name, raising=False)
     # when
-    answer = CliRunner().invoke(app, command, env=dict.fromkeys(NOWHERE, url) if url else None)
+    answer = CliRunner().invoke(app, command, env=addresses)
     # then
     assert answer.exit_code == 2
     assert "is the stack up? run  make up" in answer.output
+
+
+@pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "url", ["localhost", "localhost:15672", "SCHEME://u:sec/ret@127.0.0.1:1", "SCHEME://u:p@h:70000"]
+)
+def test_address_that_leads_nowhere_is_named_and_not_shown(command: list[str], url: str) -> None:
+    """It is the address that has to be mended, not the stack."""
+    # given
+    wrong = {name: url.replace("SCHEME", value.partition(":")[0]) for name, value in NOWHERE.items()}
+    # when
+    answer = CliRunner().invoke(app, command, env=wrong)
+    # then
+    assert answer.exit_code == 2
+    assert "RABBITMQ_" in answer.output
+    assert "is wrong: an address of the form" in answer.output
+    assert "make up" not in answer.output
+    assert "sec" not in answer.output
 
 
 @pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])

@@ -211,6 +211,7 @@ class BatchConsumer(Consumer):
         for delivery in (*alone, *(one for one in together if attempts_of(one.message))):
             await self._suspicion.before(delivery)
             failed += await self._commit([delivery], ALONE_LOCK_MILLISECONDS)
+            await self._suspicion.cleared([delivery])
         await self._send_on(failed)
         await self._suspicion.cleared(understood)
         await acknowledge(messages[-1], multiple=True)

@@ -188,6 +188,14 @@ class Broker:
         )
         await self._channel.default_exchange.publish(message, queue)
 
+    async def delete(self, queue: str) -> None:
+        """Delete a queue, with whatever is in it."""
+        await self._channel.queue_delete(queue)
+
+    async def has_queue(self, name: str) -> bool:
+        """Whether there is a queue of this name."""
+        return name in {queue["name"] for queue in await self.ask("queues/%2F?columns=name")}
+
     async def depth(self, queue: str) -> int:
         """How many messages wait in a queue."""
         declared = await self._channel.declare_queue(queue, passive=True)

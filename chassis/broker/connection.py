@@ -111,15 +111,21 @@ async def _close(connection: AbstractConnection) -> None:
         log.debug("broker connection did not close cleanly", error=describe(error))
 
 
+def has_ended(connection: AbstractConnection) -> bool:
+    """Whether the connection is over, whoever has ended it; `is_closed` of aio-pika knows only of our own closing."""
+    return connection.transport is None or connection.transport.connection.is_closed
+
+
 async def until_closed(connection: AbstractConnection, channel: AbstractChannel) -> None:
     """Wait for the end of either; raises SessionEndedError."""
-    ends = [asyncio.ensure_future(connection.closed()), asyncio.ensure_future(channel.closed())]
-    try:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for end in ends:
-            end.cancel()
-    raise SessionEndedError("connection closed" if connection.is_closed else "channel closed")
+    if connection.transport is not None:
+        ends = [asyncio.ensure_future(connection.transport.connection.closing), asyncio.ensure_future(channel.closed())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+    raise SessionEndedError("connection closed" if has_ended(connection) else "channel closed")
 
 
 async def declare(channel: AbstractChannel, wanted: Topology) -> None:

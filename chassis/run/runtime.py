@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import Pauses, Serve, declare, supervise
+from chassis.broker.connection import Pauses, Serve, declare, has_ended, supervise
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
 from chassis.choreography.declaration import Service
@@ -196,7 +196,7 @@ async def _keep(consumer: Consumer, connection: AbstractConnection, declare_all:
         try:
             return await consumer.serve(connection, declare_all)
         except Exception as error:
-            if connection.is_closed:
+            if has_ended(connection):
                 raise
             log.warning("consumer session ended", step=consumer.step.queue, error=describe(error))
         await pauses.wait()

@@ -34,6 +34,8 @@ class Program:
     before: Callable[[], Awaitable[object]] = _nothing
     # Each time that it answers, before anybody else may rely on it; asked again until it succeeds.
     after: Callable[[], Awaitable[bool]] = _nothing
+    # Asked now and then once it is ready: False when it lives and answers, but only a new start can help it.
+    healthy: Callable[[], Awaitable[bool]] = _nothing
     stop_signal: signal.Signals = signal.SIGTERM
     # Seconds from that signal to SIGKILL.
     patience: float = 12.0

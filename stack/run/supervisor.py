@@ -16,6 +16,9 @@ from stack.run.probe import answers
 from stack.run.state import Entry, State, start_time
 
 _PROBE_EVERY = 0.1
+_HEALTH_EVERY = 5.0
+# How often in a row a program must say that it is not well, before it is started anew.
+_UNWELL = 2
 # Seconds of life after which a program is believed to be well, and is started again without delay.
 _WELL_AFTER = 10.0
 _DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -121,6 +124,17 @@ class Keeper:
         while not await self._answers():  # noqa: ASYNC110 - another process has no event to set
             await asyncio.sleep(_PROBE_EVERY)
         self._board.ready(self.program.name)
+        await self._mind()
+
+    async def _mind(self) -> None:
+        """Start the program anew when it is ready and yet not well."""
+        unwell = 0
+        while unwell < _UNWELL:
+            await asyncio.sleep(_HEALTH_EVERY)
+            unwell = 0 if await self.program.healthy() else unwell + 1
+        if self._process is not None:
+            print(f"{self.program.name} answers, but does not work: it is started anew", flush=True)  # noqa: T201
+            await stop(self._process, self.program.stop_signal, self.program.patience)
 
     async def _answers(self) -> bool:
         return await answers(self.program.probe) and await self.program.after()

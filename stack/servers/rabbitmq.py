@@ -1,5 +1,6 @@
 """A private node of the machine's RabbitMQ: own ports, data, users and plugins."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,7 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import aio_pika
 import httpx2
+from aio_pika.exceptions import DeliveryError
+from pamqp.common import FieldTable
 
 from chassis.choreography.topology import permissions
 from stack.credentials import ADMIN, Credentials
@@ -20,13 +24,18 @@ from stack.servers.packages import install
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _NODE = "concert@localhost"
+_PROBE = "probe"
+_CONFIRMED_WITHIN = 5.0
 
 _CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
 load_definitions = {folder}/definitions.json
-disk_free_limit.absolute = 50MB
+# Enough for what is on its way to the disk when the alarm comes: the write-ahead log twice, and as much in segments.
+disk_free_limit.absolute = 256MB
+# It is kept in memory too; the default of 512 MB would be most of what the node uses.
+raft.wal_max_size_bytes = 67108864
 log.console = true
 log.console.level = info
 log.file = false
@@ -91,9 +100,27 @@ class Node:
             port=self.ports["rabbitmq"],
             probe=self.url(),
             needs=("epmd",),
+            healthy=self._confirms,
             patience=30,
         )
         return [mapper, broker]
+
+    async def _confirms(self) -> bool:
+        """Say whether the node takes messages: after its disk was full it may live, listen, and refuse each of them.
+
+        Asked in a virtual host of its own. One that does not answer at all may be busy, frozen or held up by an alarm.
+        """
+        try:
+            async with asyncio.timeout(_CONFIRMED_WITHIN), await aio_pika.connect(self.url() + _PROBE) as connection:
+                channel = await connection.channel()
+                arguments: FieldTable = {"x-queue-type": "quorum", "x-max-length": 1}
+                await channel.declare_queue(_PROBE, durable=True, arguments=arguments)
+                await channel.default_exchange.publish(aio_pika.Message(b""), _PROBE)
+        except DeliveryError:
+            return False
+        except Exception:  # noqa: BLE001 - it was no answer, hence no refusal
+            return True
+        return True
 
     def _environment(self) -> dict[str, str]:
         return _clean_environment() | {
@@ -131,9 +158,12 @@ class Node:
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         rights = {ADMIN: everything} | {name: asdict(permissions(name, self.services)) for name in self.services}
         return {
-            "vhosts": [{"name": "/"}],
+            "vhosts": [{"name": "/"}, {"name": _PROBE}],
             "users": [self._user(name) for name in rights],
-            "permissions": [{"user": name, "vhost": "/", **right} for name, right in rights.items()],
+            "permissions": [
+                {"user": ADMIN, "vhost": _PROBE, **everything},
+                *({"user": name, "vhost": "/", **right} for name, right in rights.items()),
+            ],
         }
 
     def _user(self, name: str) -> dict[str, str]:

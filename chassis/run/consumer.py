@@ -22,7 +22,7 @@ from chassis.errors import MalformedMessageError, NotPublishedError, SessionEnde
 from chassis.run.batch import BatchRunner
 from chassis.run.delivery import Delivery, acknowledge
 from chassis.run.judge import Judge
-from chassis.run.suspicion import Suspicion
+from chassis.run.suspicion import LIFE, Life, Suspicion
 from chassis.store.departures import Departures
 from chassis.telemetry import metrics
 
@@ -40,11 +40,11 @@ Declare = Callable[[], Awaitable[None]]
 class Consumer(ABC):
     """Feeds one step from its queue; how deliveries are handled depends on the kind of step."""
 
-    def __init__(self, step: Step, judge: Judge, publisher: Delivers, prefetch: int) -> None:
+    def __init__(self, step: Step, judge: Judge, publisher: Delivers, prefetch: int, life: Life = LIFE) -> None:
         self.step = step
         self._struggling: dict[UUID, float] = {}
         self._judge = judge
-        self._suspicion = Suspicion(step.queue, judge)
+        self._suspicion = Suspicion(step.queue, judge, life)
         self._prefetch = prefetch
         self._retry = Retry(step, publisher)
         self._declare: Declare | None = None
@@ -180,9 +180,11 @@ class Consumer(ABC):
 class BatchConsumer(Consumer):
     """Feeds a step batch by batch, one batch at a time."""
 
-    def __init__(self, batch: BatchRunner, departures: Departures, publisher: Delivers, max_batch: int) -> None:
+    def __init__(
+        self, batch: BatchRunner, departures: Departures, publisher: Delivers, max_batch: int, life: Life = LIFE
+    ) -> None:
         # While one batch is worked on, the next one arrives.
-        super().__init__(batch.step, batch.judge, publisher, prefetch=2 * max_batch)
+        super().__init__(batch.step, batch.judge, publisher, 2 * max_batch, life)
         self._batch = batch
         self._departures = departures
         self._max_batch = max_batch
@@ -205,13 +207,15 @@ class BatchConsumer(Consumer):
         """
         understood, failed = self._parse(messages)
         together, alone, deadly = await self._suspicion.sort(understood)
-        fresh = [one for one in together if not attempts_of(one.message)]
-        failed += [*deadly, *await self._commit(fresh)]
-        # One that has failed before would most likely have the whole batch run again.
-        for delivery in (*alone, *(one for one in together if attempts_of(one.message))):
-            await self._suspicion.before(delivery)
-            failed += await self._commit([delivery], ALONE_LOCK_MILLISECONDS)
-            await self._suspicion.cleared([delivery])
+        failed += [*deadly, *await self._commit([one for one in together if not attempts_of(one.message)])]
+        for delivery in together:
+            # One that has failed before would most likely have the whole batch run again.
+            if attempts_of(delivery.message):
+                failed += await self._commit([delivery], ALONE_LOCK_MILLISECONDS)
+        for delivery in alone:
+            async with self._suspicion.alone(delivery):
+                failed += await self._commit([delivery], ALONE_LOCK_MILLISECONDS)
+                await self._suspicion.cleared([delivery])
         await self._send_on(failed)
         await self._suspicion.cleared(understood)
         await acknowledge(messages[-1], multiple=True)

@@ -60,8 +60,8 @@ class EffectConsumer(Consumer):
                     for delivery in together:
                         acting.create_task(self._act(delivery, results))
                     for delivery in alone:
-                        await self._suspicion.before(delivery)
-                        await self._act(delivery, results)
+                        async with self._suspicion.alone(delivery):
+                            await self._act(delivery, results)
             results.end()
 
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> tuple[list[Delivery], list[Delivery]]:

@@ -96,7 +96,7 @@ def create_suspect() -> None:
         "suspect",
         sa.Column("step", sa.String(64), primary_key=True),
         sa.Column("event_id", sa.Uuid, primary_key=True),
-        sa.Column("times", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("process", sa.Uuid, primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
     )
 

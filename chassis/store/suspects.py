@@ -1,4 +1,4 @@
-"""Suspects: messages that were being handled when their process died, and how often that has happened.
+"""Suspects: messages that were being handled when their process died, and by which processes.
 
 The broker's own count would not do: it goes up for every message that had been handed out, not only for the one to
 blame, and not every version of it counts a lost connection.
@@ -17,28 +17,31 @@ suspect = sa.Table(
     frame,
     sa.Column("step", sa.String(64), primary_key=True),
     sa.Column("event_id", sa.Uuid, primary_key=True),
-    sa.Column("times", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("process", sa.Uuid, primary_key=True),
     sa.Column("at", Timestamp, nullable=False, server_default=sa.func.clock_timestamp()),
 )
 
 _NOTE = """
-    INSERT INTO suspect (step, event_id)
-    SELECT $1, event_id FROM unnest($2::uuid[]) AS noted (event_id) ORDER BY event_id
-    ON CONFLICT (step, event_id) DO UPDATE SET times = suspect.times + 1, at = clock_timestamp()
+    INSERT INTO suspect (step, event_id, process)
+    SELECT $1, event_id, $3 FROM unnest($2::uuid[]) AS noted (event_id) ORDER BY event_id
+    ON CONFLICT DO NOTHING
     """
-_TIMES = "SELECT event_id, times FROM suspect WHERE step = $1 AND event_id = ANY($2::uuid[])"
+_DEATHS = """
+    SELECT event_id, count(*) AS deaths FROM suspect
+    WHERE step = $1 AND event_id = ANY($2::uuid[]) AND process <> $3 GROUP BY event_id
+    """
 _CLEAR = "DELETE FROM suspect WHERE step = $1 AND event_id = ANY($2::uuid[])"
 
 
-async def times(transaction: Transaction, step: str, event_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How often each of these events was being handled, after it had come again, and was not brought to an end."""
-    records = await transaction.fetch(_TIMES, step, event_ids)
-    return {record["event_id"]: record["times"] for record in records}
+async def deaths(transaction: Transaction, step: str, event_ids: Sequence[UUID], process: UUID) -> dict[UUID, int]:
+    """How many processes beside this one have begun to handle each of these events, and not brought it to an end."""
+    records = await transaction.fetch(_DEATHS, step, event_ids, process)
+    return {record["event_id"]: record["deaths"] for record in records}
 
 
-async def note(transaction: Transaction, step: str, event_ids: Sequence[UUID]) -> None:
-    """Note that these events are about to be handled once more."""
-    await transaction.fetch(_NOTE, step, sorted(set(event_ids)))
+async def note(transaction: Transaction, step: str, event_ids: Sequence[UUID], process: UUID) -> None:
+    """Note that this process is about to handle these events, which have come again."""
+    await transaction.fetch(_NOTE, step, sorted(set(event_ids)), process)
 
 
 async def clear(transaction: Transaction, step: str, event_ids: Sequence[UUID]) -> None:

@@ -1,7 +1,7 @@
 """A message that ends its process, each time it is handled, is put aside; its neighbours are handled."""
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -14,7 +14,7 @@ from pamqp.header import ContentHeader
 from chassis.broker.burst import Parcel
 from chassis.choreography.envelope import Envelope
 from chassis.run.consumer import BatchConsumer
-from chassis.run.suspicion import MAX_DEATHS
+from chassis.run.suspicion import MAX_DEATHS, Life
 from chassis.store import suspects
 from chassis.store.departures import Departures
 from tests.unit.lamps import Lit, Pressed, a_service
@@ -34,21 +34,23 @@ class Noted:
     """What is stored about suspects, whatever becomes of processes."""
 
     def __init__(self) -> None:
-        self.times: Counter[UUID] = Counter()
+        self.by: defaultdict[UUID, set[UUID]] = defaultdict(set)
+        """The processes that have noted each event"""
         self.handled: list[UUID] = []
 
-    async def ask(self, _: object, _step: str, event_ids: Sequence[UUID]) -> dict[UUID, int]:
-        """In the place of `suspects.times`."""
-        return {event_id: self.times[event_id] for event_id in event_ids if event_id in self.times}
+    async def ask(self, _: object, _step: str, event_ids: Sequence[UUID], process: UUID) -> dict[UUID, int]:
+        """In the place of `suspects.deaths`."""
+        return {event_id: len(self.by[event_id] - {process}) for event_id in event_ids}
 
-    async def note(self, _: object, _step: str, event_ids: Sequence[UUID]) -> None:
+    async def note(self, _: object, _step: str, event_ids: Sequence[UUID], process: UUID) -> None:
         """In the place of `suspects.note`."""
-        self.times.update(set(event_ids))
+        for event_id in event_ids:
+            self.by[event_id].add(process)
 
     async def clear(self, _: object, _step: str, event_ids: Sequence[UUID]) -> None:
         """In the place of `suspects.clear`."""
         for event_id in event_ids:
-            self.times.pop(event_id, None)
+            self.by.pop(event_id, None)
 
 
 class Runner:
@@ -117,16 +119,16 @@ class Broker:
 def noted(monkeypatch: pytest.MonkeyPatch) -> Noted:
     """What is stored."""
     stored = Noted()
-    monkeypatch.setattr(suspects, "times", stored.ask)
+    monkeypatch.setattr(suspects, "deaths", stored.ask)
     monkeypatch.setattr(suspects, "note", stored.note)
     monkeypatch.setattr(suspects, "clear", stored.clear)
     return stored
 
 
-async def live(broker: Broker, noted: Noted) -> bool:
-    """One life of the process: whether it handled what it was given."""
+async def live(broker: Broker, noted: Noted, life: Life | None = None) -> bool:
+    """One life of a process, or one session of it: whether it handled what it was given."""
     runner = cast("BatchRunner", Runner(noted))
-    consumer = BatchConsumer(runner, Departures(), broker, max_batch=100)
+    consumer = BatchConsumer(runner, Departures(), broker, max_batch=100, life=life or Life())
     try:
         await consumer._handle(broker.hand_out())
     except DiedError:
@@ -141,14 +143,14 @@ async def test_message_that_kills_is_parked_after_a_few_deaths(noted: Noted) -> 
     async with asyncio.timeout(10):
         while not await live(broker, noted):
             deaths += 1
-            assert deaths < 10
+            assert deaths <= MAX_DEATHS + 1
 
     assert deaths == MAX_DEATHS + 1
     assert [parcel.headers["ce-id"] for parcel in broker.parked] == [str(GUILTY)]
     assert "DeadlyMessageError" in broker.parked[0].headers["x-last-error"]
     assert set(noted.handled) == set(MESSAGES) - {GUILTY}
     assert not broker.waiting
-    assert not noted.times
+    assert not any(noted.by.values())
 
 
 async def test_restart_makes_nobody_a_suspect_for_long(noted: Noted) -> None:
@@ -158,5 +160,16 @@ async def test_restart_makes_nobody_a_suspect_for_long(noted: Noted) -> None:
     broker.hand_out()
 
     assert await live(broker, noted)
-    assert not noted.times
+    assert not any(noted.by.values())
     assert not broker.parked
+
+
+async def test_process_that_only_loses_its_connection_is_counted_once(noted: Noted) -> None:
+    """However often a message comes again to the same process, it is not thought to have died."""
+    broker, life = Broker(), Life()
+
+    for _ in range(MAX_DEATHS + 5):
+        assert not await live(broker, noted, life)
+
+    assert not broker.parked
+    assert len(noted.by[GUILTY]) == 1

@@ -27,6 +27,8 @@ ATTEMPTS = 4
 class Database:
     """Runs work in transactions. What they said departs, and subscribers hear of it, once it is committed."""
 
+    _sleep = staticmethod(asyncio.sleep)
+
     def __init__(self, source: Source, departures: Departures, identity: Identity = IDENTITY) -> None:
         self._source = source
         self._departures = departures
@@ -70,6 +72,7 @@ class Database:
             retry=retry_if_exception(is_transient),
             stop=stop_after_attempt(ATTEMPTS - 1),
             wait=wait_random_exponential(multiplier=0.05, max=1),
+            sleep=self._sleep,
             reraise=True,
         )
         return await retrying(self._attempt, work)

@@ -108,7 +108,10 @@ def conclude(world: World) -> tuple[str, ...]:
 def settle(world: World) -> None:
     """Without any more trouble, deliver everything in the order of arrival until nothing is left."""
     for _ in range(MAX_ROUNDS):
-        for service in world.databases:
+        while world.running:
+            for process in [one for one in world.running if not one.is_waiting]:
+                world.go_on(process)
+        for service in world.servers:
             world.sweep(service)
         if world.is_quiet:
             return

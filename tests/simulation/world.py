@@ -5,10 +5,10 @@ Nothing in it happens by itself. Its methods are what can happen; `happenings` l
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlmodel import SQLModel
@@ -17,11 +17,10 @@ from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
-from chassis.crash import crashing
-from chassis.errors import NotPublishedError
+from chassis.run.batch import Failure
 from chassis.run.consumer import Delivery
 from chassis.store.database import Work
-from chassis.store.outbox import Outgoing
+from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
 from payment_svc.models import Checkout, Payment
 from payment_svc.platform import Platform
@@ -33,16 +32,20 @@ from reservation_svc.steps import service as reservation
 from seat_svc.models import Concert, ConcertDate, Seat
 from seat_svc.steps import service as seat
 from tests.memory.broker import Message
-from tests.memory.store import Committed
-from tests.simulation.node import CrashedError, Node, crash_at, raising
+from tests.memory.committed import INBOX, Committed
+from tests.memory.isolation import MemoryServer
+from tests.memory.store import MemorySource
+from tests.simulation.node import Node, raising
 from tests.simulation.outside import BROKER, BY_NAME, EVENTS, POLICIES, SERVICES, STEPS, MemoryPlatform, id_of, read
+from tests.simulation.process import Ending, Process, crash_at
 from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, Safeguard, Scenario, Trouble, Wish
+from tests.simulation.unguarded import UnguardedSource
 
 Row = TypeVar("Row", bound=SQLModel)
-Result = TypeVar("Result")
 Waiting = tuple[str, UUID]
 """A queue and the event that waits in it"""
 
+NO_TIME = timedelta()
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +56,13 @@ class World:
         self.scenario = scenario
         self.now = MIDNIGHT
         self.platform = MemoryPlatform()
-        self.databases = {service.name: Committed() for service in SERVICES}
+        self.servers = {service.name: MemoryServer() for service in SERVICES}
+        self.running: list[Process] = []
+        """What has begun and has not ended, in the order in which it began"""
+        self.happening = "the beginning"
+        """What is beginning now"""
+        self.is_slow = False
+        """Whether it stops at its first turn"""
         self.pending: Counter[Waiting] = Counter()
         """How often which message waits in which queue"""
         self.received: dict[Waiting, Message] = {}
@@ -71,10 +80,13 @@ class World:
     def copy(self) -> "World":
         """The same moment once more, for another future."""
         other = World.__new__(World)
+        assert not self.running, "what has begun cannot be copied"
         other.scenario, other.now, other.trouble = self.scenario, self.now, self.trouble
+        other.running, other.happening, other.is_slow = [], self.happening, False
         other.platform = MemoryPlatform()
         other.platform.deliveries.update(self.platform.deliveries)
-        other.databases, other.pending = dict(self.databases), self.pending.copy()
+        other.servers = {name: server.copy() for name, server in self.servers.items()}
+        other.pending = self.pending.copy()
         other.received, other.parked = dict(self.received), dict(self.parked)
         other.envelopes, other.names = dict(self.envelopes), dict(self.names)
         other.errors, other.altered = dict(self.errors), self.altered
@@ -88,13 +100,20 @@ class World:
         return databases, waiting, odd, frozenset(self.platform.deliveries), self.now
 
     @property
+    def databases(self) -> dict[str, Committed]:
+        """What is committed in the database of each service."""
+        return {name: server.committed for name, server in self.servers.items()}
+
+    @property
     def is_quiet(self) -> bool:
         """Whether every message has been handled and every outbox is empty."""
-        return not self.pending and not any(database.outbox for database in self.databases.values())
+        return (
+            not self.pending and not self.running and not any(database.outbox for database in self.databases.values())
+        )
 
     def rows(self, model: type[Row]) -> list[Row]:
         """All rows of a table, whichever service has it."""
-        return [row for database in self.databases.values() for row in database.rows(model)]
+        return [row for server in self.servers.values() for row in server.committed.rows(model)]
 
     def ask(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /reservations`."""
@@ -147,10 +166,11 @@ class World:
         if trouble in (Trouble.RAISE, Trouble.RAISE_FIRST):
             culprit = deliveries[0 if trouble is Trouble.RAISE_FIRST else -1]
             step = raising(step, culprit.envelope.event)
-        failures = self._happen(BY_NAME[step.service], lambda node: node.handle(step, deliveries), trouble)
-        if failures is not None or Safeguard.ACKNOWLEDGE_AFTER_COMMIT in self.scenario.without:
-            self.pending -= Counter((queue, event_id) for event_id in event_ids)
-        self.errors |= {(queue, one.envelope.event_id): one.error for one in failures or ()}
+        waiting = Counter((queue, event_id) for event_id in event_ids)
+        self.pending -= waiting
+        self._begin(
+            BY_NAME[step.service], lambda node: node.handle(step, deliveries), trouble, partial(self._settle, waiting)
+        )
 
     def duplicate(self, queue: str, event_id: UUID) -> None:
         """The broker will deliver a message twice."""
@@ -162,15 +182,40 @@ class World:
         self._count(Trouble.REPLAY)
         name = STEPS[queue].service
         database = self.databases[name]
-        self.databases[name] = replace(database, inbox=database.inbox - {(queue, event_id)})
+        self.servers[name].committed = database.after({INBOX: {(queue, event_id): None}}, {})
         self.pending[queue, event_id] += 1
 
-    def sweep(self, service: str) -> None:
-        """The sweeper of a service goes through its outbox."""
-        self._happen(BY_NAME[service], Node.sweep, None)
+    def sweep(self, service: str, trouble: Trouble | None = None) -> None:
+        """The sweeper of a service goes through its outbox.
+
+        What a process has left that is gone has been there for longer than its lease; what one has that is slow has
+        not, unless that is the trouble.
+        """
+        is_late = trouble is not None or not any(one.node.service.name == service for one in self.running)
+        self._begin(BY_NAME[service], Node.sweep, trouble, later=2 * LEASE if is_late else NO_TIME)
+
+    def die(self, process: Process) -> None:
+        """A process is killed in the middle of what it does."""
+        self._count(Trouble.KILL)
+        process.die()
+        self._receive()
+
+    def go_on(self, process: Process) -> None:
+        """A process goes on to its next turn."""
+        process.go_on()
+        self._receive()
+
+    def _settle(self, waiting: Counter[Waiting], failures: list[Failure] | None) -> None:
+        """What is not acknowledged comes again."""
+        if failures is None and Safeguard.ACKNOWLEDGE_AFTER_COMMIT not in self.scenario.without:
+            self.pending += waiting
+        for failure in failures or ():
+            for queue, event_id in waiting:
+                if event_id == failure.envelope.event_id:
+                    self.errors[queue, event_id] = failure.error
 
     def _request(self, service: Service, work: Work[None], trouble: Trouble | None) -> None:
-        self._happen(service, lambda node: node.run(work), trouble)
+        self._begin(service, lambda node: node.run(work), trouble)
 
     def _operate(self, seat_id: int, change: Callable[[Seat], None], open_seats: int) -> None:
         async def work(transaction: Transaction) -> None:
@@ -181,19 +226,35 @@ class World:
 
         self._request(seat, work, None)
 
-    def _happen(self, service: Service, what: Callable[[Node], Result], trouble: Trouble | None) -> Result | None:
-        """Let something happen to a service; None when it crashes in the middle of it, or loses the broker."""
+    def _begin(
+        self,
+        service: Service,
+        what: Callable[[Node], Coroutine[Any, Any, Any]],
+        trouble: Trouble | None,
+        ending: Ending | None = None,
+        later: timedelta = NO_TIME,
+    ) -> None:
+        """Begin something in a replica of a service, and see it to its end unless it is slow or has to wait."""
         self._count(trouble)
-        node = self._node(service, trouble)
-        try:
-            with crashing(crash_at(trouble)):
-                return what(node)
-        except (CrashedError, NotPublishedError):
-            return None
-        finally:
-            self.databases[service.name] = committed = node.source.committed
-            self._know([*node.said, *(stored.message for stored in committed.outbox.values())])
-            self._receive()
+        node = self._node(service, trouble, later)
+
+        def end(result: Any) -> None:
+            self.running.remove(process)
+            self._know(stored.message for stored in node.source.committed.outbox.values())
+            if ending is not None:
+                ending(result)
+
+        process = Process(self._unused(self.happening), node, what(node), crash_at(trouble), end)
+        self.running.append(process)
+        self.go_on(process)
+        while not (self.is_slow or process.is_over or process.is_waiting):
+            self.go_on(process)
+
+    def _unused(self, name: str) -> str:
+        names = {process.name for process in self.running}
+        while name in names:
+            name += " again"
+        return name
 
     def _know(self, said: Iterable[Outgoing]) -> None:
         for message in said:
@@ -216,11 +277,14 @@ class World:
         message = self.received[step.queue, event_id]
         return Delivery(read(step.hears, message.headers, message.body), message.delivered)
 
-    def _node(self, service: Service, trouble: Trouble | None) -> Node:
-        dependencies = {**POLICIES, Platform: self.platform}
-        committed, without = self.databases[service.name], self.scenario.without
+    def _node(self, service: Service, trouble: Trouble | None, later: timedelta) -> Node:
+        server, without = self.servers[service.name], self.scenario.without
+        source = UnguardedSource(server, without) if without else MemorySource(server)
+        source.now = lambda: self.now + later
         is_heard = trouble is not Trouble.UNCONFIRMED
-        return Node(service, committed, self.now, BROKER, dependencies, without, is_heard=is_heard)
+        node = Node(service, source, BROKER, {**POLICIES, Platform: self.platform}, is_heard=is_heard)
+        node.subscribe(self._know)
+        return node
 
     def _count(self, trouble: Trouble | None) -> None:
         self.trouble += trouble is not None

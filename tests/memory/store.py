@@ -219,6 +219,12 @@ class MemorySession:
         """Memory does not understand SQL."""
         raise NotImplementedError("a statement in SQL needs PostgreSQL")
 
+    async def hurry(self, lock_milliseconds: int) -> None:
+        """Time does not pass while somebody waits for a lock."""
+
+    async def probe(self) -> None:
+        """Memory always works."""
+
     async def commit(self) -> None:
         """Make it what is committed; raises RolledBackError."""
         await turn()
@@ -265,9 +271,9 @@ class MemorySession:
 class MemoryDatabase(Database):
     """Runs transactions in the task of the caller, as soon as whoever drives it lets them."""
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], lock_milliseconds: int | None = None) -> Result:
         """The result of `work`, committed."""
-        return await self.attempts(work)
+        return await self.attempts(work, lock_milliseconds)
 
     @staticmethod
     async def _sleep(_: float) -> None:

@@ -7,14 +7,15 @@ its database stays; so a crash is an exception that nothing in the frame catches
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from chassis.broker.relay import AT_ONCE, Relay
 from chassis.broker.retry import Retry
 from chassis.choreography.declaration import Service
+from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Kind, Step
-from chassis.run.batch import BatchRunner, Failure
-from chassis.run.consumer import Delivery
+from chassis.run.batch import BatchRunner
+from chassis.run.delivery import Delivery
 from chassis.run.effect import Done, EffectConsumer
 from chassis.store.database import Work
 from chassis.store.departures import Departures
@@ -29,6 +30,13 @@ Result = TypeVar("Result")
 
 class TransientError(Exception):
     """What a step raises that would work the next time."""
+
+
+class Failure(NamedTuple):
+    """An event, and the error that counts against it."""
+
+    envelope: Envelope
+    error: Exception
 
 
 class Node:
@@ -78,7 +86,9 @@ class Node:
 
     async def _batch(self, step: Step, deliveries: Sequence[Delivery]) -> list[Failure]:
         runner = BatchRunner(step, self._database, self._dependencies)
-        return await runner.run([one.envelope for one in deliveries])
+        arrived = [one.envelope for one in deliveries]
+        outcomes = zip(arrived, await runner.run(arrived), strict=True)
+        return [Failure(one, error) for one, error in outcomes if error is not None]
 
     async def _act(self, step: Step, deliveries: Sequence[Delivery]) -> list[Failure]:
         """An effect: the same questions and the same writing, without the concurrency of the real consumer."""

@@ -17,8 +17,7 @@ from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
-from chassis.run.batch import Failure
-from chassis.run.consumer import Delivery
+from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
@@ -35,7 +34,7 @@ from tests.memory.broker import Message
 from tests.memory.committed import INBOX, Committed
 from tests.memory.isolation import MemoryServer
 from tests.memory.store import MemorySource
-from tests.simulation.node import Node, raising
+from tests.simulation.node import Failure, Node, raising
 from tests.simulation.outside import BROKER, BY_NAME, EVENTS, POLICIES, SERVICES, STEPS, MemoryPlatform, id_of, read
 from tests.simulation.process import Ending, Process, crash_at
 from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, Safeguard, Scenario, Trouble, Wish

@@ -13,10 +13,11 @@ from uuid import UUID
 
 from sqlmodel import SQLModel
 
+from chassis.broker.retry import attempts_of
 from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
-from chassis.choreography.topology import PARKED
+from chassis.choreography.topology import PARKED, RETRY_DELAYS
 from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import LEASE, Outgoing
@@ -175,6 +176,10 @@ class World:
         """The broker will deliver a message twice."""
         self._count(Trouble.DUPLICATE)
         self.pending[queue, event_id] += 1
+
+    def may_fail(self, queue: str, event_id: UUID) -> bool:
+        """Whether the step of a message can fail once more, and the message is tried again."""
+        return not STEPS[queue].can_refuse or attempts_of(self.received[queue, event_id].delivered) < len(RETRY_DELAYS)
 
     def replay(self, queue: str, event_id: UUID) -> None:
         """A message comes back after its inbox row has been purged."""

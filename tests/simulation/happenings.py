@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from contracts.event import Event, Timed
-from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.models import Checkout, CheckoutStatus, Payment
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
 from tests.simulation.outside import STEPS, id_of
-from tests.simulation.scenario import FAILURES, Safeguard, Trouble, Wish
+from tests.simulation.scenario import FAILURES, Trouble, Wish
 from tests.simulation.world import World
 
 Happening = Callable[[World], None]
@@ -165,23 +165,15 @@ def _failures(world: World, kind: Trouble) -> Named:
 
 def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
     """Fans who ask for seats or want to pay, and holds whose time is up."""
-    payments = {row.payment_id: row for row in world.rows(Payment)}
+    statuses = {row.payment_id: row.status for row in world.rows(Payment)}
     attempts = Counter(row.payment_id for row in world.rows(Checkout))
     for wish in world.scenario.wishes:
         if id_of(wish.name) not in world.names:
             yield f"{wish.name} asks for {_listed(wish)}", partial(World.ask, wish=wish)
-        elif attempts[id_of(wish.name)] < wish.checkouts and _is_free(world, payments.get(id_of(wish.name))):
+        elif attempts[id_of(wish.name)] < wish.checkouts and statuses.get(id_of(wish.name)) in world.free:
             yield f"{wish.name} checks out", partial(World.check_out, wish=wish)
     for payment_id in _due(world, Status.TEMP):
         yield f"{world.names[payment_id]} expires", partial(World.expire, payment_id=payment_id)
-
-
-def _is_free(world: World, owed: Payment | None) -> bool:
-    """Whether `POST /checkouts` would take it: the payment is there, and nobody speaks for it."""
-    free = {PaymentStatus.PUBLISHED}
-    if Safeguard.SEMANTIC_LOCK in world.scenario.without:
-        free |= {PaymentStatus.PROCESSING, PaymentStatus.PAID}
-    return owed is not None and owed.status in free
 
 
 def _due(world: World, status: Status) -> dict[UUID, None]:

@@ -5,9 +5,10 @@ Nothing in it happens by itself. Its methods are what can happen; `happenings` l
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,14 +23,14 @@ from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
-from payment_svc.models import Checkout, Payment
+from payment_svc.models import Checkout, Payment, PaymentStatus
 from payment_svc.platform import Platform
 from payment_svc.steps import service as payment
 from point_svc.models import Wallet
 from point_svc.steps import service as point
 from reservation_svc.models import Reservation
 from reservation_svc.steps import service as reservation
-from seat_svc.models import Concert, ConcertDate, Seat
+from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
 from seat_svc.steps import service as seat
 from tests.memory.broker import Message
 from tests.memory.committed import INBOX, Committed
@@ -61,6 +62,10 @@ class World:
         """What has begun and has not ended, in the order in which it began"""
         self.happening = "the beginning"
         """What is beginning now"""
+        self._leases_ended = 0
+        """How often all leases have run out"""
+        self._asked: set[UUID] = set()
+        """The checkouts that are being asked for"""
         self.is_slow = False
         """Whether it stops at its first turn"""
         self.pending: Counter[Waiting] = Counter()
@@ -82,9 +87,10 @@ class World:
         other = World.__new__(World)
         assert not self.running, "what has begun cannot be copied"
         other.scenario, other.now, other.trouble = self.scenario, self.now, self.trouble
-        other.running, other.happening, other.is_slow = [], self.happening, False
+        other.running, other._asked, other.happening, other.is_slow = [], set(), self.happening, False
         other.platform = MemoryPlatform()
         other.platform.deliveries.update(self.platform.deliveries)
+        other._leases_ended = self._leases_ended
         other.servers = {name: server.copy() for name, server in self.servers.items()}
         other.pending = self.pending.copy()
         other.received, other.parked = dict(self.received), dict(self.parked)
@@ -125,16 +131,27 @@ class World:
         self._request(reservation, work, trouble)
 
     def check_out(self, wish: Wish, trouble: Trouble | None = None) -> None:
-        """`POST /checkouts`."""
-        payment_id = id_of(wish.name)
-        number = 1 + sum(row.payment_id == payment_id for row in self.rows(Checkout))
-        checkout_id, deadline = self._name(f"{wish.name}/{number}"), self.now + CHECKOUT_TIME
+        """`POST /checkouts`, which refuses a payment that somebody else speaks for."""
+        payment_id, checkout_id = id_of(wish.name), self._next_checkout(wish)
+        deadline = self.now + CHECKOUT_TIME
+        self._asked.add(checkout_id)
 
         async def work(transaction: Transaction) -> None:
             (owed,) = await transaction.lock(Payment, "payment_id", [payment_id])
-            transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, self.now))
+            if owed.status in self.free:
+                transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, self.now))
 
-        self._request(payment, work, trouble)
+        self._request(payment, work, trouble, lambda _: self._asked.discard(checkout_id))
+
+    @property
+    def free(self) -> Collection[PaymentStatus]:
+        """The states of a payment in which it can be checked out."""
+        unlocked = Safeguard.SEMANTIC_LOCK in self.scenario.without
+        return [PaymentStatus.PUBLISHED, *([PaymentStatus.PROCESSING, PaymentStatus.PAID] if unlocked else [])]
+
+    def _next_checkout(self, wish: Wish) -> UUID:
+        taken = {row.checkout_id for row in self.rows(Checkout)} | self._asked
+        return self._name(next(name for n in count(1) if id_of(name := f"{wish.name}/{n}") not in taken))
 
     def expire(self, payment_id: UUID, trouble: Trouble | None = None) -> None:
         """The clock of the holds judges one of them."""
@@ -148,11 +165,11 @@ class World:
     def withdraw(self, seat_id: int) -> None:
         """An operator takes a seat off sale."""
         self._count(Trouble.WITHDRAW)
-        self._operate(seat_id, Seat.withdraw, -1)
+        self._operate(seat_id, lambda row: row.status != SeatStatus.WITHDRAWN, Seat.withdraw, -1)
 
     def put_back(self, seat_id: int) -> None:
         """An operator puts a withdrawn seat back."""
-        self._operate(seat_id, Seat.put_back, 1)
+        self._operate(seat_id, lambda row: row.status == SeatStatus.WITHDRAWN, Seat.put_back, 1)
 
     def wait(self, trouble: Trouble) -> None:
         """Time passes, and nobody does anything."""
@@ -196,7 +213,9 @@ class World:
         not, unless that is the trouble.
         """
         is_late = trouble is not None or not any(one.node.service.name == service for one in self.running)
-        self._begin(BY_NAME[service], Node.sweep, trouble, later=2 * LEASE if is_late else NO_TIME)
+        self._leases_ended += is_late
+        later = 2 * LEASE * self._leases_ended if is_late else NO_TIME
+        self._begin(BY_NAME[service], Node.sweep, trouble, later=later)
 
     def die(self, process: Process) -> None:
         """A process is killed in the middle of what it does."""
@@ -218,15 +237,24 @@ class World:
                 if event_id == failure.envelope.event_id:
                     self.errors[queue, event_id] = failure.error
 
-    def _request(self, service: Service, work: Work[None], trouble: Trouble | None) -> None:
-        self._begin(service, lambda node: node.run(work), trouble)
+    def _request(
+        self, service: Service, work: Work[None], trouble: Trouble | None, ending: Ending | None = None
+    ) -> None:
+        self._begin(service, lambda node: node.run(work), trouble, ending)
 
-    def _operate(self, seat_id: int, change: Callable[[Seat], None], open_seats: int) -> None:
+    def _operate(
+        self, seat_id: int, fits: Callable[[Seat], bool], change: Callable[[Seat], None], open_seats: int
+    ) -> None:
+        """What an operator does to a seat that is not sold."""
+
         async def work(transaction: Transaction) -> None:
             (row,) = await transaction.lock(Seat, "seat_id", [seat_id])
+            if row.status == SeatStatus.RESERVED:
+                return
             (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
-            change(row)
-            date.count(open_seats)
+            if fits(row):
+                change(row)
+                date.count(open_seats)
 
         self._request(seat, work, None)
 

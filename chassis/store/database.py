@@ -17,6 +17,7 @@ from chassis.store.transaction import IDENTITY, Identity, Transaction
 
 Result = TypeVar("Result")
 Work = Callable[[Transaction], Awaitable[Result]]
+Sleep = Callable[[float], Awaitable[None]]
 Subscriber = Callable[[Sequence[Outgoing]], None]
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ PROBE_LOCK_MILLISECONDS = 500
 
 class Database:
     """Runs work in transactions. What they said departs, and subscribers hear of it, once it is committed."""
+
+    _sleep = staticmethod(asyncio.sleep)
 
     def __init__(self, source: Source, departures: Departures, identity: Identity = IDENTITY) -> None:
         self._source = source
@@ -77,7 +80,7 @@ class Database:
             if not is_transient(error):
                 raise
             log.info("transaction tried again", error=describe(error))
-        return await _further(self._attempt, work, lock_milliseconds)
+        return await _further(self._sleep, self._attempt, work, lock_milliseconds)
 
     async def _attempt(self, work: Work[Result], lock_milliseconds: int | None) -> Result:
         confirmed = self._departures.take_confirmed()
@@ -104,12 +107,13 @@ class Database:
             log.debug("transaction rolled back", error=repr(error))
 
 
-async def _further(attempt: Callable[..., Awaitable[Result]], *arguments: object) -> Result:
+async def _further(sleep: Sleep, attempt: Callable[..., Awaitable[Result]], *arguments: object) -> Result:
     """The result of another attempt, or of the last one."""
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(ATTEMPTS - 1),
         wait=wait_random_exponential(multiplier=0.05, max=1),
+        sleep=sleep,
         reraise=True,
     )
     return await retrying(attempt, *arguments)

@@ -27,15 +27,18 @@ DELETE = (
 )
 END_LEASES = "UPDATE outbox SET leased_until = now() - interval '1 second' WHERE saga_id = ANY($1)"
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
 
 class Store:
     """A database, and what is heard of its commits."""
 
-    def __init__(self, database: Database, memory: MemorySource | None = None) -> None:
-        self.database = database
-        self.memory = memory
+    def __init__(self, source: Postgres | MemorySource) -> None:
+        self.source = source
+        self.memory = source if isinstance(source, MemorySource) else None
+        self.database = _database(source)
         self.heard: list[Outgoing] = []
-        database.subscribe(self.heard.extend)
+        self.database.subscribe(self.heard.extend)
 
     async def balance(self, user_id: str = ANN) -> int | None:
         """What is stored of a wallet."""
@@ -51,6 +54,16 @@ class Store:
 
         async def work(transaction: Transaction) -> list[PointHistory]:
             return await transaction.find(PointHistory, "user_id", [user_id])
+
+        return await self.database.run(work)
+
+    async def waiting(self) -> bool:
+        """Whether some transaction waits for another one."""
+        if self.memory:
+            return any(one.is_waiting for one in self.memory.server.open)
+
+        async def work(transaction: Transaction) -> bool:
+            return bool((await transaction.fetch(WAITING))[0][0])
 
         return await self.database.run(work)
 
@@ -81,15 +94,19 @@ class Store:
             await transaction.fetch(END_LEASES, saga_ids)
 
 
+def _database(source: Postgres | MemorySource) -> Database:
+    if isinstance(source, MemorySource):
+        return MemoryDatabase(source, Departures(), source.identity)
+    return Database(source, Departures())
+
+
 @asynccontextmanager
 async def opened(kind: str, environment: Mapping[str, str], service: str = "point") -> AsyncIterator[Store]:
     """The database of a service, or one in memory."""
     if kind == "memory":
-        source = MemorySource()
-        store = Store(MemoryDatabase(source, Departures(), source.identity), source)
+        store = Store(MemorySource())
     else:
-        url = environment[f"{service.upper()}_DATABASE_URL"]
-        store = Store(Database(Postgres(url, pool_size=3), Departures()))
+        store = Store(Postgres(environment[f"{service.upper()}_DATABASE_URL"], pool_size=3))
     yield store
     await store.database.drain(1)
 

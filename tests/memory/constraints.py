@@ -39,19 +39,31 @@ def check_keys(model: type[SQLModel], column: str, keys: Iterable[Any]) -> None:
 
 def check_unique(model: type[SQLModel], key: Any, values: Values, table: Table) -> None:
     """Raise asyncpg.UniqueViolationError when another row than that of `key` is the same to a unique constraint."""
-    for places in _unique(model):
-        mine = [values[place] for place in places]
-        others = (theirs for other, theirs in table.items() if other != key)
-        if None not in mine and any(mine == [theirs[place] for place in places] for theirs in others):
-            raise asyncpg.UniqueViolationError(f"{model.__name__}: {mine} is there already")
+    if not _unique(model):
+        return
+    for other, theirs in table.items():
+        if other != key and same_to_a_constraint(model, values, theirs):
+            raise asyncpg.UniqueViolationError(f"{model.__name__}: {values} is there already")
 
 
-def check_references(model: type[SQLModel], values: Values, tables: Mapping[type[SQLModel], Table]) -> None:
-    """Raise asyncpg.ForeignKeyViolationError when a row refers to one that is not there."""
-    for place, referred in _references(model):
-        found = next((rows for other, rows in tables.items() if _table(other) is referred), {})
-        if values[place] is not None and values[place] not in found:
-            raise asyncpg.ForeignKeyViolationError(f"{model.__name__}: no {referred.name} {values[place]}")
+def same_to_a_constraint(model: type[SQLModel], one: Values, other: Values) -> bool:
+    """Whether two rows cannot be there together; rows in which a column is empty can."""
+    return any(
+        all(one[place] is not None and one[place] == other[place] for place in places) for places in _unique(model)
+    )
+
+
+@cache
+def references(model: type[SQLModel]) -> tuple[tuple[int, type[SQLModel]], ...]:
+    """The places of the columns that refer to the primary key of another table, and the class of that table."""
+    found = []
+    for place, column in enumerate(_table(model).columns):
+        for foreign in column.foreign_keys:
+            if list(foreign.column.table.primary_key) != [foreign.column]:
+                raise NotImplementedError(f"memory understands references to primary keys only: {column}")
+            mappers = sa.inspect(model, raiseerr=True).registry.mappers
+            found.append((place, next(one.class_ for one in mappers if one.local_table is foreign.column.table)))
+    return tuple(found)
 
 
 @cache
@@ -135,18 +147,6 @@ def _unique(model: type[SQLModel]) -> tuple[tuple[int, ...], ...]:
     names = [column.key for column in table.columns]
     constraints = [one for one in table.constraints if isinstance(one, sa.UniqueConstraint)]
     return tuple(tuple(names.index(column.key) for column in constraint.columns) for constraint in constraints)
-
-
-@cache
-def _references(model: type[SQLModel]) -> tuple[tuple[int, Any], ...]:
-    """The places of the columns that refer to the primary key of another table, and that table."""
-    found = []
-    for place, column in enumerate(_table(model).columns):
-        for foreign in column.foreign_keys:
-            if list(foreign.column.table.primary_key) != [foreign.column]:
-                raise NotImplementedError(f"memory understands references to primary keys only: {column}")
-            found.append((place, foreign.column.table))
-    return tuple(found)
 
 
 @cache

@@ -3,77 +3,161 @@
 A list of such names is a complete and readable account of a run, and whoever finds a bad one can keep it as a test.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from random import Random
+from typing import Any
 from uuid import UUID
 
 from contracts.event import Event, Timed
-from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.models import Checkout, CheckoutStatus, Payment
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
 from tests.simulation.outside import STEPS, id_of
-from tests.simulation.scenario import FAILURES, Safeguard, Trouble, Wish
+from tests.simulation.scenario import FAILURES, Trouble, Wish
 from tests.simulation.world import World
 
 Happening = Callable[[World], None]
 Named = Iterator[tuple[str, Happening]]
+Listing = Callable[[World], Iterator[tuple[str, Any]]]
+
+SLOWLY = "slowly: "
+TROUBLE_ONE_IN = 5
 
 REMEMBERED = ("seat.hold", "seat.reserve")
 """Steps that only their inbox keeps from doing an old thing once more, until its deadline does."""
 
 
 def plain(world: World) -> dict[str, Happening]:
-    """What happens when all goes well; in which order is up to the broker."""
-    return dict(_plain(world))
+    """What happens when all goes well; in which order is up to the broker, and to whoever schedules processes."""
+    named = dict(_goings_on(world))
+    for listing in BEGINNINGS:
+        for name, happening in listing(world):
+            named[name] = happening
+            if may_be_slow(world):
+                named[slowly(name)] = partial(_slowly, happening=happening)
+    return named
 
 
 def trouble(world: World) -> dict[str, Happening]:
     """What an adversary may add, as long as its budget lasts."""
-    return dict(_trouble(world)) if world.trouble < world.scenario.max_trouble else {}
+    if world.trouble >= world.scenario.max_trouble:
+        return {}
+    return {name: happening for kind in world.scenario.trouble for name, happening in troubles(world, kind)}
 
 
-def _plain(world: World) -> Named:
-    yield from _starts(world)
+def by_chance(world: World, chance: Random) -> tuple[str, Happening] | None:
+    """One of them, or None when there is none. Only as much is listed as is needed to choose."""
+    may_be_bad = world.scenario.trouble and world.trouble < world.scenario.max_trouble
+    if may_be_bad and not chance.randrange(TROUBLE_ONE_IN):
+        kind = chance.choice(world.scenario.trouble)
+        if bad := list(troubles(world, kind)):
+            return chance.choice(bad)
+    for listing in sorted(OFTEN, key=lambda one: chance.random() ** OFTEN[one]):
+        if pool := list(listing(world)):
+            name, happening = chance.choice(pool)
+            if listing is not _goings_on and may_be_slow(world) and chance.randrange(2):
+                return slowly(name), partial(_slowly, happening=happening)
+            return name, happening
+    return None
+
+
+def happen(world: World, name: str, happening: Happening) -> None:
+    """Let it happen under its name."""
+    world.happening = name.removeprefix(SLOWLY)
+    happening(world)
+
+
+def may_be_slow(world: World) -> bool:
+    """Whether something may begin and not go on at once."""
+    return len(world.running) < world.scenario.overlap
+
+
+def slowly(name: str) -> str:
+    """The name of the same, when it does not go on at once."""
+    return f"{SLOWLY}{name}"
+
+
+def _slowly(world: World, happening: Happening) -> None:
+    world.is_slow = True
+    happening(world)
+    world.is_slow = False
+
+
+def _goings_on(world: World) -> Named:
+    """What goes on to its next turn, and does not wait for somebody else."""
+    for process in world.running:
+        if not process.is_waiting:
+            yield f"go on: {process.name}", partial(World.go_on, process=process)
+
+
+def _deliveries(world: World) -> Named:
     for name, (queue, event_id) in _messages(world):
         yield f"deliver {name}", partial(World.deliver, queue=queue, event_ids=[event_id])
+
+
+def _batches_delivered(world: World) -> Named:
     for queue, event_ids in _batches(world):
         yield f"deliver all to {queue} in one batch", partial(World.deliver, queue=queue, event_ids=event_ids)
-    for service, database in world.databases.items():
-        if database.outbox:
+
+
+def _sweeps(world: World) -> Named:
+    for service, server in world.servers.items():
+        if server.committed.outbox:
             yield f"sweep {service}", partial(World.sweep, service=service)
+
+
+def _returns(world: World) -> Named:
     for row in world.rows(Seat):
         if row.status == SeatStatus.WITHDRAWN:
             yield f"return seat {row.seat_id}", partial(World.put_back, seat_id=row.seat_id)
 
 
-def _trouble(world: World) -> Named:
-    for kind in world.scenario.trouble:
-        if kind in (Trouble.DEADLINE, Trouble.HOLDS_END):
-            yield str(kind), partial(World.wait, trouble=kind)
-        elif kind is Trouble.WITHDRAW:
-            yield from _withdrawals(world)
-        elif kind is Trouble.OUTDATED_LOOK:
-            for payment_id in _due(world, Status.CONFIRMED):
-                name = f"{world.names[payment_id]} expires, {kind}"
-                yield name, partial(World.expire, payment_id=payment_id, trouble=kind)
-        elif kind is Trouble.REPLAY:
-            yield from _replays(world)
-        elif kind is Trouble.DUPLICATE:
-            for name, (queue, event_id) in _messages(world):
-                yield f"duplicate {name}", partial(World.duplicate, queue=queue, event_id=event_id)
-        else:
-            yield from _failures(world, kind)
+def troubles(world: World, kind: Trouble) -> Named:
+    """What an adversary may do of one kind."""
+    if kind in (Trouble.DEADLINE, Trouble.HOLDS_END):
+        yield str(kind), partial(World.wait, trouble=kind)
+    elif kind in _SPECIAL:
+        yield from _SPECIAL[kind](world)
+    else:
+        yield from _failures(world, kind)
+
+
+def _outdated_looks(world: World) -> Named:
+    for payment_id in _due(world, Status.CONFIRMED):
+        name = f"{world.names[payment_id]} expires, {Trouble.OUTDATED_LOOK}"
+        yield name, partial(World.expire, payment_id=payment_id, trouble=Trouble.OUTDATED_LOOK)
+
+
+def _duplicates(world: World) -> Named:
+    for name, (queue, event_id) in _messages(world):
+        yield f"{Trouble.DUPLICATE} {name}", partial(World.duplicate, queue=queue, event_id=event_id)
+
+
+def _kills(world: World) -> Named:
+    for process in world.running:
+        yield f"{Trouble.KILL}: {process.name}", partial(World.die, process=process)
+
+
+def _leases_end(world: World) -> Named:
+    for service, server in world.servers.items():
+        if server.committed.outbox:
+            kind = Trouble.LEASES_END
+            yield f"sweep {service}, {kind}", partial(World.sweep, service=service, trouble=kind)
 
 
 def _failures(world: World, kind: Trouble) -> Named:
     """The same as when all goes well, but in the middle of it something breaks."""
     if kind is not Trouble.RAISE_FIRST:  # of one message, the first is any
         for name, (queue, event_id) in _messages(world):
-            yield f"deliver {name}, {kind}", partial(World.deliver, queue=queue, event_ids=[event_id], trouble=kind)
+            if kind is not Trouble.RAISE or world.may_fail(queue, event_id):
+                here = partial(World.deliver, queue=queue, event_ids=[event_id], trouble=kind)
+                yield f"deliver {name}, {kind}", here
     for queue, event_ids in _batches(world):
-        name = f"deliver all to {queue} in one batch, {kind}"
-        yield name, partial(World.deliver, queue=queue, event_ids=event_ids, trouble=kind)
+        if kind not in (Trouble.RAISE, Trouble.RAISE_FIRST) or all(world.may_fail(queue, one) for one in event_ids):
+            name = f"deliver all to {queue} in one batch, {kind}"
+            yield name, partial(World.deliver, queue=queue, event_ids=event_ids, trouble=kind)
     if kind in FAILURES:
         for name, start in _starts(world):
             yield f"{name}, {kind}", partial(start, trouble=kind)
@@ -81,23 +165,15 @@ def _failures(world: World, kind: Trouble) -> Named:
 
 def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
     """Fans who ask for seats or want to pay, and holds whose time is up."""
-    payments = {row.payment_id: row for row in world.rows(Payment)}
+    statuses = {row.payment_id: row.status for row in world.rows(Payment)}
+    attempts = Counter(row.payment_id for row in world.rows(Checkout))
     for wish in world.scenario.wishes:
         if id_of(wish.name) not in world.names:
             yield f"{wish.name} asks for {_listed(wish)}", partial(World.ask, wish=wish)
-        elif _may_check_out(world, wish, payments.get(id_of(wish.name))):
+        elif attempts[id_of(wish.name)] < wish.checkouts and statuses.get(id_of(wish.name)) in world.free:
             yield f"{wish.name} checks out", partial(World.check_out, wish=wish)
     for payment_id in _due(world, Status.TEMP):
         yield f"{world.names[payment_id]} expires", partial(World.expire, payment_id=payment_id)
-
-
-def _may_check_out(world: World, wish: Wish, owed: Payment | None) -> bool:
-    """Whether `POST /checkouts` would take it: the payment is there, and nobody speaks for it."""
-    free = {PaymentStatus.PUBLISHED}
-    if Safeguard.SEMANTIC_LOCK in world.scenario.without:
-        free |= {PaymentStatus.PROCESSING, PaymentStatus.PAID}
-    attempts = sum(row.payment_id == id_of(wish.name) for row in world.rows(Checkout))
-    return owed is not None and owed.status in free and attempts < wish.checkouts
 
 
 def _due(world: World, status: Status) -> dict[UUID, None]:
@@ -156,3 +232,23 @@ def _name(world: World, queue: str, event_id: UUID) -> str:
 
 def _listed(wish: Wish) -> str:
     return f"seat {' and '.join(map(str, wish.seat_ids))}"
+
+
+BEGINNINGS: tuple[Listing, ...] = (_starts, _deliveries, _batches_delivered, _sweeps, _returns)
+OFTEN: Mapping[Listing, float] = {
+    _goings_on: 4,
+    _deliveries: 2,
+    _batches_delivered: 2,
+    _starts: 1,
+    _returns: 0.5,
+    _sweeps: 0.2,
+}
+"""The higher, the more often it comes first"""
+_SPECIAL: Mapping[Trouble, Listing] = {
+    Trouble.WITHDRAW: _withdrawals,
+    Trouble.OUTDATED_LOOK: _outdated_looks,
+    Trouble.REPLAY: _replays,
+    Trouble.DUPLICATE: _duplicates,
+    Trouble.KILL: _kills,
+    Trouble.LEASES_END: _leases_end,
+}

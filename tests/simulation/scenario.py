@@ -25,12 +25,16 @@ class Trouble(StrEnum):
     HOLDS_END = "the holds run out"
     OUTDATED_LOOK = "as seen a moment ago"
     REPLAY = "purge the inbox and replay"
+    KILL = "kill"
+    LEASES_END = "as if all leases had run out"
 
 
 CRASHES = (Trouble.CRASH_BEFORE_COMMIT, Trouble.CRASH_BEFORE_PUBLISH, Trouble.CRASH_BEFORE_FORGET)
 FAILURES = (*CRASHES, Trouble.UNCONFIRMED)
 """What can end whatever a service does, a request as well as a batch."""
 TECHNICAL = (Trouble.DUPLICATE, Trouble.RAISE, Trouble.RAISE_FIRST, *FAILURES)
+SIDE_BY_SIDE = (Trouble.KILL, Trouble.LEASES_END)
+"""As well, of what is in the middle of something."""
 """What must not make a difference to anybody."""
 WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
 """What may make a difference, but a consistent one."""
@@ -45,6 +49,10 @@ class Safeguard(StrEnum):
     UNIQUE_CONSTRAINTS = "unique constraints"
     SEMANTIC_LOCK = "semantic lock"
     ACKNOWLEDGE_AFTER_COMMIT = "acknowledge after commit"
+    ROW_LOCKS = "row locks"
+    ORDERED_LOCKS = "ordered locks"
+    ORDERED_INBOX = "ordered inbox"
+    LEASE = "lease"
 
 
 @dataclass(frozen=True)
@@ -71,3 +79,5 @@ class Scenario:
     trouble: tuple[Trouble, ...] = ()
     max_trouble: int = 0
     without: frozenset[Safeguard] = frozenset()
+    overlap: int = 0
+    """How many processes may be in the middle of something at once; 0: each ends before the next one begins"""

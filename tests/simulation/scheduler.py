@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.simulation.happenings import plain, trouble
+from tests.simulation.happenings import by_chance, happen, plain, trouble
 from tests.simulation.invariants import violations
 from tests.simulation.scenario import Scenario, Trouble
 from tests.simulation.world import World
@@ -14,7 +14,6 @@ Trace = tuple[str, ...]
 
 MAX_HAPPENINGS = 600
 MAX_ROUNDS = 60
-TROUBLE_ONE_IN = 5
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,9 @@ def wander(scenario: Scenario, seed: int) -> Run:
     chance = random.Random(seed)  # noqa: S311  # no secret
     world = World(scenario)
     trace: list[str] = []
-    while len(trace) < MAX_HAPPENINGS:
-        first, second = (trouble, plain) if chance.randrange(TROUBLE_ONE_IN) == 0 else (plain, trouble)
-        if not (pool := first(world) or second(world)):
-            break
-        name = chance.choice(list(pool))
-        pool[name](world)
-        trace.append(name)
+    while len(trace) < MAX_HAPPENINGS and (chosen := by_chance(world, chance)):
+        happen(world, *chosen)
+        trace.append(chosen[0])
     return Run(tuple(trace), conclude(world), world)
 
 
@@ -48,7 +43,7 @@ def replay(scenario: Scenario, trace: Sequence[str]) -> Run:
     for name in trace:
         happening = (plain(world) | trouble(world)).get(name)
         if happening is not None:
-            happening(world)
+            happen(world, name, happening)
             happened.append(name)
     return Run(tuple(happened), conclude(world), world)
 
@@ -70,7 +65,7 @@ def explore(scenario: Scenario, max_worlds: int, begun: Trace = ()) -> Explorati
     """
     first = World(scenario)
     for name in begun:
-        plain(first)[name](first)
+        happen(first, name, plain(first)[name])
     seen, ends = {first.fingerprint()}, 0
     worlds: deque[tuple[World, Trace]] = deque([(first, begun)])
     while worlds:
@@ -78,7 +73,7 @@ def explore(scenario: Scenario, max_worlds: int, begun: Trace = ()) -> Explorati
         usual, here, moves = plain(world), world.fingerprint(), False
         for name, happening in (usual | trouble(world)).items():
             after = world.copy()
-            happening(after)
+            happen(after, name, happening)
             there = after.fingerprint()
             moves |= name in usual and there != here
             if there not in seen:
@@ -108,7 +103,10 @@ def conclude(world: World) -> tuple[str, ...]:
 def settle(world: World) -> None:
     """Without any more trouble, deliver everything in the order of arrival until nothing is left."""
     for _ in range(MAX_ROUNDS):
-        for service in world.databases:
+        while world.running:
+            for process in [one for one in world.running if not one.is_waiting]:
+                world.go_on(process)
+        for service in world.servers:
             world.sweep(service)
         if world.is_quiet:
             return

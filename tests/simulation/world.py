@@ -5,44 +5,48 @@ Nothing in it happens by itself. Its methods are what can happen; `happenings` l
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlmodel import SQLModel
 
+from chassis.broker.retry import attempts_of
 from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
-from chassis.choreography.topology import PARKED
-from chassis.crash import crashing
-from chassis.errors import NotPublishedError
+from chassis.choreography.topology import PARKED, RETRY_DELAYS
 from chassis.run.delivery import Delivery
 from chassis.store.database import Work
-from chassis.store.outbox import Outgoing
+from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
-from payment_svc.models import Checkout, Payment
+from payment_svc.models import Checkout, Payment, PaymentStatus
 from payment_svc.platform import Platform
 from payment_svc.steps import service as payment
 from point_svc.models import Wallet
 from point_svc.steps import service as point
 from reservation_svc.models import Reservation
 from reservation_svc.steps import service as reservation
-from seat_svc.models import Concert, ConcertDate, Seat
+from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
 from seat_svc.steps import service as seat
 from tests.memory.broker import Message
-from tests.memory.store import Committed
-from tests.simulation.node import CrashedError, Node, crash_at, raising
+from tests.memory.committed import INBOX, Committed
+from tests.memory.isolation import MemoryServer
+from tests.memory.store import MemorySource
+from tests.simulation.node import Failure, Node, raising
 from tests.simulation.outside import BROKER, BY_NAME, EVENTS, POLICIES, SERVICES, STEPS, MemoryPlatform, id_of, read
+from tests.simulation.process import Ending, Process, crash_at
 from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, Safeguard, Scenario, Trouble, Wish
+from tests.simulation.unguarded import UnguardedSource
 
 Row = TypeVar("Row", bound=SQLModel)
-Result = TypeVar("Result")
 Waiting = tuple[str, UUID]
 """A queue and the event that waits in it"""
 
+NO_TIME = timedelta()
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +57,17 @@ class World:
         self.scenario = scenario
         self.now = MIDNIGHT
         self.platform = MemoryPlatform()
-        self.databases = {service.name: Committed() for service in SERVICES}
+        self.servers = {service.name: MemoryServer() for service in SERVICES}
+        self.running: list[Process] = []
+        """What has begun and has not ended, in the order in which it began"""
+        self.happening = "the beginning"
+        """What is beginning now"""
+        self._leases_ended = 0
+        """How often all leases have run out"""
+        self._asked: set[UUID] = set()
+        """The checkouts that are being asked for"""
+        self.is_slow = False
+        """Whether it stops at its first turn"""
         self.pending: Counter[Waiting] = Counter()
         """How often which message waits in which queue"""
         self.received: dict[Waiting, Message] = {}
@@ -71,10 +85,14 @@ class World:
     def copy(self) -> "World":
         """The same moment once more, for another future."""
         other = World.__new__(World)
+        assert not self.running, "what has begun cannot be copied"
         other.scenario, other.now, other.trouble = self.scenario, self.now, self.trouble
+        other.running, other._asked, other.happening, other.is_slow = [], set(), self.happening, False
         other.platform = MemoryPlatform()
         other.platform.deliveries.update(self.platform.deliveries)
-        other.databases, other.pending = dict(self.databases), self.pending.copy()
+        other._leases_ended = self._leases_ended
+        other.servers = {name: server.copy() for name, server in self.servers.items()}
+        other.pending = self.pending.copy()
         other.received, other.parked = dict(self.received), dict(self.parked)
         other.envelopes, other.names = dict(self.envelopes), dict(self.names)
         other.errors, other.altered = dict(self.errors), self.altered
@@ -88,13 +106,20 @@ class World:
         return databases, waiting, odd, frozenset(self.platform.deliveries), self.now
 
     @property
+    def databases(self) -> dict[str, Committed]:
+        """What is committed in the database of each service."""
+        return {name: server.committed for name, server in self.servers.items()}
+
+    @property
     def is_quiet(self) -> bool:
         """Whether every message has been handled and every outbox is empty."""
-        return not self.pending and not any(database.outbox for database in self.databases.values())
+        return (
+            not self.pending and not self.running and not any(database.outbox for database in self.databases.values())
+        )
 
     def rows(self, model: type[Row]) -> list[Row]:
         """All rows of a table, whichever service has it."""
-        return [row for database in self.databases.values() for row in database.rows(model)]
+        return [row for server in self.servers.values() for row in server.committed.rows(model)]
 
     def ask(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /reservations`."""
@@ -106,16 +131,27 @@ class World:
         self._request(reservation, work, trouble)
 
     def check_out(self, wish: Wish, trouble: Trouble | None = None) -> None:
-        """`POST /checkouts`."""
-        payment_id = id_of(wish.name)
-        number = 1 + sum(row.payment_id == payment_id for row in self.rows(Checkout))
-        checkout_id, deadline = self._name(f"{wish.name}/{number}"), self.now + CHECKOUT_TIME
+        """`POST /checkouts`, which refuses a payment that somebody else speaks for."""
+        payment_id, checkout_id = id_of(wish.name), self._next_checkout(wish)
+        deadline = self.now + CHECKOUT_TIME
+        self._asked.add(checkout_id)
 
         async def work(transaction: Transaction) -> None:
             (owed,) = await transaction.lock(Payment, "payment_id", [payment_id])
-            transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, self.now))
+            if owed.status in self.free:
+                transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, self.now))
 
-        self._request(payment, work, trouble)
+        self._request(payment, work, trouble, lambda _: self._asked.discard(checkout_id))
+
+    @property
+    def free(self) -> Collection[PaymentStatus]:
+        """The states of a payment in which it can be checked out."""
+        unlocked = Safeguard.SEMANTIC_LOCK in self.scenario.without
+        return [PaymentStatus.PUBLISHED, *([PaymentStatus.PROCESSING, PaymentStatus.PAID] if unlocked else [])]
+
+    def _next_checkout(self, wish: Wish) -> UUID:
+        taken = {row.checkout_id for row in self.rows(Checkout)} | self._asked
+        return self._name(next(name for n in count(1) if id_of(name := f"{wish.name}/{n}") not in taken))
 
     def expire(self, payment_id: UUID, trouble: Trouble | None = None) -> None:
         """The clock of the holds judges one of them."""
@@ -129,11 +165,11 @@ class World:
     def withdraw(self, seat_id: int) -> None:
         """An operator takes a seat off sale."""
         self._count(Trouble.WITHDRAW)
-        self._operate(seat_id, Seat.withdraw, -1)
+        self._operate(seat_id, lambda row: row.status != SeatStatus.WITHDRAWN, Seat.withdraw, -1)
 
     def put_back(self, seat_id: int) -> None:
         """An operator puts a withdrawn seat back."""
-        self._operate(seat_id, Seat.put_back, 1)
+        self._operate(seat_id, lambda row: row.status == SeatStatus.WITHDRAWN, Seat.put_back, 1)
 
     def wait(self, trouble: Trouble) -> None:
         """Time passes, and nobody does anything."""
@@ -147,53 +183,110 @@ class World:
         if trouble in (Trouble.RAISE, Trouble.RAISE_FIRST):
             culprit = deliveries[0 if trouble is Trouble.RAISE_FIRST else -1]
             step = raising(step, culprit.envelope.event)
-        failures = self._happen(BY_NAME[step.service], lambda node: node.handle(step, deliveries), trouble)
-        if failures is not None or Safeguard.ACKNOWLEDGE_AFTER_COMMIT in self.scenario.without:
-            self.pending -= Counter((queue, event_id) for event_id in event_ids)
-        self.errors |= {(queue, one.envelope.event_id): one.error for one in failures or ()}
+        waiting = Counter((queue, event_id) for event_id in event_ids)
+        self.pending -= waiting
+        self._begin(
+            BY_NAME[step.service], lambda node: node.handle(step, deliveries), trouble, partial(self._settle, waiting)
+        )
 
     def duplicate(self, queue: str, event_id: UUID) -> None:
         """The broker will deliver a message twice."""
         self._count(Trouble.DUPLICATE)
         self.pending[queue, event_id] += 1
 
+    def may_fail(self, queue: str, event_id: UUID) -> bool:
+        """Whether the step of a message can fail once more, and the message is tried again."""
+        return not STEPS[queue].can_refuse or attempts_of(self.received[queue, event_id].delivered) < len(RETRY_DELAYS)
+
     def replay(self, queue: str, event_id: UUID) -> None:
         """A message comes back after its inbox row has been purged."""
         self._count(Trouble.REPLAY)
         name = STEPS[queue].service
         database = self.databases[name]
-        self.databases[name] = replace(database, inbox=database.inbox - {(queue, event_id)})
+        self.servers[name].committed = database.after({INBOX: {(queue, event_id): None}}, {})
         self.pending[queue, event_id] += 1
 
-    def sweep(self, service: str) -> None:
-        """The sweeper of a service goes through its outbox."""
-        self._happen(BY_NAME[service], Node.sweep, None)
+    def sweep(self, service: str, trouble: Trouble | None = None) -> None:
+        """The sweeper of a service goes through its outbox.
 
-    def _request(self, service: Service, work: Work[None], trouble: Trouble | None) -> None:
-        self._happen(service, lambda node: node.run(work), trouble)
+        What a process has left that is gone has been there for longer than its lease; what one has that is slow has
+        not, unless that is the trouble.
+        """
+        is_late = trouble is not None or not any(one.node.service.name == service for one in self.running)
+        self._leases_ended += is_late
+        later = 2 * LEASE * self._leases_ended if is_late else NO_TIME
+        self._begin(BY_NAME[service], Node.sweep, trouble, later=later)
 
-    def _operate(self, seat_id: int, change: Callable[[Seat], None], open_seats: int) -> None:
+    def die(self, process: Process) -> None:
+        """A process is killed in the middle of what it does."""
+        self._count(Trouble.KILL)
+        process.die()
+        self._receive()
+
+    def go_on(self, process: Process) -> None:
+        """A process goes on to its next turn."""
+        process.go_on()
+        self._receive()
+
+    def _settle(self, waiting: Counter[Waiting], failures: list[Failure] | None) -> None:
+        """What is not acknowledged comes again."""
+        if failures is None and Safeguard.ACKNOWLEDGE_AFTER_COMMIT not in self.scenario.without:
+            self.pending += waiting
+        for failure in failures or ():
+            for queue, event_id in waiting:
+                if event_id == failure.envelope.event_id:
+                    self.errors[queue, event_id] = failure.error
+
+    def _request(
+        self, service: Service, work: Work[None], trouble: Trouble | None, ending: Ending | None = None
+    ) -> None:
+        self._begin(service, lambda node: node.run(work), trouble, ending)
+
+    def _operate(
+        self, seat_id: int, fits: Callable[[Seat], bool], change: Callable[[Seat], None], open_seats: int
+    ) -> None:
+        """What an operator does to a seat that is not sold."""
+
         async def work(transaction: Transaction) -> None:
             (row,) = await transaction.lock(Seat, "seat_id", [seat_id])
+            if row.status == SeatStatus.RESERVED:
+                return
             (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
-            change(row)
-            date.count(open_seats)
+            if fits(row):
+                change(row)
+                date.count(open_seats)
 
         self._request(seat, work, None)
 
-    def _happen(self, service: Service, what: Callable[[Node], Result], trouble: Trouble | None) -> Result | None:
-        """Let something happen to a service; None when it crashes in the middle of it, or loses the broker."""
+    def _begin(
+        self,
+        service: Service,
+        what: Callable[[Node], Coroutine[Any, Any, Any]],
+        trouble: Trouble | None,
+        ending: Ending | None = None,
+        later: timedelta = NO_TIME,
+    ) -> None:
+        """Begin something in a replica of a service, and see it to its end unless it is slow or has to wait."""
         self._count(trouble)
-        node = self._node(service, trouble)
-        try:
-            with crashing(crash_at(trouble)):
-                return what(node)
-        except (CrashedError, NotPublishedError):
-            return None
-        finally:
-            self.databases[service.name] = committed = node.source.committed
-            self._know([*node.said, *(stored.message for stored in committed.outbox.values())])
-            self._receive()
+        node = self._node(service, trouble, later)
+
+        def end(result: Any) -> None:
+            self.running.remove(process)
+            self._know(stored.message for stored in node.source.committed.outbox.values())
+            if ending is not None:
+                ending(result)
+
+        process = Process(self._unused(self.happening), node, what(node), crash_at(trouble), end)
+        self.running.append(process)
+        self.go_on(process)
+        while not (self.is_slow or process.is_over or process.is_waiting):
+            self.go_on(process)
+
+    def _unused(self, name: str) -> str:
+        names = {process.name for process in self.running}
+        while name in names:
+            name += " again"
+        return name
 
     def _know(self, said: Iterable[Outgoing]) -> None:
         for message in said:
@@ -216,11 +309,14 @@ class World:
         message = self.received[step.queue, event_id]
         return Delivery(read(step.hears, message.headers, message.body), message.delivered)
 
-    def _node(self, service: Service, trouble: Trouble | None) -> Node:
-        dependencies = {**POLICIES, Platform: self.platform}
-        committed, without = self.databases[service.name], self.scenario.without
+    def _node(self, service: Service, trouble: Trouble | None, later: timedelta) -> Node:
+        server, without = self.servers[service.name], self.scenario.without
+        source = UnguardedSource(server, without) if without else MemorySource(server)
+        source.now = lambda: self.now + later
         is_heard = trouble is not Trouble.UNCONFIRMED
-        return Node(service, committed, self.now, BROKER, dependencies, without, is_heard=is_heard)
+        node = Node(service, source, BROKER, {**POLICIES, Platform: self.platform}, is_heard=is_heard)
+        node.subscribe(self._know)
+        return node
 
     def _count(self, trouble: Trouble | None) -> None:
         self.trouble += trouble is not None

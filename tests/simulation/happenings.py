@@ -6,6 +6,7 @@ A list of such names is a complete and readable account of a run, and whoever fi
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -54,7 +55,7 @@ def by_chance(world: World, chance: Random) -> tuple[str, Happening] | None:
         kind = chance.choice(world.scenario.trouble)
         if bad := list(troubles(world, kind)):
             return chance.choice(bad)
-    for listing in sorted(OFTEN, key=lambda one: chance.random() ** OFTEN[one]):
+    for listing in chain(chance.choices(LISTINGS, WEIGHTS, k=TRIES), LISTINGS):
         if pool := list(listing(world)):
             name, happening = chance.choice(pool)
             if listing is not _goings_on and may_be_slow(world) and chance.randrange(2):
@@ -86,10 +87,11 @@ def _slowly(world: World, happening: Happening) -> None:
 
 
 def _goings_on(world: World) -> Named:
-    """What goes on to its next turn, and does not wait for somebody else."""
+    """What goes on to its next turn, or as far as it can, and does not wait for somebody else."""
     for process in world.running:
         if not process.is_waiting:
             yield f"go on: {process.name}", partial(World.go_on, process=process)
+            yield f"finish: {process.name}", partial(World.finish, process=process)
 
 
 def _deliveries(world: World) -> Named:
@@ -235,15 +237,17 @@ def _listed(wish: Wish) -> str:
 
 
 BEGINNINGS: tuple[Listing, ...] = (_starts, _deliveries, _batches_delivered, _sweeps, _returns)
-OFTEN: Mapping[Listing, float] = {
-    _goings_on: 4,
-    _deliveries: 2,
-    _batches_delivered: 2,
-    _starts: 1,
-    _returns: 0.5,
-    _sweeps: 0.2,
+_OFTEN: Mapping[Listing, float] = {
+    _goings_on: 8,
+    _deliveries: 4,
+    _batches_delivered: 4,
+    _starts: 3,
+    _returns: 1,
+    _sweeps: 1,
 }
-"""The higher, the more often it comes first"""
+LISTINGS, WEIGHTS = list(_OFTEN), list(_OFTEN.values())
+TRIES = 3
+"""How often chance looks where nothing is, before it takes what there is"""
 _SPECIAL: Mapping[Trouble, Listing] = {
     Trouble.WITHDRAW: _withdrawals,
     Trouble.OUTDATED_LOOK: _outdated_looks,

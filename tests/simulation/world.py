@@ -226,6 +226,13 @@ class World:
     def go_on(self, process: Process) -> None:
         """A process goes on to its next turn."""
         process.go_on()
+        if BROKER.arrived:
+            self._receive()
+
+    def finish(self, process: Process) -> None:
+        """A process goes on until its end, or until it has to wait for another one."""
+        while not (process.is_over or process.is_waiting):
+            process.go_on()
         self._receive()
 
     def _settle(self, waiting: Counter[Waiting], failures: list[Failure] | None) -> None:
@@ -278,9 +285,10 @@ class World:
 
         process = Process(self._unused(self.happening), node, what(node), crash_at(trouble), end)
         self.running.append(process)
-        self.go_on(process)
-        while not (self.is_slow or process.is_over or process.is_waiting):
+        if self.is_slow:
             self.go_on(process)
+        else:
+            self.finish(process)
 
     def _unused(self, name: str) -> str:
         names = {process.name for process in self.running}

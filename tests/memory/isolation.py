@@ -87,6 +87,7 @@ class Isolated:
         if (name, key) not in self._server.locks:
             self._server.locks[name, key] = self
             self._locked.append((name, key))
+            await turn()  # a statement locks row by row, and others do so meanwhile
 
     async def until_unlocked(self, name: Name, key: Any) -> None:
         """Wait until no other transaction has locked a row."""

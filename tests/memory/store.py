@@ -180,6 +180,7 @@ class MemorySession:
             if self.isolated.get(INBOX, (step, event_id)) is None:
                 self.write(INBOX, (step, event_id), True)
                 fresh.add(event_id)
+                await turn()  # as with locks, one after the other
         return fresh
 
     @statement

@@ -14,10 +14,13 @@ from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
 from tests.simulation.outside import STEPS, id_of
 from tests.simulation.scenario import FAILURES, Safeguard, Trouble, Wish
-from tests.simulation.world import World
+from tests.simulation.world import PASSES, World
 
 Happening = Callable[[World], None]
 Named = Iterator[tuple[str, Happening]]
+
+UNDER_NO_CLOCK = ("payment.send",)
+"""Steps after the pivot that no clock asks about: what is parked there waits for a person."""
 
 REMEMBERED = ("seat.hold", "seat.reserve")
 """Steps that only their inbox keeps from doing an old thing once more, until its deadline does."""
@@ -49,21 +52,32 @@ def _plain(world: World) -> Named:
 
 def _trouble(world: World) -> Named:
     for kind in world.scenario.trouble:
-        if kind in (Trouble.DEADLINE, Trouble.HOLDS_END):
+        if kind in PASSES:
             yield str(kind), partial(World.wait, trouble=kind)
         elif kind is Trouble.WITHDRAW:
             yield from _withdrawals(world)
         elif kind is Trouble.OUTDATED_LOOK:
-            for payment_id in _due(world, Status.CONFIRMED):
-                name = f"{world.names[payment_id]} expires, {kind}"
-                yield name, partial(World.expire, payment_id=payment_id, trouble=kind)
+            yield from _outdated_looks(world)
         elif kind is Trouble.REPLAY:
             yield from _replays(world)
-        elif kind is Trouble.DUPLICATE:
-            for name, (queue, event_id) in _messages(world):
-                yield f"duplicate {name}", partial(World.duplicate, queue=queue, event_id=event_id)
+        elif kind in (Trouble.DISCARD, Trouble.DUPLICATE):
+            yield from _handling(world, kind)
         else:
             yield from _failures(world, kind)
+
+
+def _outdated_looks(world: World) -> Named:
+    for payment_id in _due(world, Status.CONFIRMED):
+        name = f"{world.names[payment_id]} expires, {Trouble.OUTDATED_LOOK}"
+        yield name, partial(World.expire, payment_id=payment_id, trouble=Trouble.OUTDATED_LOOK)
+
+
+def _handling(world: World, kind: Trouble) -> Named:
+    """What happens to a message by itself: it comes twice, or it is lost where a clock will notice."""
+    happening = World.duplicate if kind is Trouble.DUPLICATE else World.discard
+    for name, (queue, event_id) in _messages(world):
+        if kind is Trouble.DUPLICATE or queue not in UNDER_NO_CLOCK:
+            yield f"{kind} {name}", partial(happening, queue=queue, event_id=event_id)
 
 
 def _failures(world: World, kind: Trouble) -> Named:
@@ -89,6 +103,21 @@ def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
             yield f"{wish.name} checks out", partial(World.check_out, wish=wish)
     for payment_id in _due(world, Status.TEMP):
         yield f"{world.names[payment_id]} expires", partial(World.expire, payment_id=payment_id)
+    if world.scenario.is_asked:
+        yield from asked(world)
+
+
+def asked(world: World) -> Iterator[tuple[str, partial[None]]]:
+    """What the clocks ask about, because it should have ended."""
+    for attempt in world.rows(Checkout):
+        if attempt.is_overdue(world.now):
+            yield (
+                f"{world.names[attempt.checkout_id]} is asked about",
+                partial(World.chase, checkout_id=attempt.checkout_id),
+            )
+    unanswered = (row for row in world.rows(Reservation) if row.status != Status.TEMP and row.is_due(world.now))
+    for payment_id in dict.fromkeys(row.payment_id for row in unanswered):
+        yield f"{world.names[payment_id]} is asked about", partial(World.expire, payment_id=payment_id)
 
 
 def _may_check_out(world: World, wish: Wish, owed: Payment | None) -> bool:

@@ -25,6 +25,8 @@ class Trouble(StrEnum):
     HOLDS_END = "the holds run out"
     OUTDATED_LOOK = "as seen a moment ago"
     REPLAY = "purge the inbox and replay"
+    DISCARD = "park and discard"
+    OVERDUE = "the clocks ask"
 
 
 CRASHES = (Trouble.CRASH_BEFORE_COMMIT, Trouble.CRASH_BEFORE_PUBLISH, Trouble.CRASH_BEFORE_FORGET)
@@ -45,6 +47,7 @@ class Safeguard(StrEnum):
     UNIQUE_CONSTRAINTS = "unique constraints"
     SEMANTIC_LOCK = "semantic lock"
     ACKNOWLEDGE_AFTER_COMMIT = "acknowledge after commit"
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True)
@@ -71,3 +74,8 @@ class Scenario:
     trouble: tuple[Trouble, ...] = ()
     max_trouble: int = 0
     without: frozenset[Safeguard] = frozenset()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether clocks ask about what has not ended; where nothing needs it, they would hide what is wrong."""
+        return bool({Trouble.DISCARD, Trouble.OVERDUE} & set(self.trouble)) and Safeguard.CLOCK not in self.without

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
@@ -22,10 +22,26 @@ Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z]+(-[a-z]+)*$", exam
 """Why something was refused or undone: a kebab-case word that programs may compare."""
 
 
+TOLERANCE = timedelta(seconds=5)
+"""How far the clocks of two services may be apart without anything being judged wrongly."""
+
+OVERDUE_AFTER = 2 * TOLERANCE
+"""How long after a deadline a clock may ask: the one who asks may be ahead, and the one who is asked behind."""
+
 _OBJECT = TypeAdapter(dict[str, Any])
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes the body of one version out of the body of the version before."""
+
+
+def is_past(deadline: datetime, now: datetime) -> bool:
+    """Whether a deadline has passed at `now`."""
+    return now >= deadline
+
+
+def overdue_at(deadline: datetime) -> datetime:
+    """From when on every service finds that the deadline has passed."""
+    return deadline + OVERDUE_AFTER
 
 
 def _kebab(name: str) -> str:
@@ -129,7 +145,7 @@ class Timed(Event):
 
     def is_late(self, now: datetime) -> bool:
         """Whether the deadline has passed at `now`."""
-        return now >= self.deadline
+        return is_past(self.deadline, now)
 
 
 class Refusal(Event):

@@ -13,6 +13,12 @@ class Rejected(Checkout, Refusal):
     """Nothing was spent."""
 
 
+class Unspent(Checkout):
+    """There is nothing to put back: the checkout has not spent, and never will."""
+
+    reason: Reason
+
+
 class Refunded(Checkout):
     """What `spent` took is back in the wallet."""
 

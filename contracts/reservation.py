@@ -24,7 +24,7 @@ class Closed(Hold, end=True):
 
 
 class Expired(Hold):
-    """The hold's time ran out unpaid; everything that it took is to be given back."""
+    """The hold's time ran out, unpaid or not even opened; everything that it took is to be given back."""
 
     seat_ids: tuple[SeatId, ...]
     reason: Reason

@@ -31,7 +31,7 @@ class Released(Hold):
 
 
 class Reserved(Checkout):
-    """The seats are sold: the point of no return."""
+    """The seats are sold: the point of no return. Said again when somebody asks."""
 
     amount: Points
     seat_ids: tuple[SeatId, ...]

@@ -1,13 +1,15 @@
 """The process of payment_svc."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from chassis.run import Job
 from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from payment_svc.api import CheckoutPolicy, router
-from payment_svc.operations import StuckPolicy, oldest_pending
+from payment_svc.clock import chase_due, oldest_pending
+from payment_svc.operations import StuckPolicy, alarms
 from payment_svc.platform import Platform
 from payment_svc.settings import Settings
 from payment_svc.steps import PaymentPolicy, service
@@ -15,6 +17,7 @@ from payment_svc.steps import PaymentPolicy, service
 
 def definition(settings: Settings) -> Definition:
     """The service as a whole."""
+    stuck = StuckPolicy(timedelta(seconds=settings.stuck_seconds))
     return Definition(
         service,
         settings,
@@ -22,12 +25,16 @@ def definition(settings: Settings) -> Definition:
         migrations=Path(__file__).parent / "migrations",
         dependencies={
             CheckoutPolicy: CheckoutPolicy(timedelta(seconds=settings.checkout_seconds)),
-            StuckPolicy: StuckPolicy(timedelta(seconds=settings.stuck_seconds)),
+            StuckPolicy: stuck,
             PaymentPolicy: PaymentPolicy(settings.max_points),
             Platform: Platform(settings.platform_url, settings.platform_secret.get_secret_value()),
         },
-        jobs=(Job(PURGE_INTERVAL, purging(*_retentions(settings))),),
+        jobs=(
+            Job(timedelta(seconds=settings.chase_interval_seconds), chase_due),
+            Job(PURGE_INTERVAL, purging(*_retentions(settings))),
+        ),
         unfinished=oldest_pending,
+        alarms=partial(alarms, policy=stuck),
     )
 
 

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from chassis import ask_again
 from chassis.store import state_field, timestamp_field
+from contracts.event import overdue_at
 
 
 class Table(SQLModel, registry=registry()):
@@ -49,6 +51,8 @@ class Payment(Table, table=True):
     total_price: int = Field(sa_type=sa.BigInteger)
     status: PaymentStatus = state_field(PaymentStatus, default=PaymentStatus.PUBLISHED)
     checkout_id: UUID | None = None
+    undone_id: UUID | None = None
+    """The last checkout that was taken back, and so may not pay any more"""
     created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
     paid_at: datetime | None = timestamp_field(default=None)
 
@@ -60,9 +64,12 @@ class Payment(Table, table=True):
         """The payment is paid by the checkout that has locked it."""
         self.status, self.paid_at = PaymentStatus.PAID, now
 
-    def revert(self) -> None:
-        """The payment is locked again, and not paid."""
-        self.status, self.paid_at = PaymentStatus.PROCESSING, None
+    def revert(self, checkout_id: UUID) -> None:
+        """What the checkout has paid is locked again and not paid; what it has not paid, it never will."""
+        if self.is_paid_by(checkout_id):
+            self.status, self.paid_at = PaymentStatus.PROCESSING, None
+        if self.checkout_id == checkout_id:
+            self.undone_id = checkout_id
 
     def unlock(self) -> None:
         """Nobody speaks for the payment any more."""
@@ -86,6 +93,7 @@ class Checkout(Table, table=True):
 
     __table_args__ = (
         sa.Index("ix_checkout_pending", "created_at", postgresql_where=sa.text("status = 'PENDING'")),
+        sa.Index("ix_checkout_deadline", "deadline", postgresql_where=sa.text("status = 'PENDING'")),
         sa.Index("ix_checkout_finished_at", "finished_at", postgresql_using="brin"),
     )
 
@@ -94,10 +102,21 @@ class Checkout(Table, table=True):
     user_id: str = Field(max_length=64)
     amount: int = Field(sa_type=sa.BigInteger)
     deadline: datetime = timestamp_field()
+    ask_at: datetime | None = timestamp_field(default=None)
+    """When the clock asks again what has become of it, once it has asked"""
     status: CheckoutStatus = state_field(CheckoutStatus, default=CheckoutStatus.PENDING)
     reason: str | None = Field(default=None, max_length=64)
     created_at: datetime = timestamp_field()
     finished_at: datetime | None = timestamp_field(default=None)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether the clock has to ask, for the first time or again: every service finds that it is late."""
+        is_time = overdue_at(self.deadline) <= now and (self.ask_at is None or self.ask_at <= now)
+        return self.status == CheckoutStatus.PENDING and is_time
+
+    def ask(self, now: datetime) -> None:
+        """The clock asks, and will again."""
+        self.ask_at = ask_again(self.deadline, now)
 
     def complete(self, now: datetime) -> None:
         """The checkout reached its end."""

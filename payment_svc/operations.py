@@ -30,12 +30,16 @@ class StuckPolicy:
 
 
 class StuckCheckout(BaseModel):
-    """A checkout that should have ended: what this service did last, and which events it may hear next."""
+    """A checkout that should have ended: what this service did last, and which events it may hear next.
+
+    `asks_at` is when the clock asks seat_svc again; null as long as it has not asked at all.
+    """
 
     checkout_id: UUID
     payment_id: UUID
     user_id: str
     since: datetime
+    asks_at: datetime | None
     last_step: str
     waits_for: list[str]
 
@@ -43,8 +47,7 @@ class StuckCheckout(BaseModel):
 @operations_router.get("/stuck", responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[StuckCheckout]:
     """The checkouts that are pending longer than they should, the oldest first, at most a hundred."""
-    before = datetime.now(UTC) - runtime.dependency(StuckPolicy).after
-    query = select(Checkout).where(Checkout.status == CheckoutStatus.PENDING, Checkout.created_at < before)
+    query = select(Checkout).where(*_is_stuck(runtime.dependency(StuckPolicy)))
 
     async def work(transaction: Transaction) -> list[StuckCheckout]:
         rows = await transaction.select(query.order_by(col(Checkout.created_at)).limit(MAX_LISTED))
@@ -53,10 +56,17 @@ async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[S
     return await runtime.database.run(work)
 
 
-async def oldest_pending(transaction: Transaction) -> datetime | None:
-    """Since when the oldest checkout is pending."""
-    query = select(sa.func.min(Checkout.created_at)).where(Checkout.status == CheckoutStatus.PENDING)
-    return (await transaction.execute(query)).scalar()
+async def alarms(transaction: Transaction, policy: StuckPolicy) -> list[str]:
+    """What operators should look at."""
+    stuck = select(Checkout.checkout_id).where(*_is_stuck(policy)).limit(MAX_LISTED).subquery()
+    count = (await transaction.execute(select(sa.func.count()).select_from(stuck))).scalar() or 0
+    seconds = policy.after.total_seconds()
+    return [f"{count} checkouts are pending for more than {seconds:g} s: GET /operations/stuck"] if count else []
+
+
+def _is_stuck(policy: StuckPolicy) -> tuple[sa.ColumnElement[bool], ...]:
+    before = datetime.now(UTC) - policy.after
+    return col(Checkout.status) == CheckoutStatus.PENDING, col(Checkout.created_at) < before
 
 
 async def _describe(transaction: Transaction, row: Checkout) -> StuckCheckout:
@@ -67,6 +77,7 @@ async def _describe(transaction: Transaction, row: Checkout) -> StuckCheckout:
         payment_id=row.payment_id,
         user_id=row.user_id,
         since=row.created_at,
+        asks_at=row.ask_at,
         last_step=last or f"{service.name}.request",
         waits_for=awaited(service.name, _said(last)),
     )

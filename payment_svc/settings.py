@@ -24,5 +24,7 @@ class Settings(ServiceSettings):
     """How long the answer to an Idempotency-Key is kept"""
     checkout_days: float = Field(default=90, gt=0)
     """How long a finished checkout can be asked for"""
+    chase_interval_seconds: float = Field(default=2, gt=0)
+    """How often the service looks for checkouts that should have ended"""
     stuck_seconds: float = Field(default=120, gt=0)
     """After how long a pending checkout counts as stuck"""

@@ -36,11 +36,16 @@ def publish(
 
 
 @service.undo(publish)
-def cancel(lost: reservation.Expired, owed: Payment) -> payment.Cancelled | None:
-    """Withdraw the payment of a hold that is over; a paid one cannot be, as its reservation is confirmed."""
-    if owed.status not in (PaymentStatus.PUBLISHED, PaymentStatus.PROCESSING):
+def cancel(lost: reservation.Expired, owed: Payment | None) -> payment.Cancelled | None:
+    """Withdraw the payment of a hold that is over; a paid one cannot be, as its reservation is confirmed.
+
+    One that is not there is withdrawn as well. Should it still be made, reservation_svc says again that the hold is
+    over when it hears of it.
+    """
+    if owed is not None and owed.status == PaymentStatus.PAID:
         return None
-    owed.cancel()
+    if owed is not None:
+        owed.cancel()
     return payment.Cancelled.after(lost)
 
 
@@ -66,6 +71,21 @@ def request(owed: Payment, checkout_id: UUID, deadline: datetime, now: datetime)
     return event, new
 
 
+@service.inquiry
+def chase(attempt: Checkout, now: datetime) -> checkout.Overdue | None:
+    """Ask seat_svc, which alone knows whether it has sold the seats, about a checkout that should have ended."""
+    if not attempt.is_overdue(now):
+        return None
+    attempt.ask(now)
+    return checkout.Overdue(
+        checkout_id=attempt.checkout_id,
+        payment_id=attempt.payment_id,
+        user_id=attempt.user_id,
+        amount=attempt.amount,
+        deadline=attempt.deadline,
+    )
+
+
 @service.step
 def pay(
     confirmed: reservation.Confirmed, owed: Payment | None, now: datetime
@@ -82,11 +102,9 @@ def pay(
 
 
 @service.undo(pay)
-def revert(lost: seat.Rejected, owed: Payment) -> payment.Reverted | None:
-    """Take back what `pay` did; the checkout still speaks for the payment."""
-    if not owed.is_paid_by(lost.checkout_id):
-        return None
-    owed.revert()
+def revert(lost: seat.Rejected, owed: Payment) -> payment.Reverted:
+    """Take back what `pay` did, or see to it that it never does; the checkout still speaks for the payment."""
+    owed.revert(lost.checkout_id)
     return payment.Reverted.after(lost)
 
 
@@ -101,7 +119,7 @@ def complete(reserved: seat.Reserved, attempt: Checkout, now: datetime) -> check
 
 @service.undo(request)
 def close(
-    lost: point.Rejected | point.Refunded, attempt: Checkout, owed: Payment, now: datetime
+    lost: point.Rejected | point.Refunded | point.Unspent, attempt: Checkout, owed: Payment, now: datetime
 ) -> checkout.Failed | None:
     """Finish a checkout of which nothing is left, and let go of the payment."""
     if attempt.status != CheckoutStatus.PENDING:
@@ -134,6 +152,6 @@ def _objection(confirmed: reservation.Confirmed, owed: Payment, now: datetime) -
         return "payment-not-locked"
     if owed.total_price != confirmed.amount:
         return "wrong-amount"
-    if confirmed.is_late(now):
+    if confirmed.is_late(now) or owed.undone_id == confirmed.checkout_id:
         return "deadline-passed"
     return None

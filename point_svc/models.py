@@ -42,6 +42,13 @@ class PointHistory(Table, table=True):
     created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
 
 
+class Tombstone(Table, table=True):
+    """A checkout that was undone before it had spent, so that it never will."""
+
+    checkout_id: UUID = Field(primary_key=True)
+    at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC), index=True)
+
+
 class Wallet(Table, table=True):
     """What a user has, in points; never below zero, and always the sum of its history."""
 

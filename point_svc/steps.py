@@ -5,7 +5,7 @@ from typing import Annotated
 
 from chassis import By, Service
 from contracts import checkout, point, reservation
-from point_svc.models import EntryType, PointHistory, Wallet
+from point_svc.models import EntryType, PointHistory, Tombstone, Wallet
 
 service = Service("point")
 
@@ -14,10 +14,10 @@ History = Annotated[list[PointHistory], By("checkout_id")]
 
 @service.step
 def spend(
-    request: checkout.Requested, wallet: Wallet | None, history: History, now: datetime
+    request: checkout.Requested, wallet: Wallet | None, history: History, tombstone: Tombstone | None, now: datetime
 ) -> tuple[point.Spent, PointHistory] | point.Rejected | None:
     """Take the price of a checkout out of the user's wallet."""
-    if history:
+    if history or tombstone:
         return None
     if request.is_late(now):
         return point.Rejected.after(request, reason="deadline-passed")
@@ -28,11 +28,17 @@ def spend(
 
 @service.undo(spend)
 def refund(
-    lost: reservation.Rejected | reservation.Reverted, wallet: Wallet, history: History
-) -> tuple[point.Refunded, PointHistory] | None:
-    """Put back what `spend` took."""
+    lost: reservation.Rejected | reservation.Reverted,
+    wallet: Wallet | None,
+    history: History,
+    tombstone: Tombstone | None,
+) -> tuple[point.Refunded, list[PointHistory]] | tuple[point.Unspent, list[Tombstone]]:
+    """Put back what `spend` took; where that has not come, see to it that it never does. It answers every time."""
     spent = {entry.type: entry.amount for entry in history}
-    if EntryType.USE not in spent or EntryType.REFUND in spent:
-        return None
+    if EntryType.USE not in spent:
+        return point.Unspent.after(lost), [] if tombstone else [Tombstone(checkout_id=lost.checkout_id)]
+    if wallet is None:
+        raise LookupError(f"no wallet of {lost.user_id}, who has spent")
     amount = spent[EntryType.USE]
-    return point.Refunded.after(lost, amount=amount), wallet.refund(amount, lost.checkout_id)
+    back = [] if EntryType.REFUND in spent else [wallet.refund(amount, lost.checkout_id)]
+    return point.Refunded.after(lost, amount=amount), back

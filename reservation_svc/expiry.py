@@ -1,6 +1,6 @@
 """The clock of the holds."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -10,11 +10,12 @@ from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import expire
 
 MAX_EXPIRED = 100
+LONG = timedelta(minutes=5)
 
 
 async def expire_due(database: Database) -> None:
-    """Expire the holds whose time is up, a bounded number in each transaction."""
-    while await database.run(_expire_some) == MAX_EXPIRED:
+    """Give up the holds whose time is up, and ask again about those that are not closed yet."""
+    while await database.run(_expire_some) >= MAX_EXPIRED:
         pass
 
 
@@ -24,17 +25,34 @@ async def oldest_requested(transaction: Transaction) -> datetime | None:
     return (await transaction.execute(query)).scalar()
 
 
+async def alarms(transaction: Transaction) -> list[str]:
+    """What operators should look at: seats of holds that were over long ago, and that nobody has given back."""
+    before = datetime.now(UTC) - LONG
+    over = (Reservation.status == Status.EXPIRED, col(Reservation.expires_at) < before)
+    kept = select(Reservation.seat_id).where(*over, col(Reservation.ask_at).is_not(None)).limit(MAX_EXPIRED).subquery()
+    count = (await transaction.execute(select(sa.func.count()).select_from(kept))).scalar() or 0
+    return [f"{count} seats of holds that are over for {LONG} are not given back"] if count else []
+
+
 async def _expire_some(transaction: Transaction) -> int:
-    """Expire up to `MAX_EXPIRED` holds; returns how many were due.
+    """Expire some of the holds that are due; returns how many that were.
 
     All rows of a hold are locked before they are judged, in the order in which a checkout locks them.
     """
     now = datetime.now(UTC)
-    due = select(Reservation.payment_id).where(Reservation.status == Status.TEMP, col(Reservation.expires_at) <= now)
-    payment_ids = (await transaction.execute(due.distinct().limit(MAX_EXPIRED))).scalars().all()
-    if not payment_ids:
-        return 0
-    rows = await transaction.lock(Reservation, "payment_id", payment_ids)
-    for payment_id in payment_ids:
-        transaction.apply(expire([row for row in rows if row.payment_id == payment_id], now))
-    return len(payment_ids)
+    payment_ids = (await transaction.execute(_due(now))).scalars().all()
+    rows = await transaction.lock(Reservation, "payment_id", payment_ids) if payment_ids else []
+    outcomes = [expire([row for row in rows if row.payment_id == payment_id], now) for payment_id in payment_ids]
+    for outcome in outcomes:
+        transaction.apply(outcome)
+    return sum(outcome is not None for outcome in outcomes)
+
+
+def _due(now: datetime) -> sa.Executable:
+    """Finds holds that are open too long and holds that nobody has answered, the oldest of each first."""
+    hold, expires_at, ask_at = select(Reservation.payment_id), col(Reservation.expires_at), col(Reservation.ask_at)
+    waiting = col(Reservation.status).in_((Status.REQUESTED, Status.EXPIRED))
+    return sa.union(
+        hold.where(Reservation.status == Status.TEMP, expires_at <= now).order_by(expires_at).limit(MAX_EXPIRED),
+        hold.where(waiting, ask_at <= now).order_by(ask_at).limit(MAX_EXPIRED),
+    )

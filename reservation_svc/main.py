@@ -6,7 +6,7 @@ from pathlib import Path
 from chassis.run import Job
 from chassis.web import Definition, run
 from reservation_svc.api import router
-from reservation_svc.expiry import expire_due, oldest_requested
+from reservation_svc.expiry import alarms, expire_due, oldest_requested
 from reservation_svc.settings import Settings
 from reservation_svc.steps import HoldPolicy, service
 
@@ -26,6 +26,7 @@ def definition(settings: Settings) -> Definition:
         },
         jobs=(Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),),
         unfinished=oldest_requested,
+        alarms=alarms,
     )
 
 

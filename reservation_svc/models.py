@@ -8,8 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis import new_id
+from chassis import ask_again, new_id
 from chassis.store import state_field, timestamp_field
+
+LATE_ENOUGH = sa.text("now() + interval '10 minutes'")
+"""When the clock asks about a hold of a version that did not know about asking"""
 
 
 class Table(SQLModel, registry=registry()):
@@ -33,6 +36,7 @@ class Reservation(Table, table=True):
     __table_args__ = (
         sa.UniqueConstraint("payment_id", "seat_id"),
         sa.Index("ix_reservation_due", "expires_at", postgresql_where=sa.text("status = 'TEMP'")),
+        sa.Index("ix_reservation_ask_at", "ask_at", postgresql_where=sa.text("ask_at IS NOT NULL")),
         sa.Index("ix_reservation_requested", "created_at", postgresql_where=sa.text("status = 'REQUESTED'")),
     )
 
@@ -43,25 +47,49 @@ class Reservation(Table, table=True):
     status: Status = state_field(Status, default=Status.REQUESTED)
     price: int | None = Field(default=None, sa_type=sa.BigInteger)
     expires_at: datetime | None = timestamp_field(default=None)
+    ask_at: datetime | None = timestamp_field(default=None, sa_column_kwargs={"server_default": LATE_ENOUGH})
+    """When the clock asks next what has become of a hold that is not open and not closed"""
     checkout_id: UUID | None = None
+    undone_id: UUID | None = None
+    """The last checkout that was taken back, and so may not confirm any more"""
     reason: str | None = Field(default=None, max_length=64)
     created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
 
     def open(self, price: int, expires_at: datetime) -> None:
         """The seat is held until `expires_at`, for `price` points."""
-        self.status, self.price, self.expires_at = Status.TEMP, price, expires_at
+        self.status, self.price, self.expires_at, self.ask_at = Status.TEMP, price, expires_at, None
 
     def confirm(self, checkout_id: UUID) -> None:
         """The checkout takes the reservation."""
         self.status, self.checkout_id = Status.CONFIRMED, checkout_id
 
-    def revert(self) -> None:
-        """The checkout lets go of the reservation; the hold's clock has never stopped."""
-        self.status, self.checkout_id = Status.TEMP, None
+    def revert(self, checkout_id: UUID) -> None:
+        """The checkout lets go of the reservation, and never has it again; the hold's clock has never stopped."""
+        if self.is_confirmed_by(checkout_id):
+            self.status, self.checkout_id = Status.TEMP, None
+        if self.checkout_id is None:
+            self.undone_id = checkout_id
 
-    def end(self, status: Status, reason: str) -> None:
-        """Nothing more can come of the reservation."""
-        self.status, self.reason = status, reason
+    def expire(self, now: datetime) -> None:
+        """The time of the hold is up; the clock goes on asking until everything is given back."""
+        if self.status == Status.REQUESTED:
+            self.expires_at = now
+        if self.status != Status.EXPIRED:
+            self.reason = "hold-expired" if self.status == Status.TEMP else "deadline-passed"
+        self.status, self.ask_at = Status.EXPIRED, ask_again(self.expires_at or now, now)
+
+    def close(self, reason: str) -> None:
+        """Nothing of the reservation is left anywhere."""
+        if self.status == Status.REQUESTED:
+            self.status, self.reason = Status.REJECTED, reason
+        self.ask_at = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the clock has to act: the time of the hold is up, or nobody has said that it is open or closed."""
+        if self.status == Status.TEMP:
+            return not self.is_open(now)
+        is_waiting = self.status in (Status.REQUESTED, Status.EXPIRED)
+        return is_waiting and self.ask_at is not None and self.ask_at <= now
 
     def is_confirmed_by(self, checkout_id: UUID) -> bool:
         """Whether this checkout owns the reservation."""

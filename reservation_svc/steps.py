@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis import By, Service
 from contracts import payment, point, reservation, seat
+from contracts.event import overdue_at
 from reservation_svc.models import Reservation, Status
 
 service = Service("reservation")
@@ -29,14 +30,19 @@ def request(
 ) -> tuple[reservation.Requested, list[Reservation]]:
     """Ask for seats, all or none."""
     event = reservation.Requested(payment_id=payment_id, user_id=user_id, seat_ids=tuple(seat_ids), deadline=deadline)
-    return event, [Reservation(payment_id=payment_id, user_id=user_id, seat_id=seat_id) for seat_id in seat_ids]
+    ask_at = overdue_at(deadline)
+    return event, [
+        Reservation(payment_id=payment_id, user_id=user_id, seat_id=seat_id, ask_at=ask_at) for seat_id in seat_ids
+    ]
 
 
 @service.step
 def open_(
     published: payment.Published, reservations: Reservations, policy: HoldPolicy, now: datetime
-) -> reservation.Opened | None:
-    """Let the user pay for the seats until the hold's time is up."""
+) -> reservation.Opened | reservation.Expired | None:
+    """Let the user pay for the seats until the hold's time is up; give them back when the hold is over already."""
+    if any(row.status in (Status.EXPIRED, Status.REJECTED) for row in reservations):
+        return _expired(reservations)
     requested = [row for row in reservations if row.status == Status.REQUESTED]
     if not requested:
         return None
@@ -52,24 +58,21 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
     if any(row.status not in (Status.REQUESTED, Status.EXPIRED) for row in reservations):
         return None
     for row in reservations:
-        if row.status == Status.REQUESTED:
-            row.end(Status.REJECTED, lost.reason)
+        row.close(lost.reason)
     return reservation.Closed.after(lost) if reservations else None
 
 
 @service.lapse(open_)
 def expire(reservations: Reservations, now: datetime) -> reservation.Expired | None:
-    """Give up a hold whose time is up, unless a checkout was faster: whoever finds it TEMP has it."""
-    if not reservations or any(row.status != Status.TEMP or row.is_open(now) for row in reservations):
+    """Give up a hold whose time is up or that nobody has opened; say so again until everything is given back.
+
+    Whoever finds the rows first has them, this clock, `open_` or a checkout, so nobody else needs to be asked.
+    """
+    if not reservations or not all(row.is_due(now) for row in reservations):
         return None
     for row in reservations:
-        row.end(Status.EXPIRED, "hold-expired")
-    return reservation.Expired(
-        payment_id=reservations[0].payment_id,
-        user_id=reservations[0].user_id,
-        seat_ids=tuple(row.seat_id for row in reservations),
-        reason="hold-expired",
-    )
+        row.expire(now)
+    return _expired(reservations)
 
 
 @service.step
@@ -87,15 +90,23 @@ def confirm(
 
 
 @service.undo(confirm)
-def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations) -> reservation.Reverted | None:
-    """Take back what `confirm` did; the user still holds the seats."""
-    owned = [row for row in reservations if row.is_confirmed_by(lost.checkout_id)]
-    for row in owned:
-        row.revert()
-    return reservation.Reverted.after(lost) if owned else None
+def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations) -> reservation.Reverted:
+    """Take back what `confirm` did, or see to it that it never does; the user still holds the seats."""
+    for row in reservations:
+        row.revert(lost.checkout_id)
+    return reservation.Reverted.after(lost)
 
 
 service.shows("reservation", {reservation.Opened: "temp", reservation.Closed: "rejected or expired"})
+
+
+def _expired(reservations: list[Reservation]) -> reservation.Expired:
+    return reservation.Expired(
+        payment_id=reservations[0].payment_id,
+        user_id=reservations[0].user_id,
+        seat_ids=tuple(row.seat_id for row in reservations),
+        reason=reservations[0].reason or "hold-expired",
+    )
 
 
 def _objection(spent: point.Spent, reservations: list[Reservation], now: datetime) -> str | None:
@@ -104,7 +115,7 @@ def _objection(spent: point.Spent, reservations: list[Reservation], now: datetim
         return "unknown-reservation"
     if any(row.user_id != spent.user_id for row in reservations):
         return "foreign-reservation"
-    if spent.is_late(now):
+    if spent.is_late(now) or any(row.undone_id == spent.checkout_id for row in reservations):
         return "deadline-passed"
     if any(row.status == Status.CONFIRMED for row in reservations):
         return "already-confirmed"

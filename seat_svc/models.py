@@ -66,7 +66,9 @@ class Seat(Table, table=True):
     label: str = Field(max_length=16)
     price: int = Field(sa_type=sa.BigInteger)
     status: SeatStatus = state_field(SeatStatus, default=SeatStatus.AVAILABLE)
-    holder: UUID | None = None
+    holder: UUID | None = Field(default=None, index=True)
+    refused_id: UUID | None = None
+    """The last checkout that is too late for the seat, whatever it says"""
 
     def hold(self, payment_id: UUID) -> None:
         """The seat is occupied in the name of the payment."""
@@ -81,6 +83,10 @@ class Seat(Table, table=True):
     def reserve(self) -> None:
         """The seat is its holder's for good."""
         self.status = SeatStatus.RESERVED
+
+    def refuse(self, checkout_id: UUID) -> None:
+        """The checkout may not buy the seat any more; its holder may, with another checkout."""
+        self.refused_id = checkout_id
 
     def withdraw(self) -> None:
         """The seat is off sale; its holder is remembered, in case it returns."""

@@ -4,13 +4,14 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
-from chassis import Service, Via
-from contracts import payment, reservation, seat
+from chassis import By, Service, Via
+from contracts import checkout, payment, reservation, seat
 from contracts.seat import PricedSeat
 from seat_svc.models import ConcertDate, Seat, SeatStatus
 
 service = Service("seat")
 
+Taken = Annotated[list[Seat], By("holder", of="payment_id")]
 Dates = Annotated[list[ConcertDate], Via("seats")]
 
 
@@ -32,11 +33,13 @@ def hold(request: reservation.Requested, seats: list[Seat], now: datetime) -> se
 
 @service.undo(hold)
 def release(lost: payment.PublishRejected | payment.Cancelled, seats: list[Seat]) -> seat.Released | None:
-    """Give up what is held in the name of the payment."""
-    held = [row for row in seats if row.holder == lost.payment_id and row.status != SeatStatus.RESERVED]
-    for row in held:
-        row.release()
-    return seat.Released.after(lost) if held else None
+    """Give up what is held in the name of the payment, if anything is; what is sold cannot be."""
+    if any(row.is_reserved_by(lost.payment_id) for row in seats):
+        return None
+    for row in seats:
+        if row.holder == lost.payment_id:
+            row.release()
+    return seat.Released.after(lost)
 
 
 @service.pivot
@@ -54,6 +57,22 @@ def reserve(paid: payment.Paid, seats: list[Seat], dates: Dates, now: datetime) 
     return seat.Reserved.after(paid)
 
 
+@service.answer(reserve)
+def decide(overdue: checkout.Overdue, seats: Taken, now: datetime) -> seat.Reserved | seat.Rejected | None:
+    """Say again that the seats are sold, or refuse to sell them to this checkout, whatever of it may still come.
+
+    A clock does not decide alone: as long as the deadline has not passed here too, there is no answer.
+    """
+    sold = tuple(row.seat_id for row in seats if row.is_reserved_by(overdue.payment_id))
+    if sold:
+        return seat.Reserved.after(overdue, seat_ids=sold)
+    if not overdue.is_past(now):
+        return None
+    for row in seats:
+        row.refuse(overdue.checkout_id)
+    return seat.Rejected.after(overdue, reason="deadline-passed")
+
+
 def _unavailable(seats: list[Seat]) -> str:
     withdrawn = any(row.status == SeatStatus.WITHDRAWN for row in seats)
     return "seat-withdrawn" if withdrawn else "seat-taken"
@@ -69,6 +88,6 @@ def _objection(paid: payment.Paid, seats: list[Seat], now: datetime) -> str | No
         return "seat-lost"
     if sum(row.price for row in seats) != paid.amount:
         return "wrong-amount"
-    if paid.is_late(now):
+    if paid.is_late(now) or any(row.refused_id == paid.checkout_id for row in seats):
         return "deadline-passed"
     return None

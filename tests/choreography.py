@@ -4,7 +4,7 @@ HEARS_AND_SAYS = {
     # the hold
     "seat.hold": ("reservation.requested", "seat.held / seat.hold-rejected"),
     "payment.publish": ("seat.held", "payment.published / payment.publish-rejected"),
-    "reservation.open": ("payment.published", "reservation.opened"),
+    "reservation.open": ("payment.published", "reservation.opened / reservation.expired"),
     # its way back: from a refusal, or (the last two) from a hold whose time is up
     "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.closed"),
     "payment.cancel": ("reservation.expired", "payment.cancelled"),
@@ -19,13 +19,16 @@ HEARS_AND_SAYS = {
     # its way back
     "payment.revert": ("seat.rejected", "payment.reverted"),
     "reservation.revert": ("payment.rejected / payment.reverted", "reservation.reverted"),
-    "point.refund": ("reservation.rejected / reservation.reverted", "point.refunded"),
-    "payment.close": ("point.rejected / point.refunded", "checkout.failed"),
+    "point.refund": ("reservation.rejected / reservation.reverted", "point.refunded / point.unspent"),
+    "payment.close": ("point.rejected / point.refunded / point.unspent", "checkout.failed"),
+    # what the clock asks about a checkout that nobody has ended
+    "seat.decide": ("checkout.overdue", "seat.reserved / seat.rejected"),
 }
 BEGUN = {
     "reservation.request": "reservation.requested",
     "reservation.expire": "reservation.expired",
     "payment.request": "checkout.requested",
+    "payment.chase": "checkout.overdue",
 }
 UNDOES = {
     "seat.release": "seat.hold",
@@ -73,9 +76,9 @@ def completed() -> list[str]:
 
 
 def way_back(step: str) -> list[str]:
-    """What is said in a checkout once this step has refused, to the end."""
+    """What is said in a checkout once this step has refused, to the end, where each has something to undo."""
     said = [HEARS_AND_SAYS[step][1].partition(" / ")[2]]
     while said[-1] not in ENDS:
         (following,) = (says for hears, says in HEARS_AND_SAYS.values() if said[-1] in names(hears))
-        said.append(following)
+        said.append(following.partition(" / ")[0])
     return said

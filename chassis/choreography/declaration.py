@@ -17,7 +17,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,9 +30,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class By:
-    """Rows are found by this column instead of the primary key."""
+    """Rows are found by this column instead of the primary key; the event has its values in the field `of`."""
 
     column: str
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,18 @@ class Service:
 
         return declare
 
+    def inquiry(self, function: Function) -> Function:
+        """Declare what the clock asks the pivot about a saga that should have ended. It undoes nothing by itself."""
+        return self._declare(function, Kind.INQUIRY)
+
+    def answer(self, pivot: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare what answers an inquiry in the place of `pivot`: it says again what that did, or refuses for good."""
+
+        def declare(function: Function) -> Function:
+            return self._declare(function, Kind.STEP, answers_for=self.declared(pivot))
+
+        return declare
+
     def shows(self, resource: str, ends: Mapping[type[Event], str]) -> None:
         """Declare as what status a REST resource shows each end of its saga."""
         self.resources[resource] = dict(ends)
@@ -100,15 +113,17 @@ class Service:
         """The steps that hear an event, each of which has a queue."""
         return [step for step in self.steps if step.has_queue]
 
-    def _declare(self, function: Function, kind: Kind, undoes: Step | None = None) -> Function:
-        step = _read(self.name, function, kind, undoes)
+    def _declare(
+        self, function: Function, kind: Kind, undoes: Step | None = None, answers_for: Step | None = None
+    ) -> Function:
+        step = replace(_read(self.name, function, kind), undoes=undoes, answers_for=answers_for)
         if any(known.name == step.name for known in self.steps):
             raise DeclarationError(f"{step.queue} is declared twice")
         self.steps.append(step)
         return function
 
 
-def _read(service: str, function: Callable[..., Any], kind: Kind, undoes: Step | None) -> Step:
+def _read(service: str, function: Callable[..., Any], kind: Kind) -> Step:
     hints = typing.get_type_hints(function, include_extras=True)
     says = tuple(_events(hints.pop("return", None)))
     hears = () if kind in FROM_OUTSIDE else tuple(_events(hints.pop(next(iter(hints), ""), None)))
@@ -123,7 +138,7 @@ def _read(service: str, function: Callable[..., Any], kind: Kind, undoes: Step |
         raise DeclarationError(f"{function.__qualname__} is an effect, which has neither rows nor a clock")
     name = function.__name__.rstrip("_")
     takes_now = others.get("now") is datetime
-    return Step(service, name, kind, function, hears, says, rows, dependencies, takes_now, undoes)
+    return Step(service, name, kind, function, hears, says, rows, dependencies, takes_now)
 
 
 def _events(hint: Any) -> Iterator[type[Event]]:
@@ -159,14 +174,15 @@ def _rows(name: str, hint: Any) -> RowParameter:
     bare = typing.get_args(hint)[0] if markers else hint
     members = list(_members(bare))
     model = next(member for member in members if member is not type(None))
-    by = next((marker.column for marker in markers if isinstance(marker, By)), None)
+    by = next((marker for marker in markers if isinstance(marker, By)), None)
     return RowParameter(
         name=name,
         model=model,
         many=typing.get_origin(bare) is list,
         optional=type(None) in members,
-        column=by or _primary_key(name, model),
+        column=by.column if by else _primary_key(name, model),
         via=next((marker.parameter for marker in markers if isinstance(marker, Via)), None),
+        of=by.of if by else None,
     )
 
 
@@ -181,10 +197,10 @@ def _check_rows(function: Callable[..., Any], rows: Iterable[RowParameter], hear
     """Every row can be found: each event, or the earlier parameter, has what its key is read from."""
     earlier: dict[str, RowParameter] = {}
     for parameter in rows:
-        where = f"{function.__qualname__}: {parameter.name} is found by {parameter.column}"
+        where = f"{function.__qualname__}: {parameter.name} is found by {parameter.field}"
         if parameter.via is None:
             for event in hears:
-                if not {parameter.column, f"{parameter.column}s"} & event.model_fields.keys():
+                if not {parameter.field, f"{parameter.field}s"} & event.model_fields.keys():
                     raise DeclarationError(f"{where}, which {event.name} does not have")
         elif parameter.via not in earlier:
             raise DeclarationError(f"{where} of {parameter.via}, which is no earlier parameter with rows")

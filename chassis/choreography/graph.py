@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.step import Kind, Step
-from contracts.event import Event
+from contracts.event import Event, Refusal
 
 EventType = type[Event]
 
@@ -55,8 +55,18 @@ class Choreography:
         back = (step for step in self.steps if step.saga == saga and step.undoes is not None)
         return sorted(back, key=lambda step: -_index(order, step.undoes))
 
+    def asked(self, saga: str) -> list[Step]:
+        """What the clock asks about a saga that should have ended, and the steps that answer."""
+        steps = (step for step in self.steps if step.saga == saga)
+        return [step for step in steps if step.kind is Kind.INQUIRY or step.answers_for]
+
     def before(self, step: Step) -> list[Step]:
-        """The forward steps that have committed when `step` runs, the latest first."""
+        """The forward steps that have committed when `step` runs, the latest first.
+
+        What answers for the pivot finds what the pivot does, whoever asks.
+        """
+        if step.answers_for:
+            return self.before(step.answers_for)
         causes = [sayer for event in step.hears for sayer in self.saying(event) if sayer.is_forward]
         return list(_walk(causes, lambda cause: [s for e in cause.hears for s in self.saying(e) if s.is_forward]))
 
@@ -64,6 +74,14 @@ class Choreography:
         """The steps back that an event sets off, one after the other."""
         first = [step for step in self.hearing(event) if step.kind is Kind.UNDO]
         return list(_walk(first, lambda step: [s for e in step.says for s in self.hearing(e) if s.kind is Kind.UNDO]))
+
+    def turning(self, step: Step) -> list[EventType]:
+        """The events of a forward step with which the way back begins, because compensations alone hear them."""
+        return [event for event in step.says if step.is_forward and self._turns(event)]
+
+    def _turns(self, event: EventType) -> bool:
+        hearers = self.hearing(event)
+        return issubclass(event, Refusal) or bool(hearers and all(one.kind is Kind.UNDO for one in hearers))
 
     def _forward(self, step: Step) -> list[Step]:
         return [next_ for event in step.says for next_ in self.hearing(event) if next_.is_forward]

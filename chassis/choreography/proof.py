@@ -48,14 +48,15 @@ def unheard(graph: Choreography) -> Iterator[Flaw]:
 def left_standing(graph: Choreography) -> Iterator[Flaw]:
     """A refusal undoes exactly the steps that may have committed before it, the latest first.
 
-    So does what the clock takes back; there the step itself is the first to be undone.
+    So does whatever else only compensations hear, and what the clock takes back; there the step itself is the first to
+    be undone.
     """
     for step in graph.steps:
         if step.kind is Kind.LAPSE and step.undoes:
             before = [step.undoes, *graph.before(step.undoes)]
             for event in step.says:
                 yield from _compare(step, event, before, [step, *graph.compensations(event)])
-        for event in step.refusals:
+        for event in dict.fromkeys((*step.refusals, *graph.turning(step))):
             yield from _compare(step, event, graph.before(step), graph.compensations(event))
 
 
@@ -104,6 +105,18 @@ def pivots(graph: Choreography) -> Iterator[Flaw]:
             yield Flaw("undone-pivot", undoing[0].queue, what, "declare the pivot a plain step, or drop the undo")
 
 
+def unanswered(graph: Choreography) -> Iterator[Flaw]:
+    """What the clock asks is answered for the pivot, with nothing but what the pivot may say."""
+    for step in graph.steps:
+        for event in step.says if step.kind is Kind.INQUIRY else ():
+            if not all(one.answers_for and one.answers_for.kind is Kind.PIVOT for one in graph.hearing(event)):
+                mend = f"let an @service.answer(…) of the service that has the pivot hear {event.name}"
+                yield Flaw("unanswered", step.queue, f"asks with {event.name} somebody who cannot decide", mend)
+        if step.answers_for and set(step.says) != set(step.answers_for.says):
+            what = f"answers for {step.answers_for.queue} and does not say the same"
+            yield Flaw("unanswered", step.queue, what, "let it return exactly the events of the pivot")
+
+
 def cycles(graph: Choreography) -> Iterator[Flaw]:
     """No step forward comes after itself."""
     for step in graph.steps:
@@ -148,6 +161,7 @@ RULES: tuple[Rule, ...] = (
     left_standing,
     refusing_compensations,
     pivots,
+    unanswered,
     cycles,
     two_voices,
     foreign_voices,

@@ -17,9 +17,10 @@ class Kind(StrEnum):
     EFFECT = "effect"
     START = "start"
     LAPSE = "lapse"
+    INQUIRY = "inquiry"
 
 
-FROM_OUTSIDE = frozenset({Kind.START, Kind.LAPSE})
+FROM_OUTSIDE = frozenset({Kind.START, Kind.LAPSE, Kind.INQUIRY})
 """The kinds that hear no event: a request or the clock sets them off."""
 
 
@@ -27,7 +28,8 @@ FROM_OUTSIDE = frozenset({Kind.START, Kind.LAPSE})
 class RowParameter:
     """A parameter that is filled with locked rows, found by the values of `column`.
 
-    The values come from the event, or from the rows of the earlier parameter `via`.
+    The values come from the field `of` of the event (the one named like the column, unless it says another), or from
+    the rows of the earlier parameter `via`.
     """
 
     name: str
@@ -36,12 +38,18 @@ class RowParameter:
     optional: bool
     column: str
     via: str | None
+    of: str | None = None
+
+    @property
+    def field(self) -> str:
+        """The field of the event, or its singular."""
+        return self.of or self.column
 
     def keys(self, event: Event) -> list[Any]:
-        """The values of `column` that an event names, in an attribute of that name or of its plural."""
+        """The values of `column` that an event names, in its field or in the plural of that."""
         values = event.__dict__
-        plural = f"{self.column}s"
-        return list(values[plural]) if plural in values else [values[self.column]]
+        plural = f"{self.field}s"
+        return list(values[plural]) if plural in values else [values[self.field]]
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Step:
     dependencies: tuple[Dependency, ...]
     takes_now: bool
     undoes: "Step | None" = None
+    answers_for: "Step | None" = None
 
     @property
     def queue(self) -> str:

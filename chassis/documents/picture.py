@@ -10,8 +10,8 @@ COLUMNS = ("step", "hears", "says", "undone by")
 
 
 def rows(graph: Choreography, saga: str) -> Iterator[tuple[str, str, str, str]]:
-    """The steps of one saga, the way out and then the way back, one row each in the order of COLUMNS."""
-    for step in (*graph.way_out(saga), *graph.way_back(saga)):
+    """The steps of one saga: the way out, the way back, what the clock asks; one row each in the order of COLUMNS."""
+    for step in (*graph.way_out(saga), *graph.way_back(saga), *graph.asked(saga)):
         yield _name(step), _names(step.hears), _says(step), _undone(graph, step)
 
 
@@ -23,9 +23,7 @@ def markdown_table(graph: Choreography, saga: str) -> str:
 
 def mermaid(graph: Choreography, saga: str, *, back: bool) -> str:
     """One direction of a saga as a Mermaid flowchart: steps are boxes, events the arrows between them."""
-    steps = graph.way_back(saga) if back else graph.way_out(saga)
-    lines = dict.fromkeys(line for step in steps for line in _arrows(graph, step, back=back))
-    return "\n".join(["flowchart LR", *(f"    {line}" for line in lines)])
+    return _flowchart(graph, graph.way_back(saga) if back else graph.way_out(saga), back=back)
 
 
 def at_a_glance(graph: Choreography, saga: str) -> str:
@@ -42,6 +40,7 @@ def as_data(graph: Choreography) -> dict[str, Any]:
             saga: {
                 "out": [_data(graph, step) for step in graph.way_out(saga)],
                 "back": [_data(graph, step) for step in graph.way_back(saga)],
+                "asked": [_data(graph, step) for step in graph.asked(saga)],
             }
             for saga in graph.sagas
         },
@@ -60,7 +59,14 @@ def document(graph: Choreography) -> str:
         parts += [f"## The {saga} saga", markdown_table(graph, saga)]
         parts += ["The way out:", _fenced(mermaid(graph, saga, back=False))]
         parts += ["The way back:", _fenced(mermaid(graph, saga, back=True))]
+        if asked := graph.asked(saga):
+            parts += ["What the clock asks when nothing is heard:", _fenced(_flowchart(graph, asked))]
     return "\n\n".join(parts) + "\n"
+
+
+def _flowchart(graph: Choreography, steps: Iterable[Step], *, back: bool = False) -> str:
+    lines = dict.fromkeys(line for step in steps for line in _arrows(graph, step, back=back))
+    return "\n".join(["flowchart LR", *(f"    {line}" for line in lines)])
 
 
 def _arrows(graph: Choreography, step: Step, *, back: bool) -> Iterator[str]:
@@ -73,14 +79,14 @@ def _arrows(graph: Choreography, step: Step, *, back: bool) -> Iterator[str]:
     for event in step.says:
         if event.end:
             yield f'{_box(step)} -->|{event.name}| {event.name.replace(".", "_").replace("-", "_")}(("end"))'
-        elif not back and event in step.refusals:
+        elif not back and event in graph.turning(step):
             yield f'{_box(step)} -.->|{event.name}| back(["the way back"])'
 
 
 def _leads(graph: Choreography, step: Step) -> Iterator[str]:
     """The arrows from a step to those that hear what it says."""
     for event in step.says:
-        arrow = "-. refused .->" if event in step.refusals else "-->" if step.is_forward else "-.->"
+        arrow = "-. refused .->" if event in graph.turning(step) else "-->" if step.is_forward else "-.->"
         for hearer in graph.hearing(event):
             yield f"{_box(step)} {arrow} {_box(hearer)}"
 
@@ -97,6 +103,7 @@ def _name(step: Step) -> str:
         Kind.EFFECT: " (effect)",
         Kind.START: " (from outside)",
         Kind.LAPSE: " (the clock)",
+        Kind.INQUIRY: " (the clock)",
     }
     return step.queue + notes.get(step.kind, "")
 

@@ -23,7 +23,7 @@ from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import problem
-from chassis.web.health import health_router
+from chassis.web.health import Alarms, health_router
 from chassis.web.problem import Problem, ProblemDocument
 from chassis.web.scrape import Unfinished, metrics_router
 
@@ -41,6 +41,7 @@ class Definition:
     dependencies: Mapping[type, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
     unfinished: Unfinished | None = None
+    alarms: Alarms | None = None
 
 
 def create_app(definition: Definition) -> FastAPI:
@@ -71,6 +72,7 @@ def create_app(definition: Definition) -> FastAPI:
         app.add_exception_handler(kind, _on_database_error)
     app.include_router(definition.router)
     app.state.unfinished = definition.unfinished
+    app.state.alarms = definition.alarms
     app.include_router(health_router)
     app.include_router(metrics_router)
     _document_problems(app)

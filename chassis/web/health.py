@@ -6,10 +6,12 @@ something lately if it had work; no task in the background has ended.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
+from starlette.datastructures import State
 
 from chassis.errors import describe
 from chassis.run.runtime import Runtime
@@ -17,6 +19,9 @@ from chassis.store.transaction import Transaction
 
 CHECK_TIMEOUT = 3
 OK = "ok"
+
+Alarms = Callable[[Transaction], Awaitable[list[str]]]
+"""What a service itself finds that needs somebody's attention"""
 
 health_router = APIRouter(tags=["health"])
 
@@ -53,7 +58,8 @@ async def readyz(request: Request, response: Response) -> Readiness:
     ready = all(state == OK for state in checks.values())
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status="ready" if ready else "not ready", alarms=_alarms(request.app.state.runtime), **checks)
+    alarms = [*_alarms(request.app.state.runtime), *await _own_alarms(request.app.state)]
+    return Readiness(status="ready" if ready else "not ready", alarms=alarms, **checks)
 
 
 async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
@@ -88,6 +94,18 @@ async def _ask_database(runtime: Runtime) -> tuple[str, str]:
 def _alarms(runtime: Runtime) -> list[str]:
     failing = ((consumer.step.queue, consumer.struggling) for consumer in runtime.consumers)
     return [f"{queue} keeps failing for {count} messages" for queue, count in failing if count]
+
+
+async def _own_alarms(state: State) -> list[str]:
+    """The alarms of the service itself; none while its database is out of reach, which is said elsewhere."""
+    if state.alarms is None or state.runtime.waits_for is not None:
+        return []
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            alarms: list[str] = await state.runtime.database.run(state.alarms)
+            return alarms
+    except Exception as error:  # noqa: BLE001  # readiness has an answer without it
+        return [f"alarms unknown: {describe(error)}"]
 
 
 async def _revision(transaction: Transaction) -> str:

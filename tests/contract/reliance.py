@@ -49,7 +49,7 @@ def _method(event: EventType, name: str) -> Iterator[str]:
 def _keys(step: Step, event: EventType) -> Iterator[str]:
     for parameter in step.rows:
         if parameter.via is None:
-            name = parameter.column
+            name = parameter.field
             yield f"{name}s" if f"{name}s" in event.model_fields else name
 
 

@@ -149,6 +149,27 @@ def test_a_compensation_of_the_pivot_is_named() -> None:
     assert found(flaws, "undone-pivot", "seat.release", "seat.reserve")
 
 
+def test_a_way_back_that_begins_without_a_refusal_undoes_as_much() -> None:
+    """Whatever only compensations hear turns the saga round, whether it is called a refusal or not."""
+    flaws = broken({"payment.cancel": gone, "seat.release": hears(payment.PublishRejected, reservation.Expired)})
+
+    assert found(flaws, "left-standing", "payment.publish", "reservation.expired of reservation.open")
+
+
+def test_an_inquiry_that_nobody_can_answer_is_named() -> None:
+    """The clock asks who can decide: a step that answers for the pivot."""
+    deaf = broken({"seat.decide": lambda step: replace(step, answers_for=None)})
+
+    assert found(deaf, "unanswered", "payment.chase", "checkout.overdue")
+
+
+def test_an_answer_that_differs_from_the_pivot_is_named() -> None:
+    """What answers for the pivot leads where the pivot leads."""
+    flaws = broken({"seat.decide": lambda step: replace(step, says=step.says[:1])})
+
+    assert found(flaws, "unanswered", "seat.decide", "seat.reserve")
+
+
 def test_a_cycle_forward_is_named() -> None:
     """A step that follows from itself would go round for ever."""
     flaws = broken({"point.spend": hears(checkout.Requested, reservation.Confirmed)})

@@ -43,9 +43,12 @@ async def test_stuck_checkout_is_listed_with_what_it_waits_for(
 
         listed = {row["checkout_id"]: row for row in await operator.get("payment", "/operations/stuck")}
         refused = await fan.ask("GET", "payment", "/operations/stuck")
+        alarms = (await system.ask("GET", "payment", "/readyz")).json()["alarms"]
 
     assert listed[str(checkout_id)]["last_step"] == "payment.request"
     assert listed[str(checkout_id)]["waits_for"] == sorted([*heard_by("payment.close"), *heard_by("payment.pay")])
+    assert listed[str(checkout_id)]["asks_at"] is None
+    assert any("GET /operations/stuck" in alarm for alarm in alarms)
     assert refused.status_code == 403
     assert (await fan.end_of(checkout_id))["status"] == "failed"
 

@@ -17,7 +17,7 @@ from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
 from tests.simulation.outside import STEPS, id_of
 from tests.simulation.scenario import FAILURES, Trouble, Wish
-from tests.simulation.world import World
+from tests.simulation.world import PASSES, World
 
 Happening = Callable[[World], None]
 Named = Iterator[tuple[str, Happening]]
@@ -25,6 +25,9 @@ Listing = Callable[[World], Iterator[tuple[str, Any]]]
 
 SLOWLY = "slowly: "
 TROUBLE_ONE_IN = 5
+
+UNDER_NO_CLOCK = ("payment.send",)
+"""Steps after the pivot that no clock asks about: what is parked there waits for a person."""
 
 REMEMBERED = ("seat.hold", "seat.reserve")
 """Steps that only their inbox keeps from doing an old thing once more, until its deadline does."""
@@ -118,7 +121,7 @@ def _returns(world: World) -> Named:
 
 def troubles(world: World, kind: Trouble) -> Named:
     """What an adversary may do of one kind."""
-    if kind in (Trouble.DEADLINE, Trouble.HOLDS_END):
+    if kind in PASSES:
         yield str(kind), partial(World.wait, trouble=kind)
     elif kind in _SPECIAL:
         yield from _SPECIAL[kind](world)
@@ -132,11 +135,6 @@ def _outdated_looks(world: World) -> Named:
         yield name, partial(World.expire, payment_id=payment_id, trouble=Trouble.OUTDATED_LOOK)
 
 
-def _duplicates(world: World) -> Named:
-    for name, (queue, event_id) in _messages(world):
-        yield f"{Trouble.DUPLICATE} {name}", partial(World.duplicate, queue=queue, event_id=event_id)
-
-
 def _kills(world: World) -> Named:
     for process in world.running:
         yield f"{Trouble.KILL}: {process.name}", partial(World.die, process=process)
@@ -147,6 +145,18 @@ def _leases_end(world: World) -> Named:
         if server.committed.outbox:
             kind = Trouble.LEASES_END
             yield f"sweep {service}, {kind}", partial(World.sweep, service=service, trouble=kind)
+
+
+def _duplicates(world: World) -> Named:
+    for name, (queue, event_id) in _messages(world):
+        yield f"{Trouble.DUPLICATE} {name}", partial(World.duplicate, queue=queue, event_id=event_id)
+
+
+def _discards(world: World) -> Named:
+    """A message is lost where a clock will notice."""
+    for name, (queue, event_id) in _messages(world):
+        if queue not in UNDER_NO_CLOCK:
+            yield f"{Trouble.DISCARD} {name}", partial(World.discard, queue=queue, event_id=event_id)
 
 
 def _failures(world: World, kind: Trouble) -> Named:
@@ -176,6 +186,21 @@ def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
             yield f"{wish.name} checks out", partial(World.check_out, wish=wish)
     for payment_id in _due(world, Status.TEMP):
         yield f"{world.names[payment_id]} expires", partial(World.expire, payment_id=payment_id)
+    if world.scenario.is_asked:
+        yield from asked(world)
+
+
+def asked(world: World) -> Iterator[tuple[str, partial[None]]]:
+    """What the clocks ask about, because it should have ended."""
+    for attempt in world.rows(Checkout):
+        if attempt.is_overdue(world.now):
+            yield (
+                f"{world.names[attempt.checkout_id]} is asked about",
+                partial(World.chase, checkout_id=attempt.checkout_id),
+            )
+    unanswered = (row for row in world.rows(Reservation) if row.status != Status.TEMP and row.is_due(world.now))
+    for payment_id in dict.fromkeys(row.payment_id for row in unanswered):
+        yield f"{world.names[payment_id]} is asked about", partial(World.expire, payment_id=payment_id)
 
 
 def _due(world: World, status: Status) -> dict[UUID, None]:
@@ -253,6 +278,7 @@ _SPECIAL: Mapping[Trouble, Listing] = {
     Trouble.OUTDATED_LOOK: _outdated_looks,
     Trouble.REPLAY: _replays,
     Trouble.DUPLICATE: _duplicates,
+    Trouble.DISCARD: _discards,
     Trouble.KILL: _kills,
     Trouble.LEASES_END: _leases_end,
 }

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Kind
+from contracts.checkout import Overdue
 from contracts.event import Timed
 from contracts.seat import Reserved
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
@@ -152,6 +154,7 @@ _AGREEMENTS = [
     ({Status.TEMP}, PaymentStatus.PUBLISHED),
     ({Status.CONFIRMED}, PaymentStatus.PAID),
     ({Status.EXPIRED}, PaymentStatus.CANCELLED),
+    ({Status.EXPIRED}, None),
     ({Status.REJECTED}, None),
 ]
 
@@ -169,6 +172,12 @@ def _dates_count(world: World) -> Iterator[str]:
             yield f"a date with {still} open seats says {date.open_seats}, {date.status}"
 
 
+def _is_answer(world: World, envelope: Envelope) -> bool:
+    """Whether it was said again because a clock asked."""
+    cause = world.envelopes.get(envelope.causation_id) if envelope.causation_id else None
+    return cause is not None and isinstance(cause.event, Overdue)
+
+
 def _deadlines_hold(world: World) -> Iterator[str]:
     """No step on the way to an open hold or to the sale, nor the sale itself, happened after its deadline.
 
@@ -179,7 +188,7 @@ def _deadlines_hold(world: World) -> Iterator[str]:
         event, deadline = envelope.event, None
         if isinstance(event, Timed) and type(event) not in REQUESTS:
             deadline = event.deadline
-        elif isinstance(event, Reserved):
+        elif isinstance(event, Reserved) and not _is_answer(world, envelope):
             deadline = deadlines[event.checkout_id]
         if deadline is not None and envelope.occurred_at >= deadline:
             yield f"{event.name} of {world.names[event.saga_id]} was said after its deadline"

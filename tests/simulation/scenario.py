@@ -27,6 +27,8 @@ class Trouble(StrEnum):
     REPLAY = "purge the inbox and replay"
     KILL = "kill"
     LEASES_END = "as if all leases had run out"
+    DISCARD = "park and discard"
+    OVERDUE = "the clocks ask"
 
 
 CRASHES = (Trouble.CRASH_BEFORE_COMMIT, Trouble.CRASH_BEFORE_PUBLISH, Trouble.CRASH_BEFORE_FORGET)
@@ -53,6 +55,7 @@ class Safeguard(StrEnum):
     ORDERED_LOCKS = "ordered locks"
     ORDERED_INBOX = "ordered inbox"
     LEASE = "lease"
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,8 @@ class Scenario:
     without: frozenset[Safeguard] = frozenset()
     overlap: int = 0
     """How many processes may be in the middle of something at once; 0: each ends before the next one begins"""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether clocks ask about what has not ended; where nothing needs it, they would hide what is wrong."""
+        return bool({Trouble.DISCARD, Trouble.OVERDUE} & set(self.trouble)) and Safeguard.CLOCK not in self.without

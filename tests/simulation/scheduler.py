@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.simulation.happenings import by_chance, happen, plain, trouble
+from tests.simulation.happenings import asked, by_chance, happen, plain, trouble
 from tests.simulation.invariants import violations
 from tests.simulation.scenario import Scenario, Trouble
 from tests.simulation.world import World
@@ -90,6 +90,7 @@ def explore(scenario: Scenario, max_worlds: int, begun: Trace = ()) -> Explorati
 def conclude(world: World) -> tuple[str, ...]:
     """What is wrong when faults have stopped and everything has come to rest, now and after all holds have ended."""
     settle(world)
+    ask(world)
     if wrong := violations(world):
         return tuple(wrong)
     world.wait(Trouble.HOLDS_END)
@@ -97,7 +98,19 @@ def conclude(world: World) -> tuple[str, ...]:
         if name.endswith(" expires"):
             happening(world)
     settle(world)
+    ask(world)
     return tuple(f"after all holds have ended, {what}" for what in violations(world))
+
+
+def ask(world: World) -> None:
+    """Let time pass and the clocks ask, until everything has ended, if there are clocks in this world."""
+    for _ in range(MAX_ROUNDS if world.scenario.is_asked else 0):
+        if not world.is_waiting:
+            return
+        world.wait(Trouble.OVERDUE)
+        for _, happening in asked(world):
+            happening(world)
+        settle(world)
 
 
 def settle(world: World) -> None:

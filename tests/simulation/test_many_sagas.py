@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts import payment
+from contracts import checkout, payment, point
 from payment_svc.models import Checkout
 from reservation_svc.models import Reservation
 from tests.simulation.outside import STEPS
@@ -38,8 +38,8 @@ FIGHT = Scenario(
     max_trouble=15,
 )
 
-# Nothing in this world refuses a delivery for good.
-NEVER_SAID = {payment.SendFailed.name}
+# Nothing in this world refuses a delivery for good, and no message gets lost, so that no clock has to ask.
+NEVER_SAID = {payment.SendFailed.name, checkout.Overdue.name, point.Unspent.name}
 REASONS = {
     "deadline-passed",
     "hold-expired",

@@ -15,6 +15,7 @@ from tests.simulation.scenario import TECHNICAL, WORLDLY, Scenario, Trouble, Wis
 from tests.simulation.scheduler import Trace, explore, report
 
 ANY = (*TECHNICAL, *WORLDLY)
+LOST = (Trouble.DISCARD, Trouble.OVERDUE)
 RICH, POOR, FAIR, DEAR = {"ann": 100}, {"ann": 10}, {1: 60}, {1: 500}
 MAX_WORLDS = 20_000
 
@@ -44,6 +45,15 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
         Scenario(RICH | {"bob": 100}, FAIR, (Wish("ann-1", (1,)), Wish("bob-1", (1,))), WORLDLY, 1),
         (),
     ),
+    "a hold whose messages get lost": (one(RICH, FAIR, 0, *LOST, Trouble.DUPLICATE, most=2), ()),
+    "a hold over the limit of a payment whose messages get lost": (one(RICH, DEAR, 0, *LOST, most=2), ()),
+    "a checkout whose messages get lost": (one(RICH, FAIR, 1, *LOST, Trouble.WITHDRAW, most=2), HELD),
+    "a checkout with too few points whose messages get lost": (one(POOR, FAIR, 1, *LOST, most=2), HELD),
+    "a checkout whose old messages come back when it was given up": (
+        one(RICH, FAIR, 1, Trouble.OVERDUE, Trouble.REPLAY, Trouble.WITHDRAW, most=2),
+        HELD,
+    ),
+    "two checkouts whose messages get lost": (one(RICH, FAIR, 2, *LOST, most=1), HELD),
     "two checkouts that share one wallet": (
         Scenario(RICH, {1: 60, 2: 70}, (Wish("ann-1", (1,)), Wish("ann-2", (2,))), (Trouble.DUPLICATE,), 1),
         (),

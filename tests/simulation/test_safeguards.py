@@ -77,7 +77,7 @@ def inside(queue: str, careless: Callable[..., Any], scenario: Scenario, breaks:
 
 
 def refund_without_ledger(
-    lost: reservation.Rejected | reservation.Reverted, wallet: Wallet, history: list[PointHistory]
+    lost: reservation.Rejected | reservation.Reverted, wallet: Wallet, history: list[PointHistory], **_: Any
 ) -> Any:
     """As `point_svc.steps.refund`, but it does not ask whether it was done before."""
     amount = next(entry.amount for entry in history if entry.type == EntryType.USE)
@@ -87,8 +87,8 @@ def refund_without_ledger(
 def expire_without_judging(reservations: list[Reservation], now: datetime) -> Any:
     """As `reservation_svc.steps.expire`, but it takes the hold from a checkout that was faster."""
     for row in reservations:
-        if row.status == Status.CONFIRMED:
-            row.revert()
+        if row.status == Status.CONFIRMED and row.checkout_id:
+            row.revert(row.checkout_id)
     return expire(reservations, now)
 
 
@@ -99,6 +99,7 @@ CASES = (
     frame(Safeguard.OUTBOX, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_PUBLISH), "holds agree"),
     frame(Safeguard.ATOMIC_COMMIT, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_COMMIT), "holds agree"),
     frame(Safeguard.ACKNOWLEDGE_AFTER_COMMIT, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_COMMIT), "holds agree"),
+    frame(Safeguard.CLOCK, in_trouble(ONE_FAN, Trouble.DISCARD), "holds agree"),
     frame(Safeguard.SEMANTIC_LOCK, replace(TWO_TRIES, points={"ann": 200}), "I3"),
     guard(Seat, "is_held_by", lambda row, _: row.status == SeatStatus.OCCUPIED, TWO_FANS, "holds agree"),
     guard(Reservation, "is_confirmed_by", lambda row, _: row.status == Status.CONFIRMED, REPLAYED, "I4"),
@@ -108,7 +109,7 @@ CASES = (
     # refused for ever, without both it moves money.
     inside("point.refund", refund_without_ledger, REPLAYED, "I8"),
     inside("point.refund", refund_without_ledger, REPLAYED, "I1", Safeguard.UNIQUE_CONSTRAINTS),
-    inside("reservation.expire", expire_without_judging, OVERDUE, "I4"),
+    inside("reservation.expire", expire_without_judging, OVERDUE, "holds agree"),
     Case(
         "deadline",
         in_trouble(ONE_FAN, Trouble.DEADLINE),

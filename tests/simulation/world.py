@@ -23,7 +23,8 @@ from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
-from payment_svc.models import Checkout, Payment, PaymentStatus
+from contracts.event import OVERDUE_AFTER
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from payment_svc.platform import Platform
 from payment_svc.steps import service as payment
 from point_svc.models import Wallet
@@ -47,6 +48,12 @@ Waiting = tuple[str, UUID]
 """A queue and the event that waits in it"""
 
 NO_TIME = timedelta()
+PASSES = {
+    Trouble.DEADLINE: CHECKOUT_TIME,
+    Trouble.OVERDUE: CHECKOUT_TIME + OVERDUE_AFTER,
+    Trouble.HOLDS_END: HOLD_TIME,
+}
+"""How much time passes"""
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -117,6 +124,12 @@ class World:
             not self.pending and not self.running and not any(database.outbox for database in self.databases.values())
         )
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a clock waits for the end of something."""
+        pending = any(row.status == CheckoutStatus.PENDING for row in self.rows(Checkout))
+        return pending or any(row.ask_at is not None for row in self.rows(Reservation))
+
     def rows(self, model: type[Row]) -> list[Row]:
         """All rows of a table, whichever service has it."""
         return [row for server in self.servers.values() for row in server.committed.rows(model)]
@@ -162,6 +175,20 @@ class World:
 
         self._request(reservation, work, trouble)
 
+    def chase(self, checkout_id: UUID, trouble: Trouble | None = None) -> None:
+        """The clock of the checkouts looks at one of them."""
+
+        async def work(transaction: Transaction) -> None:
+            (attempt,) = await transaction.lock(Checkout, "checkout_id", [checkout_id])
+            transaction.apply(STEPS["payment.chase"].function(attempt, self.now))
+
+        self._request(payment, work, trouble)
+
+    def discard(self, queue: str, event_id: UUID) -> None:
+        """A message is parked, and a person throws it away."""
+        self._count(Trouble.DISCARD)
+        self.pending -= Counter([(queue, event_id)])
+
     def withdraw(self, seat_id: int) -> None:
         """An operator takes a seat off sale."""
         self._count(Trouble.WITHDRAW)
@@ -174,7 +201,7 @@ class World:
     def wait(self, trouble: Trouble) -> None:
         """Time passes, and nobody does anything."""
         self._count(trouble)
-        self.now += {Trouble.DEADLINE: CHECKOUT_TIME, Trouble.HOLDS_END: HOLD_TIME}[trouble] + timedelta(seconds=1)
+        self.now += PASSES[trouble] + timedelta(seconds=1)
 
     def deliver(self, queue: str, event_ids: Sequence[UUID], trouble: Trouble | None = None) -> None:
         """The consumer of a step gets messages; what fails goes to another attempt, and then all are acknowledged."""

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from contracts import payment, reservation, seat
+from contracts.event import overdue_at
 from contracts.seat import PricedSeat
 from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import HoldPolicy, expire, open_, reject, request
 from tests.unit.examples import DEADLINE, EXPIRES_AT, NOW, PAYMENT_ID, PRICES, an, reservations
 
 POLICY = HoldPolicy(duration=EXPIRES_AT - NOW, patience=DEADLINE - NOW)
-ENDED = (Status.TEMP, Status.CONFIRMED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED)
 
 
 def states(rows: list[Reservation]) -> set[tuple[Status, str | None]]:
@@ -28,6 +28,7 @@ def test_request_asks_for_all_seats() -> None:
     assert [row.seat_id for row in rows] == [1, 2]
     assert {(row.payment_id, row.user_id, row.status) for row in rows} == {(PAYMENT_ID, "ann", Status.REQUESTED)}
     assert {(row.price, row.expires_at, row.checkout_id) for row in rows} == {(None, None, None)}
+    assert {row.ask_at for row in rows} == {overdue_at(DEADLINE)}
 
 
 def test_open_starts_the_clock() -> None:
@@ -38,7 +39,7 @@ def test_open_starts_the_clock() -> None:
     outcome = open_(an(payment.Published), rows, POLICY, NOW)
     # then
     assert outcome == an(reservation.Opened, expires_at=EXPIRES_AT)
-    assert {(row.status, row.expires_at) for row in rows} == {(Status.TEMP, EXPIRES_AT)}
+    assert {(row.status, row.expires_at, row.ask_at) for row in rows} == {(Status.TEMP, EXPIRES_AT, None)}
     assert {row.seat_id: row.price for row in rows} == PRICES
 
 
@@ -53,9 +54,9 @@ def test_open_takes_each_price_by_its_seat() -> None:
     assert {row.seat_id: row.price for row in rows} == PRICES
 
 
-@pytest.mark.parametrize("status", ENDED)
+@pytest.mark.parametrize("status", [Status.TEMP, Status.CONFIRMED, Status.CANCELLED])
 def test_open_happens_once(status: Status) -> None:
-    """What is open or over stays as it is; its clock does not start again."""
+    """What is open stays as it is; its clock does not start again."""
     # given
     rows = reservations(status, expires_at=NOW)
     # when
@@ -63,6 +64,18 @@ def test_open_happens_once(status: Status) -> None:
     # then
     assert outcome is None
     assert {(row.status, row.expires_at) for row in rows} == {(status, NOW)}
+
+
+@pytest.mark.parametrize("status", [Status.EXPIRED, Status.REJECTED])
+def test_open_of_a_hold_that_is_over_gives_it_back(status: Status) -> None:
+    """A payment that comes after the end is withdrawn again, and the seats with it."""
+    # given
+    rows = reservations(status, reason="deadline-passed")
+    # when
+    outcome = open_(an(payment.Published), rows, POLICY, NOW)
+    # then
+    assert outcome == an(reservation.Expired, reason="deadline-passed")
+    assert states(rows) == {(status, "deadline-passed")}
 
 
 def test_open_without_a_reservation_does_nothing() -> None:
@@ -85,12 +98,13 @@ def test_reject_closes_a_request(lost: seat.HoldRejected | seat.Released) -> Non
 def test_reject_leaves_an_expired_hold_expired() -> None:
     """A hold that ran out of time is over, for the reason that it had."""
     # given
-    rows = reservations(Status.EXPIRED, reason="hold-expired")
+    rows = reservations(Status.EXPIRED, reason="hold-expired", ask_at=NOW)
     # when
     outcome = reject(an(seat.Released, reason="hold-expired"), rows)
     # then
     assert outcome == an(reservation.Closed, reason="hold-expired")
     assert states(rows) == {(Status.EXPIRED, "hold-expired")}
+    assert {row.ask_at for row in rows} == {None}
 
 
 def test_reject_without_a_reservation_does_nothing() -> None:
@@ -131,6 +145,40 @@ def test_expire_yields_to_whoever_was_faster(status: Status) -> None:
     # then
     assert outcome is None
     assert states(rows) == {(status, None)}
+
+
+def test_expire_gives_up_a_hold_that_nobody_has_opened() -> None:
+    """A request that is long past its deadline is over; whatever was taken for it is given back."""
+    # given
+    due = overdue_at(DEADLINE)
+    rows = reservations(Status.REQUESTED, ask_at=due)
+    # when
+    early, outcome = expire(rows, due - timedelta(microseconds=1)), expire(rows, due)
+    # then
+    assert early is None
+    assert outcome == an(reservation.Expired, reason="deadline-passed")
+    assert states(rows) == {(Status.EXPIRED, "deadline-passed")}
+    assert {row.expires_at for row in rows} == {due}
+
+
+def test_expire_says_so_again_until_the_hold_is_closed() -> None:
+    """Less and less often, and not any more once everything is given back."""
+    # given
+    rows = reservations(Status.TEMP)
+    pauses, now = [], EXPIRES_AT
+    # when
+    for _ in range(10):
+        assert expire(rows, now) == an(reservation.Expired, reason="hold-expired")
+        (again,) = {row.ask_at for row in rows}
+        assert again is not None
+        assert expire(rows, again - timedelta(microseconds=1)) is None
+        pauses.append(again - now)
+        now = again
+    reject(an(seat.Released), rows)
+    # then
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (timedelta(seconds=30), timedelta(minutes=10))
+    assert expire(rows, now + timedelta(days=1)) is None
 
 
 def test_expire_takes_all_seats_or_none() -> None:

@@ -32,7 +32,7 @@ def everything(tree: Path) -> dict[Path, bytes]:
     ("after", "heard", "lost"),
     [
         ("payment.pay", "payment.Paid", "seat.Rejected"),
-        ("payment.request", "checkout.Requested", "point.Rejected | point.Refunded"),
+        ("payment.request", "checkout.Requested", "point.Rejected | point.Refunded | point.Unspent"),
         ("payment.publish", "payment.Published", "reservation.Expired"),
         ("seat.hold", "seat.Held", "payment.PublishRejected | payment.Cancelled"),
     ],

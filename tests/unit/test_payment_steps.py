@@ -1,12 +1,13 @@
 """What payment_svc does in a hold and in a checkout."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from contracts import checkout, payment, point, reservation, seat
+from contracts.event import overdue_at
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
-from payment_svc.steps import PaymentPolicy, cancel, close, complete, pay, publish, request, revert
+from payment_svc.steps import PaymentPolicy, cancel, chase, close, complete, pay, publish, request, revert
 from tests.unit.examples import (
     CHECKOUT_ID,
     DEADLINE,
@@ -82,17 +83,28 @@ def test_cancel_withdraws_an_unpaid_payment(status: PaymentStatus) -> None:
     assert owed.status == PaymentStatus.CANCELLED
 
 
-@pytest.mark.parametrize("status", [PAID, PaymentStatus.CANCELLED])
-def test_cancel_leaves_alone_what_is_paid_or_cancelled(status: PaymentStatus) -> None:
-    """A paid payment cannot be cancelled, a cancelled one need not."""
+def test_cancel_leaves_a_paid_payment_alone() -> None:
+    """What is paid is sold, or about to be given back by its checkout."""
     # given
-    owed = a_payment(status)
+    owed = a_payment(PAID)
     before = values(owed)
     # when
     outcome = cancel(an(reservation.Expired), owed)
     # then
     assert outcome is None
     assert values(owed) == before
+
+
+@pytest.mark.parametrize("owed", [None, a_payment(PaymentStatus.CANCELLED)])
+def test_cancel_answers_when_there_is_nothing_to_cancel(owed: Payment | None) -> None:
+    """A hold whose payment was never made, or is cancelled already, is given back all the same."""
+    # given
+    before = values(owed) if owed else None
+    # when
+    outcome = cancel(an(reservation.Expired), owed)
+    # then
+    assert outcome == an(payment.Cancelled)
+    assert (values(owed) if owed else None) == before
 
 
 def test_request_locks_the_payment() -> None:
@@ -164,21 +176,65 @@ def test_revert_restores_what_was_before_pay() -> None:
     outcome = revert(an(seat.Rejected), owed)
     # then
     assert outcome == an(payment.Reverted)
-    assert values(owed) == before
+    assert values(owed) == before | {"undone_id": CHECKOUT_ID}
 
 
-@pytest.mark.parametrize(
-    "owed", [a_payment(), a_payment(PROCESSING), a_payment(PaymentStatus.CANCELLED), a_payment(PAID, **BY_ANOTHER)]
-)
+@pytest.mark.parametrize("owed", [a_payment(), a_payment(PaymentStatus.CANCELLED), a_payment(PAID, **BY_ANOTHER)])
 def test_revert_leaves_alone_what_is_not_its_own(owed: Payment) -> None:
-    """What this checkout has not paid, it cannot take back."""
+    """What this checkout has not paid, it cannot take back; it answers, so that the way back goes on."""
     # given
     before = values(owed)
     # when
     outcome = revert(an(seat.Rejected), owed)
     # then
-    assert outcome is None
+    assert outcome == an(payment.Reverted)
     assert values(owed) == before
+
+
+def test_revert_of_what_was_never_paid_sees_to_it_that_it_never_is() -> None:
+    """A confirmation that comes after it is too late, whatever the clock says."""
+    # given
+    owed = a_payment(PROCESSING)
+    # when
+    outcome = revert(an(seat.Rejected), owed)
+    # then
+    assert outcome == an(payment.Reverted)
+    assert owed.status == PROCESSING
+    assert pay(an(reservation.Confirmed), owed, NOW) == an(payment.Rejected, reason="deadline-passed")
+    assert owed.status == PROCESSING
+
+
+def test_chase_asks_once_everybody_finds_it_late() -> None:
+    """The clock waits until no tolerated clock can find the checkout in time."""
+    # given
+    attempt, due = a_checkout(), overdue_at(DEADLINE)
+    # when, then
+    assert chase(attempt, due - timedelta(microseconds=1)) is None
+    assert attempt.ask_at is None
+    assert chase(attempt, due) == an(checkout.Overdue)
+
+
+def test_chase_asks_less_and_less_often() -> None:
+    """Each pause is as long as the answer has been missing, half a minute at least and ten minutes at most."""
+    # given
+    attempt, now = a_checkout(), overdue_at(DEADLINE)
+    pauses = []
+    # when
+    for _ in range(10):
+        assert chase(attempt, now) is not None
+        assert attempt.ask_at is not None
+        assert chase(attempt, attempt.ask_at - timedelta(microseconds=1)) is None
+        pauses.append(attempt.ask_at - now)
+        now = attempt.ask_at
+    # then
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (timedelta(seconds=30), timedelta(minutes=10))
+
+
+@pytest.mark.parametrize("status", [CheckoutStatus.COMPLETED, CheckoutStatus.FAILED])
+def test_chase_leaves_alone_what_has_ended(status: CheckoutStatus) -> None:
+    """There is nothing to ask."""
+    assert chase(a_checkout(status=status), DEADLINE + timedelta(days=1)) is None
 
 
 def test_complete_finishes_the_checkout() -> None:
@@ -207,8 +263,10 @@ def test_a_checkout_ends_once(status: CheckoutStatus) -> None:
     assert (values(attempt), values(owed)) == before
 
 
-@pytest.mark.parametrize("lost", [an(point.Rejected), an(point.Refunded)], ids=lambda event: event.name)
-def test_close_restores_what_was_before_request(lost: point.Rejected | point.Refunded) -> None:
+@pytest.mark.parametrize(
+    "lost", [an(point.Rejected), an(point.Refunded), an(point.Unspent)], ids=lambda event: event.name
+)
+def test_close_restores_what_was_before_request(lost: point.Rejected | point.Refunded | point.Unspent) -> None:
     """The checkout is FAILED with its reason, and the payment is as free as before."""
     # given
     owed = a_payment()

@@ -95,24 +95,32 @@ def test_revert_restores_what_was_before_confirm(lost: payment.Rejected | paymen
     outcome = revert(lost, rows)
     # then
     assert outcome == an(reservation.Reverted)
-    assert snapshot(rows) == before
+    assert snapshot(rows) == [row | {"undone_id": CHECKOUT_ID} for row in before]
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [],
-        reservations(Status.TEMP),
-        reservations(Status.EXPIRED),
-        reservations(Status.CONFIRMED, **BY_ANOTHER),
-    ],
-)
+@pytest.mark.parametrize("rows", [[], reservations(Status.CONFIRMED, **BY_ANOTHER)])
 def test_revert_leaves_alone_what_is_not_its_own(rows: list[Reservation]) -> None:
-    """What this checkout has not confirmed, it cannot take back."""
+    """What another checkout has confirmed, it cannot take back; it answers, so that the way back goes on."""
     # given
     before = snapshot(rows)
     # when
     outcome = revert(an(payment.Reverted), rows)
     # then
-    assert outcome is None
+    assert outcome == an(reservation.Reverted)
     assert snapshot(rows) == before
+
+
+@pytest.mark.parametrize("status", [Status.TEMP, Status.EXPIRED])
+def test_revert_of_what_was_never_confirmed_sees_to_it_that_it_never_is(status: Status) -> None:
+    """Points that are spent after it are too late, whatever the clock says; another checkout is not."""
+    # given
+    rows = reservations(status)
+    # when
+    outcome = revert(an(payment.Reverted), rows)
+    # then
+    assert outcome == an(reservation.Reverted)
+    assert {row.status for row in rows} == {status}
+    assert confirm(an(point.Spent), rows, NOW) == an(reservation.Rejected, reason="deadline-passed")
+    if status is Status.TEMP:
+        other = an(point.Spent, **BY_ANOTHER)
+        assert confirm(other, rows, NOW) == an(reservation.Confirmed, **BY_ANOTHER)

@@ -1,14 +1,14 @@
 """What seat_svc does in a hold and in a checkout."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from contracts import payment, reservation, seat
+from contracts import checkout, payment, reservation, seat
 from seat_svc.models import ConcertDate, DateStatus, Seat, SeatStatus
-from seat_svc.steps import hold, release, reserve
-from tests.unit.examples import DEADLINE, NOW, OTHER_PAYMENT_ID, PAYMENT_ID, an, seats
+from seat_svc.steps import decide, hold, release, reserve
+from tests.unit.examples import DEADLINE, NOW, OTHER_CHECKOUT_ID, OTHER_PAYMENT_ID, PAYMENT_ID, an, seats
 
 AVAILABLE, OCCUPIED = SeatStatus.AVAILABLE, SeatStatus.OCCUPIED
 RESERVED, WITHDRAWN = SeatStatus.RESERVED, SeatStatus.WITHDRAWN
@@ -113,13 +113,73 @@ def test_release_leaves_a_withdrawn_seat_withdrawn() -> None:
     assert [(row.status, row.holder) for row in rows] == [(AVAILABLE, None), (WITHDRAWN, None)]
 
 
-@pytest.mark.parametrize("rows", [[], seats(AVAILABLE), seats(OCCUPIED, **BY_ANOTHER), seats(RESERVED)])
+@pytest.mark.parametrize("rows", [[], seats(AVAILABLE), seats(OCCUPIED, **BY_ANOTHER), seats(RESERVED, **BY_ANOTHER)])
 def test_release_leaves_alone_what_is_not_held_by_it(rows: list[Seat]) -> None:
-    """What is free, sold, or somebody else's stays as it is."""
+    """What is free or somebody else's stays as it is; it answers, so that the way back goes on."""
     # given
     before = snapshot(rows)
     # when
     outcome = release(an(payment.Cancelled), rows)
+    # then
+    assert outcome == an(seat.Released)
+    assert snapshot(rows) == before
+
+
+def test_release_leaves_alone_what_is_sold() -> None:
+    """Nothing undoes a sale."""
+    # given
+    rows = seats(RESERVED)
+    before = snapshot(rows)
+    # when
+    outcome = release(an(payment.Cancelled), rows)
+    # then
+    assert outcome is None
+    assert snapshot(rows) == before
+
+
+def test_decide_says_again_what_is_sold() -> None:
+    """Sold is sold, however late somebody asks."""
+    # given
+    rows = seats(RESERVED)
+    before = snapshot(rows)
+    # when
+    outcome = decide(an(checkout.Overdue), rows, DEADLINE)
+    # then
+    assert outcome == an(seat.Reserved)
+    assert snapshot(rows) == before
+
+
+@pytest.mark.parametrize("rows", [[], seats(), one_of_two(OCCUPIED, WITHDRAWN)])
+def test_decide_refuses_for_good(rows: list[Seat]) -> None:
+    """What was not sold in time is not sold to this checkout any more, even when its payment seems to be in time."""
+    # when
+    outcome = decide(an(checkout.Overdue), rows, DEADLINE)
+    # then
+    assert outcome == an(seat.Rejected, reason="deadline-passed")
+    paid = reserve(an(payment.Paid), rows, [a_date(open_seats=2)], NOW)
+    assert isinstance(paid, seat.Rejected)
+    assert RESERVED not in {row.status for row in rows}
+
+
+def test_decide_does_not_keep_the_holder_from_trying_again() -> None:
+    """The seats are refused to one checkout, not to the payment."""
+    # given
+    rows = seats()
+    decide(an(checkout.Overdue), rows, DEADLINE)
+    other = an(payment.Paid, checkout_id=OTHER_CHECKOUT_ID)
+    # when
+    outcome = reserve(other, rows, [a_date(open_seats=2)], NOW)
+    # then
+    assert outcome == an(seat.Reserved, checkout_id=OTHER_CHECKOUT_ID)
+
+
+def test_decide_waits_until_it_is_late_here_too() -> None:
+    """A clock does not decide alone."""
+    # given
+    rows = seats()
+    before = snapshot(rows)
+    # when
+    outcome = decide(an(checkout.Overdue), rows, DEADLINE - timedelta(microseconds=1))
     # then
     assert outcome is None
     assert snapshot(rows) == before

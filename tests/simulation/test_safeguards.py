@@ -4,26 +4,33 @@ Where one safeguard covers for another, the scenario is the one in which it stan
 twice, with its safeguard and without, so that nothing but the safeguard can be what made the difference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+from aiormq.abc import DeliveredMessage
 
-from contracts import point, reservation
+from chassis.broker.relay import Relay
+from chassis.broker.retry import Retry
+from chassis.store.outbox import Outgoing
+from contracts import payment, point, reservation, seat
 from contracts.event import Timed
+from contracts.seat import PricedSeat
 from payment_svc.models import Payment, PaymentStatus
 from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import expire
 from seat_svc.models import Seat, SeatStatus
+from tests.memory.broker import MemoryPublisher
 from tests.simulation.outside import STEPS
 from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
-from tests.simulation.scheduler import explore, replay, report, shrink
+from tests.simulation.scheduler import explore, replay, report, shrink, wander
 
 MAX_WORLDS = 10_000
+SEEDS = 400
 
 ONE_FAN = Scenario(points={"ann": 100}, prices={1: 60}, wishes=(Wish("ann-1", (1,)),))
 # Ann's seats cost more than a payment may, so she gives back the one that bob was refused because of her.
@@ -92,6 +99,41 @@ def expire_without_judging(reservations: list[Reservation], now: datetime) -> An
     return expire(reservations, now)
 
 
+def hold_without_looking(request: reservation.Requested, seats: list[Seat], now: datetime) -> Any:
+    """As `seat_svc.steps.hold`, but it takes a seat from whoever has it."""
+    for row in seats:
+        row.hold(request.payment_id)
+    return seat.Held.after(request, seats=tuple(PricedSeat(seat_id=row.seat_id, price=row.price) for row in seats))
+
+
+def pay_without_looking(confirmed: reservation.Confirmed, owed: Payment, now: datetime) -> Any:
+    """As `payment_svc.steps.pay`, but it asks nothing."""
+    owed.pay(now)
+    return payment.Paid.after(confirmed)
+
+
+async def publish_blindly(publisher: MemoryPublisher, messages: Sequence[Outgoing]) -> list[UUID]:
+    """As `publish`, but everything counts as confirmed."""
+    if publisher.is_heard:
+        for message in messages:
+            publisher._publish(message)
+    return [message.event_id for message in messages]
+
+
+async def drop(retry: Retry, message: DeliveredMessage, error: Exception) -> str:
+    """As `Retry.again`, but the message goes nowhere."""
+    return ""
+
+
+async def never(relay: Relay) -> None:
+    """As `Relay.sweep_once`, but it does not look."""
+
+
+def instead(name: str, owner: type, method: str, by: Any, scenario: Scenario, breaks: str) -> Case:
+    """A part of the frame that is replaced by one without the safeguard."""
+    return Case(name, scenario, breaks, lambda patch: patch.setattr(owner, method, by))
+
+
 REPLAYED = in_trouble(TWO_TRIES, Trouble.WITHDRAW, Trouble.REPLAY, most=2)
 OVERDUE = in_trouble(ONE_FAN, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK, most=2)
 CASES = (
@@ -110,6 +152,12 @@ CASES = (
     inside("point.refund", refund_without_ledger, REPLAYED, "I8"),
     inside("point.refund", refund_without_ledger, REPLAYED, "I1", Safeguard.UNIQUE_CONSTRAINTS),
     inside("reservation.expire", expire_without_judging, OVERDUE, "holds agree"),
+    inside("seat.hold", hold_without_looking, TWO_FANS, "I2"),
+    inside("payment.pay", pay_without_looking, in_trouble(ONE_FAN, Trouble.DEADLINE), "deadlines hold"),
+    instead("unlock", Payment, "unlock", lambda _: None, replace(ONE_FAN, points={"ann": 50}), "I5"),
+    instead("confirms", MemoryPublisher, "publish", publish_blindly, in_trouble(ONE_FAN, Trouble.UNCONFIRMED), "holds"),
+    instead("retry", Retry, "again", drop, in_trouble(ONE_FAN, Trouble.RAISE), "holds agree"),
+    instead("sweep", Relay, "sweep_once", never, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_PUBLISH), "I8"),
     Case(
         "deadline",
         in_trouble(ONE_FAN, Trouble.DEADLINE),
@@ -117,6 +165,14 @@ CASES = (
         lambda patch: patch.setattr(Timed, "is_late", lambda event, now: False),
     ),
 )
+# What two replicas do to each other in the middle of something has too many ways to try all; chance finds it.
+CROWD = Scenario(
+    {"ann": 200, "bob": 200, "cid": 200},
+    prices={1: 60, 2: 60},
+    wishes=tuple(Wish(f"{name}-1", (1, 2), checkouts=0) for name in ("ann", "bob", "cid")),
+    overlap=3,
+)
+CROWDED = (frame(Safeguard.ROW_LOCKS, CROWD, "I2"), frame(Safeguard.ORDERED_LOCKS, CROWD, "waits in a circle"))
 DIFFERENT = [case for number, case in enumerate(CASES) if case.scenario not in [one.scenario for one in CASES[:number]]]
 """One case for each scenario."""
 
@@ -143,3 +199,14 @@ def test_without_the_safeguard_some_run_ends_badly(case: Case, monkeypatch: pyte
     assert any(case.breaks in wrong for wrong in replay(case.unguarded, shrunk).violations), report(
         case.unguarded, found, case.safeguard
     )
+
+
+@pytest.mark.parametrize("case", CROWDED, ids=lambda case: case.safeguard)
+def test_without_the_safeguard_chance_finds_a_run_that_ends_badly(case: Case) -> None:
+    """With it, none of the same seeds does."""
+    # given, when
+    guarded = next((run for run in (wander(case.scenario, seed) for seed in range(SEEDS)) if run.violations), None)
+    found = (run.violations for run in (wander(case.unguarded, seed) for seed in range(SEEDS)))
+    # then
+    assert guarded is None, report(case.scenario, guarded, case.safeguard)
+    assert any(case.breaks in wrong for violations in found for wrong in violations)

@@ -7,9 +7,14 @@ import pytest
 import structlog
 
 
+def be_quiet() -> None:
+    """Log nothing from now on."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def quiet() -> Iterator[None]:
     """Nothing is logged while the worlds of a module run."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    be_quiet()
     yield
     structlog.reset_defaults()

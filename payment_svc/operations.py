@@ -50,7 +50,7 @@ async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[S
         rows = await transaction.select(query.order_by(col(Checkout.created_at)).limit(MAX_LISTED))
         return [await _describe(transaction, row) for row in rows]
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 async def oldest_pending(transaction: Transaction) -> datetime | None:

@@ -1,7 +1,10 @@
 """The process of point_svc."""
 
+from datetime import timedelta
 from pathlib import Path
 
+from chassis.run import Job
+from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from point_svc.api import router
 from point_svc.settings import Settings
@@ -10,7 +13,14 @@ from point_svc.steps import service
 
 def definition(settings: Settings) -> Definition:
     """The service as a whole."""
-    return Definition(service, settings, router, migrations=Path(__file__).parent / "migrations")
+    answers = Retention("idempotency", "at", timedelta(days=settings.idempotency_days))
+    return Definition(
+        service,
+        settings,
+        router,
+        migrations=Path(__file__).parent / "migrations",
+        jobs=(Job(PURGE_INTERVAL, purging(answers)),),
+    )
 
 
 if __name__ == "__main__":

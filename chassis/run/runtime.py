@@ -20,12 +20,12 @@ from chassis.errors import describe
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.effect import EffectConsumer
+from chassis.run.requests import Requests
 from chassis.run.startup import prepare
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
 from chassis.store.departures import Departures
-from chassis.store.group_commit import Given, GroupCommit, Result, Work
 from chassis.store.postgres import Postgres
 from chassis.store.retention import PURGE_INTERVAL, Retention, purging, unless_parked
 
@@ -62,13 +62,13 @@ class Runtime:
         source = Postgres(settings.database_url.get_secret_value(), settings.database_pool)
         self.database = Database(source, self._departures)
         self.database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
+        self.requests = Requests(self.database)
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
-        self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
@@ -97,11 +97,6 @@ class Runtime:
         """What the service provides under this class."""
         found: Provided = self._dependencies[provided]
         return found
-
-    async def together(self, work: Work[Given, Result], given: Given) -> Result:
-        """The result of `work` for `given`, in one transaction with others who ask for the same work at this moment."""
-        group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
-        return await group.run(given)
 
     async def start(self, migrations: Path) -> None:
         """Wait for the database, bring it up to date, then begin: publish, consume, do the jobs.

@@ -5,7 +5,6 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,17 +16,21 @@ from fastapi_offline import FastAPIOffline
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
 from chassis.documents import asyncapi, asyncapi_page
+from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.run.runtime import Job, Runtime
 from chassis.settings import ServiceSettings
 from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.telemetry.tracing import ContinueTrace
-from chassis.web import problem
+from chassis.web import outcome, problem
 from chassis.web.health import health_router
-from chassis.web.problem import Problem, ProblemDocument
+from chassis.web.problem import ProblemDocument
 from chassis.web.scrape import Unfinished, metrics_router
 
 log = structlog.get_logger(__name__)
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing (RFC 9110, section 9.2.1), so that their outcome is no question"""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,7 @@ def create_app(definition: Definition) -> FastAPI:
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
     problem.install(app)
-    for kind in DATABASE_ERRORS:
-        app.add_exception_handler(kind, _on_database_error)
+    _on_failures(app)
     app.include_router(definition.router)
     app.state.unfinished = definition.unfinished
     app.include_router(health_router)
@@ -94,7 +96,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
     if runtime.waits_for is not None:
-        raise _unavailable("The service is starting; try again shortly.")
+        raise outcome.unavailable("The service is starting; try again shortly.")
     return runtime
 
 
@@ -102,15 +104,31 @@ CurrentRuntime = Annotated[Runtime, Depends(_runtime)]
 """The runtime of the service that answers."""
 
 
+def _on_failures(app: FastAPI) -> None:
+    """Answer what the database and the requests that share it may raise."""
+    app.add_exception_handler(OutcomeUnknownError, _on_unknown_outcome)
+    app.add_exception_handler(BusyError, _on_busy)
+    for kind in DATABASE_ERRORS:
+        app.add_exception_handler(kind, _on_database_error)
+
+
+async def _on_unknown_outcome(request: Request, error: Exception) -> JSONResponse:
+    location = getattr(getattr(error, "result", None), "location", None)
+    log.warning("outcome unknown", path=request.url.path, location=location)
+    return problem.response(request, outcome.unknown(location))
+
+
+async def _on_busy(request: Request, error: Exception) -> JSONResponse:
+    return problem.response(request, outcome.unavailable(f"Nothing was done: {error}. Try again shortly.", "busy"))
+
+
 async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
     if not is_outage(error):
         raise error
     log.warning("database out of reach", path=request.url.path, error=str(error))
-    return problem.response(request, _unavailable("The database is out of reach; try again shortly."))
-
-
-def _unavailable(detail: str) -> Problem:
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
+    if isinstance(error, CommitUnknownError) and request.method not in SAFE:
+        return problem.response(request, outcome.unknown())
+    return problem.response(request, outcome.unavailable("The database is out of reach; try again shortly."))
 
 
 def _document_problems(app: FastAPI) -> None:

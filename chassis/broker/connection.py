@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
 import aio_pika
 import structlog
@@ -23,6 +24,7 @@ HEARTBEAT = 10
 CALL_TIMEOUT = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
+Answer = TypeVar("Answer")
 Serve = Callable[[AbstractConnection], Awaitable[None]]
 Report = Callable[[str], None]
 
@@ -43,28 +45,49 @@ def cancelled_by_nobody() -> Iterator[None]:
         raise SessionEndedError("the connection was given up") from error
 
 
+class Pauses:
+    """The waits between attempts: they grow, with jitter, up to five seconds, and start anew after one that stood."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+        self._began = _now()
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self._began = _now()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the attempt that has ended stood for a while, so that its end is news."""
+        return _now() - self._began > LONGEST_PAUSE
+
+    async def wait(self) -> None:
+        """Wait before the next attempt."""
+        self._next = FIRST_PAUSE if self.is_first else min(self._next * 2, LONGEST_PAUSE)
+        await asyncio.sleep(random.uniform(self._next / 2, self._next))  # noqa: S311  # jitter, no secret
+
+
 async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
     """Keep a connection in use: `serve` it until that ends or fails, tear it down, connect again.
 
-    Returns when `serve` returns, which means that it was asked to stop. Waits between two attempts grow, with
-    jitter, up to five seconds, and start anew after a session that stood. `report` gets why each session ended.
+    Returns when `serve` returns, which means that it was asked to stop. `report` gets why each session ended.
     """
-    pause, known = FIRST_PAUSE, ""
+    pauses, known = Pauses(), ""
     while True:
-        started = asyncio.get_running_loop().time()
+        pauses.begin()
         try:
             with cancelled_by_nobody():
                 return await _session(url, name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
             report(reason := reason_of(error))
-            (log.debug if reason == known else log.warning)("broker session ended", session=name, error=reason)
+            is_known = reason == known and not pauses.is_first
+            (log.debug if is_known else log.warning)("broker session ended", session=name, error=reason)
             known = reason
-        stood = asyncio.get_running_loop().time() - started > LONGEST_PAUSE
-        if stood:
-            pause, known = FIRST_PAUSE, ""
-        else:
-            pause = min(pause * 2, LONGEST_PAUSE)
-        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+        await pauses.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _session(url: str, name: str, serve: Serve) -> None:
@@ -100,16 +123,25 @@ async def until_closed(connection: AbstractConnection, channel: AbstractChannel)
 
 
 async def declare(channel: AbstractChannel, wanted: Topology) -> None:
-    """Declare what a service needs; fails as long as an exchange of another service does not exist yet."""
-    async with asyncio.timeout(CALL_TIMEOUT):
-        for exchange in wanted.exchanges:
-            await channel.declare_exchange(exchange.name, aio_pika.ExchangeType.TOPIC, durable=True)
-        queues = {
-            queue.name: await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-            for queue in wanted.queues
-        }
-        for binding in wanted.bindings:
-            await queues[binding.queue].bind(binding.exchange, binding.routing_key)
+    """Declare what a service needs; fails as long as an exchange of another service does not exist yet.
+
+    Each declaration has its own time to be answered: together they may take long on a slow link.
+    """
+    for exchange in wanted.exchanges:
+        await _answered(channel.declare_exchange(exchange.name, aio_pika.ExchangeType.TOPIC, durable=True))
+    queues = {
+        queue.name: await _answered(channel.declare_queue(queue.name, durable=True, arguments=queue.arguments))
+        for queue in wanted.queues
+    }
+    for binding in wanted.bindings:
+        await _answered(queues[binding.queue].bind(binding.exchange, binding.routing_key))
+
+
+async def _answered(call: Awaitable[Answer]) -> Answer:
+    """What the broker answers in time."""
+    with cancelled_by_nobody():
+        async with asyncio.timeout(CALL_TIMEOUT):
+            return await call
 
 
 def reason_of(error: BaseException) -> str:

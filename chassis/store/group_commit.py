@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.store.database import Database
-from chassis.store.failures import is_outage
+from chassis.store.failures import is_contention, is_outage
 from chassis.store.transaction import Transaction
 from chassis.together import together
 
@@ -76,7 +76,7 @@ class GroupCommit(Generic[Given, Result]):
             await self._commit([asked for asked in group if not asked.left])
 
     async def _commit(self, group: Sequence[_Asked[Given, Result]]) -> None:
-        outcomes = await together(self._commit_together, group, is_shared=is_outage)
+        outcomes = await together(self._commit_together, group, is_shared=_is_shared)
         for asked, outcome in zip(group, outcomes, strict=True):
             asked.settle(outcome)
 
@@ -98,6 +98,11 @@ class GroupCommit(Generic[Given, Result]):
             return await self._database.run(work)
         except CommitUnknownError:
             return [_unknown(outcome) for outcome in outcomes]
+
+
+def _is_shared(error: Exception) -> bool:
+    """Whether each of a group would meet this error alone too; a lock that somebody keeps is met by its own request."""
+    return is_outage(error) and not is_contention(error)
 
 
 def _unknown(outcome: Result | Exception) -> Exception:

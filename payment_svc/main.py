@@ -3,11 +3,11 @@
 from datetime import timedelta
 from pathlib import Path
 
-from chassis.run import Job
+from chassis.run import Bound, Job
 from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from payment_svc.api import CheckoutPolicy, router
-from payment_svc.operations import StuckPolicy, oldest_pending
+from payment_svc.operations import StuckPolicy, oldest_pending, under_way
 from payment_svc.platform import Platform
 from payment_svc.settings import Settings
 from payment_svc.steps import PaymentPolicy, service
@@ -28,6 +28,7 @@ def definition(settings: Settings) -> Definition:
         },
         jobs=(Job(PURGE_INTERVAL, purging(*_retentions(settings))),),
         unfinished=oldest_pending,
+        bound=Bound(settings.max_under_way, under_way),
     )
 
 

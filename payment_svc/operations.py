@@ -20,6 +20,8 @@ from payment_svc.steps import service
 operations_router = APIRouter(prefix="/operations", tags=["operations"])
 
 MAX_LISTED = 100
+STUCK_BEFORE = timedelta(minutes=1)
+"""What has been pending for longer makes no work for the steps"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ async def oldest_pending(transaction: Transaction) -> datetime | None:
     """Since when the oldest checkout is pending."""
     query = select(sa.func.min(Checkout.created_at)).where(Checkout.status == CheckoutStatus.PENDING)
     return (await transaction.execute(query)).scalar()
+
+
+async def under_way(transaction: Transaction) -> int:
+    """How many checkouts are pending that have begun not long ago."""
+    since = datetime.now(UTC) - STUCK_BEFORE
+    query = select(sa.func.count()).where(Checkout.status == CheckoutStatus.PENDING, Checkout.created_at > since)
+    return int((await transaction.execute(query)).scalar_one())
 
 
 async def _describe(transaction: Transaction, row: Checkout) -> StuckCheckout:

@@ -1,6 +1,6 @@
 """The clock of the holds."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -10,6 +10,8 @@ from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import expire
 
 MAX_EXPIRED = 100
+STUCK_BEFORE = timedelta(minutes=1)
+"""What has been requested for longer makes no work for the steps"""
 
 
 async def expire_due(database: Database) -> None:
@@ -22,6 +24,14 @@ async def oldest_requested(transaction: Transaction) -> datetime | None:
     """Since when the oldest request for seats has no answer."""
     query = select(sa.func.min(Reservation.created_at)).where(Reservation.status == Status.REQUESTED)
     return (await transaction.execute(query)).scalar()
+
+
+async def under_way(transaction: Transaction) -> int:
+    """How many holds are requested that have begun not long ago."""
+    recent = col(Reservation.created_at) > datetime.now(UTC) - STUCK_BEFORE
+    query = select(sa.func.count(sa.distinct(col(Reservation.payment_id))))
+    requested = query.where(Reservation.status == Status.REQUESTED, recent)
+    return int((await transaction.execute(requested)).scalar_one())
 
 
 async def _expire_some(transaction: Transaction) -> int:

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from pathlib import Path
 
-from chassis.run import Job
+from chassis.run import Bound, Job
 from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from reservation_svc.api import router
-from reservation_svc.expiry import expire_due, oldest_requested
+from reservation_svc.expiry import expire_due, oldest_requested, under_way
 from reservation_svc.settings import Settings
 from reservation_svc.steps import HoldPolicy, service
 
@@ -31,6 +31,7 @@ def definition(settings: Settings) -> Definition:
             Job(PURGE_INTERVAL, purging(answers)),
         ),
         unfinished=oldest_requested,
+        bound=Bound(settings.max_under_way, under_way),
     )
 
 

@@ -20,9 +20,11 @@ from chassis.choreography.topology import PARKED, topology
 from chassis.errors import describe
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer, Declare
+from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
 from chassis.run.requests import Requests
 from chassis.run.startup import prepare
+from chassis.run.under_way import Bound, UnderWay
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
@@ -55,18 +57,24 @@ class Runtime:
         settings: ServiceSettings,
         dependencies: Mapping[type, Any],
         jobs: tuple[Job, ...] = (),
+        bound: Bound | None = None,
     ) -> None:
         self.service = service
         self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
         self.waiters = Waiters()
         self._departures = Departures()
-        source = Postgres(settings.database_url.get_secret_value(), settings.database_pool)
-        self.database = Database(source, self._departures)
-        self.database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
-        self.requests = Requests(self.database)
+        url = settings.database_url.get_secret_value()
+        self.database = Database(Postgres(url, settings.database_pool), self._departures)
+        requesting = Database(Postgres(url, settings.request_pool), self._departures)
+        self.requests = Requests(requesting)
+        self._under_way = UnderWay.of(service, bound)
+        for database in (self.database, requesting):
+            database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
+            database.subscribe(self._under_way.hear)
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
+        self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
@@ -110,6 +118,8 @@ class Runtime:
         self._supervise("consume", self._consume)
         self._run("sweep", self.relay.sweep())
         self._run("forget", self.relay.forget())
+        if self._under_way.bound is not None:
+            self._run("under way", self._under_way.watch(self._under_way.bound, self.database))
         for number in range(PUMPS):
             self._run(f"{PUMP} {number}", self.relay.pump())
         for number, job in enumerate(self._jobs):
@@ -126,7 +136,7 @@ class Runtime:
         await self._cancel(name for name in list(self._tasks) if name not in ("publish", *pumps))
         await self.relay.drain([self._tasks[name] for name in pumps], quarter)
         await self._cancel(["publish", *pumps])
-        await self.database.drain(quarter)
+        await asyncio.gather(self.requests.drain(quarter), self.database.drain(quarter))
 
     def _consumer(self, step: Step, max_batch: int) -> Consumer:
         if step.kind is Kind.EFFECT:

@@ -18,19 +18,19 @@ from chassis.choreography.graph import Choreography
 from chassis.documents import asyncapi, asyncapi_page
 from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.run.runtime import Job, Runtime
+from chassis.run.under_way import Bound
 from chassis.settings import ServiceSettings
 from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import outcome, problem
+from chassis.web.admission import SAFE, Admission
 from chassis.web.health import health_router
+from chassis.web.presence import WhilePresent
 from chassis.web.problem import ProblemDocument
 from chassis.web.scrape import Unfinished, metrics_router
 
 log = structlog.get_logger(__name__)
-
-SAFE = ("GET", "HEAD", "OPTIONS")
-"""Methods that change nothing (RFC 9110, section 9.2.1), so that their outcome is no question"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Definition:
     dependencies: Mapping[type, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
     unfinished: Unfinished | None = None
+    bound: Bound | None = None
 
 
 def create_app(definition: Definition) -> FastAPI:
@@ -55,7 +56,7 @@ def create_app(definition: Definition) -> FastAPI:
             for resource in definition.dependencies.values():
                 if hasattr(resource, "__aexit__"):
                     await stack.enter_async_context(resource)
-            runtime = Runtime(definition.service, definition.settings, definition.dependencies, definition.jobs)
+            runtime = _runtime_of(definition)
             app.state.runtime = runtime
             stack.push_async_callback(runtime.stop)
             starting = asyncio.create_task(_start(app, runtime, definition.migrations))
@@ -69,6 +70,8 @@ def create_app(definition: Definition) -> FastAPI:
     app.state.token_secret = definition.settings.token_secret.get_secret_value()
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
+    app.add_middleware(WhilePresent)
+    app.add_middleware(Admission, state=app.state)
     problem.install(app)
     _on_failures(app)
     app.include_router(definition.router)
@@ -78,6 +81,10 @@ def create_app(definition: Definition) -> FastAPI:
     _document_problems(app)
     _document_events(app, definition.service)
     return app
+
+
+def _runtime_of(of: Definition) -> Runtime:
+    return Runtime(of.service, of.settings, of.dependencies, of.jobs, of.bound)
 
 
 async def _start(app: FastAPI, runtime: Runtime, migrations: Path) -> None:
@@ -126,7 +133,7 @@ async def _on_database_error(request: Request, error: Exception) -> JSONResponse
     if not is_outage(error):
         raise error
     log.warning("database out of reach", path=request.url.path, error=str(error))
-    if isinstance(error, CommitUnknownError) and request.method not in SAFE:
+    if isinstance(error, (CommitUnknownError, TimeoutError)) and request.method not in SAFE:
         return problem.response(request, outcome.unknown())
     return problem.response(request, outcome.unavailable("The database is out of reach; try again shortly."))
 

@@ -62,7 +62,7 @@ async def door(environment: Mapping[str, str], service: str) -> AsyncIterator[tu
     app = create_app(definition)
     runtime = Runtime(definition.service, definition.settings, definition.dependencies)
     app.state.runtime, runtime.waits_for = runtime, None
-    source = runtime.database._source = Unanswered(url, 3)
+    source = runtime.requests._database._source = Unanswered(url, 3)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://door") as client:
         yield client, source

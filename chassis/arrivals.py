@@ -16,6 +16,9 @@ class Arrivals(Generic[Item]):
         self._ended = False
         self._error: BaseException | None = None
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def put(self, item: Item) -> None:
         """Something has come in."""
         self._items.append(item)

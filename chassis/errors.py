@@ -49,6 +49,18 @@ class CommitUnknownError(StoreError):
     """The connection was lost during COMMIT, so nobody knows whether the transaction counts."""
 
 
+class OutcomeUnknownError(StoreError):
+    """Nobody knows whether what a request asked for has been done; `result` is its answer if it has, where known."""
+
+    def __init__(self, result: object = None) -> None:
+        super().__init__("nobody knows whether this has been done")
+        self.result = result
+
+
+class BusyError(StoreError):
+    """Turned away before anything was done, because too much is under way."""
+
+
 class RolledBackError(StoreError):
     """Rolled back although COMMIT was sent: an earlier error was swallowed."""
 

@@ -73,7 +73,9 @@ class ServiceSettings(BaseSettings):
     max_batch: int = Field(default=200, ge=1, le=1000)
     """How many events of a step may share a transaction; a step never waits for more than have arrived"""
     database_pool: int = Field(default=10, ge=2)
-    """How many connections to the database the process may have"""
+    """How many connections to the database the steps and jobs of the process may have"""
+    request_pool: int = Field(default=8, ge=1)
+    """How many more the requests to the process may have; neither takes one of the other's"""
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
     inbox_days: float = Field(default=30, ge=1)

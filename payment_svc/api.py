@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -23,8 +22,7 @@ from chassis.web import (
     applied,
     documented,
     not_found,
-    recall,
-    remember,
+    once,
 )
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from payment_svc.operations import operations_router
@@ -69,6 +67,11 @@ class CheckoutState(BaseModel):
     created_at: datetime
     finished_at: datetime | None
 
+    @property
+    def location(self) -> str:
+        """Where the checkout is found."""
+        return f"/checkouts/{self.checkout_id}"
+
 
 @dataclass(frozen=True)
 class CheckoutRequest:
@@ -86,7 +89,7 @@ async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntim
     async def work(transaction: Transaction) -> Payment | None:
         return await transaction.find_one(Payment, payment_id)
 
-    owed = await runtime.database.run(work)
+    owed = await runtime.requests.run(work)
     if owed is None or owed.user_id != user_id:
         raise not_found("payment")
     return PaymentState(
@@ -114,8 +117,8 @@ async def check_out(
     """Begin to pay. The answer comes at once; what becomes of it is found under `Location`."""
     deadline = datetime.now(UTC) + runtime.dependency(CheckoutPolicy).lifetime
     asked = CheckoutRequest(Keyed(user_id, key, order.model_dump_json()), order.payment_id, deadline)
-    accepted = await runtime.together(accept, asked)
-    response.headers["Location"] = f"/checkouts/{accepted.checkout_id}"
+    accepted = await runtime.requests.together(accept, asked)
+    response.headers["Location"] = accepted.location
     response.headers["Retry-After"] = "1"
     settled = await _settled(runtime, accepted.checkout_id, user_id, wait) if wait else None
     return applied(response, wait, settled) or accepted
@@ -133,14 +136,13 @@ router.include_router(operations_router)
 
 async def accept(transaction: Transaction, requests: Sequence[CheckoutRequest]) -> list[CheckoutState | Problem]:
     """Lock the payments and begin the sagas, once for each key; the answers to all requests."""
-    recalled = await recall(transaction, [one.keyed for one in requests])
-    fresh = [one for one, known in zip(requests, recalled, strict=True) if known is None]
-    wanted = {one.payment_id for one in fresh}
-    payments = {owed.payment_id: owed for owed in await transaction.lock(Payment, "payment_id", wanted)}
-    began = {id(one): _begin(transaction, one, payments.get(one.payment_id)) for one in fresh}
-    new = [(one.keyed, began[id(one)]) for one in fresh]
-    await remember(transaction, [(one, it.model_dump(mode="json")) for one, it in new if isinstance(it, CheckoutState)])
-    return [began.get(id(one)) or _again(known) for one, known in zip(requests, recalled, strict=True)]
+
+    async def begin(fresh: Sequence[CheckoutRequest]) -> list[CheckoutState | Problem]:
+        wanted = {one.payment_id for one in fresh}
+        payments = {owed.payment_id: owed for owed in await transaction.lock(Payment, "payment_id", wanted)}
+        return [_begin(transaction, one, payments.get(one.payment_id)) for one in fresh]
+
+    return await once(transaction, requests, CheckoutState, begin)
 
 
 def _begin(transaction: Transaction, asked: CheckoutRequest, owed: Payment | None) -> CheckoutState | Problem:
@@ -152,15 +154,11 @@ def _begin(transaction: Transaction, asked: CheckoutRequest, owed: Payment | Non
     return _state(transaction.apply(request(owed, new_id(), asked.deadline, datetime.now(UTC)))[0])
 
 
-def _again(known: Any) -> CheckoutState | Problem:
-    return known if isinstance(known, Problem) else CheckoutState.model_validate(known)
-
-
 async def _find(runtime: Runtime, checkout_id: UUID, user_id: str) -> CheckoutState:
     async def work(transaction: Transaction) -> Checkout | None:
         return await transaction.find_one(Checkout, checkout_id)
 
-    attempt = await runtime.database.run(work)
+    attempt = await runtime.requests.run(work)
     if attempt is None or attempt.user_id != user_id:
         raise not_found("checkout")
     return _state(attempt)

@@ -4,12 +4,12 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from chassis.run import Job
+from chassis.run import Bound, Job
 from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from payment_svc.api import CheckoutPolicy, router
 from payment_svc.clock import chase_due, oldest_pending
-from payment_svc.operations import StuckPolicy, alarms
+from payment_svc.operations import StuckPolicy, alarms, under_way
 from payment_svc.platform import Platform
 from payment_svc.settings import Settings
 from payment_svc.steps import PaymentPolicy, service
@@ -35,6 +35,7 @@ def definition(settings: Settings) -> Definition:
         ),
         unfinished=oldest_pending,
         alarms=partial(alarms, policy=stuck),
+        bound=Bound(settings.max_under_way, under_way),
     )
 
 

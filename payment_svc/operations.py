@@ -20,6 +20,8 @@ from payment_svc.steps import service
 operations_router = APIRouter(prefix="/operations", tags=["operations"])
 
 MAX_LISTED = 100
+STUCK_BEFORE = timedelta(minutes=1)
+"""What has been pending for longer makes no work for the steps"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[S
         rows = await transaction.select(query.order_by(col(Checkout.created_at)).limit(MAX_LISTED))
         return [await _describe(transaction, row) for row in rows]
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 async def alarms(transaction: Transaction, policy: StuckPolicy) -> list[str]:
@@ -67,6 +69,13 @@ async def alarms(transaction: Transaction, policy: StuckPolicy) -> list[str]:
 def _is_stuck(policy: StuckPolicy) -> tuple[sa.ColumnElement[bool], ...]:
     before = datetime.now(UTC) - policy.after
     return col(Checkout.status) == CheckoutStatus.PENDING, col(Checkout.created_at) < before
+
+
+async def under_way(transaction: Transaction) -> int:
+    """How many checkouts are pending that have begun not long ago."""
+    since = datetime.now(UTC) - STUCK_BEFORE
+    query = select(sa.func.count()).where(Checkout.status == CheckoutStatus.PENDING, Checkout.created_at > since)
+    return int((await transaction.execute(query)).scalar_one())
 
 
 async def _describe(transaction: Transaction, row: Checkout) -> StuckCheckout:

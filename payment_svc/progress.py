@@ -95,7 +95,7 @@ async def _history(runtime: Runtime, checkout_id: UUID, user_id: str) -> list[Ha
         heard = await transaction.heard(checkout_id)
         return _happenings(attempt, [(one.event, one.at) for one in heard])
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 def _happenings(attempt: Checkout, heard: list[tuple[str, datetime]]) -> list[Happening]:

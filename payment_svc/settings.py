@@ -28,3 +28,5 @@ class Settings(ServiceSettings):
     """How often the service looks for checkouts that should have ended"""
     stuck_seconds: float = Field(default=120, gt=0)
     """After how long a pending checkout counts as stuck"""
+    max_under_way: int = Field(default=500, ge=1)
+    """How many checkouts may be under way, in all processes together, before new ones are turned away"""

@@ -1,5 +1,7 @@
 """The REST interface of point_svc."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -11,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
 from chassis.store import Transaction
-from chassis.web import CurrentRuntime, CurrentUser, documented
+from chassis.web import CurrentRuntime, CurrentUser, IdempotencyKey, Keyed, Problem, documented, once
 from point_svc.models import EntryType, PointHistory, Wallet
 
 router = APIRouter(prefix="/points", tags=["points"], responses=documented(HTTPStatus.UNAUTHORIZED))
@@ -42,17 +44,40 @@ class Entry(BaseModel):
     created_at: datetime
 
 
-@router.post("/charge", responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY))
-async def charge(body: Charge, user_id: CurrentUser, runtime: CurrentRuntime) -> Balance:
-    """Put points into the wallet; the first charge opens it."""
+@dataclass(frozen=True)
+class ChargeRequest:
+    """What `POST /points/charge` asks for."""
 
-    async def work(transaction: Transaction) -> int:
-        await transaction.execute(insert(Wallet).values(user_id=user_id, balance=0).on_conflict_do_nothing())
-        (wallet,) = await transaction.lock(Wallet, "user_id", [user_id])
-        transaction.add(wallet.charge(body.amount))
-        return wallet.balance
+    keyed: Keyed
+    amount: int
 
-    return Balance(balance=await runtime.database.run(work))
+
+@router.post(
+    "/charge",
+    responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def charge(body: Charge, user_id: CurrentUser, key: IdempotencyKey, runtime: CurrentRuntime) -> Balance:
+    """Put points into the wallet, once for each key; the first charge opens it."""
+    asked = ChargeRequest(Keyed(user_id, key, body.model_dump_json()), body.amount)
+    # By itself: where somebody else has locked a wallet, only who charges that one waits.
+    return await runtime.requests.alone(put_in, asked)
+
+
+async def put_in(transaction: Transaction, requests: Sequence[ChargeRequest]) -> list[Balance | Problem]:
+    """Charge the wallets, once for each key; the answers to all requests."""
+
+    async def begin(fresh: Sequence[ChargeRequest]) -> list[Balance | Problem]:
+        return [await _put_in(transaction, one) for one in fresh]
+
+    return await once(transaction, requests, Balance, begin)
+
+
+async def _put_in(transaction: Transaction, asked: ChargeRequest) -> Balance:
+    user_id = asked.keyed.user_id
+    await transaction.execute(insert(Wallet).values(user_id=user_id, balance=0).on_conflict_do_nothing())
+    (wallet,) = await transaction.lock(Wallet, "user_id", [user_id])
+    transaction.add(wallet.charge(asked.amount))
+    return Balance(balance=wallet.balance)
 
 
 @router.get("")
@@ -63,7 +88,7 @@ async def balance(user_id: CurrentUser, runtime: CurrentRuntime) -> Balance:
         wallet = await transaction.find_one(Wallet, user_id)
         return wallet.balance if wallet else 0
 
-    return Balance(balance=await runtime.database.run(work))
+    return Balance(balance=await runtime.requests.run(work))
 
 
 @router.get("/history", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -78,4 +103,4 @@ async def history(
         rows = await transaction.select(newest)
         return [Entry.model_validate(row, from_attributes=True) for row in rows]
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)

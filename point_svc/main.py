@@ -14,12 +14,13 @@ from point_svc.steps import service
 def definition(settings: Settings) -> Definition:
     """The service as a whole."""
     tombstones = Retention("tombstone", "at", timedelta(days=settings.inbox_days))
+    answers = Retention("idempotency", "at", timedelta(days=settings.idempotency_days))
     return Definition(
         service,
         settings,
         router,
         migrations=Path(__file__).parent / "migrations",
-        jobs=(Job(PURGE_INTERVAL, purging(tombstones)),),
+        jobs=(Job(PURGE_INTERVAL, purging(tombstones, answers)),),
     )
 
 

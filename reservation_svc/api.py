@@ -1,5 +1,7 @@
 """The REST interface of reservation_svc."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -12,7 +14,18 @@ from sqlmodel import col, select
 from chassis import new_id
 from chassis.run import Runtime
 from chassis.store import Transaction
-from chassis.web import CurrentRuntime, CurrentUser, PreferredWait, applied, documented, not_found
+from chassis.web import (
+    CurrentRuntime,
+    CurrentUser,
+    IdempotencyKey,
+    Keyed,
+    PreferredWait,
+    Problem,
+    applied,
+    documented,
+    not_found,
+    once,
+)
 from contracts.event import SeatId
 from reservation_svc.models import Reservation, Status
 from reservation_svc.steps import HoldPolicy, request
@@ -59,30 +72,44 @@ class ReservationState(BaseModel):
     reason: str | None
     seats: list[Seat]
 
+    @property
+    def location(self) -> str:
+        """Where the reservation is found."""
+        return f"/reservations/{self.payment_id}"
+
+
+@dataclass(frozen=True)
+class HoldRequest:
+    """What `POST /reservations` asks for."""
+
+    keyed: Keyed
+    seat_ids: Sequence[int]
+    deadline: datetime
+
 
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
     responses={
         200: {"model": ReservationState, "description": "The outcome, where the client waited for it"},
-        **documented(HTTPStatus.BAD_REQUEST),
+        **documented(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
     },
 )
 async def reserve(
-    wish: Wish, user_id: CurrentUser, runtime: CurrentRuntime, wait: PreferredWait, response: Response
+    wish: Wish,
+    user_id: CurrentUser,
+    key: IdempotencyKey,
+    runtime: CurrentRuntime,
+    wait: PreferredWait,
+    response: Response,
 ) -> ReservationState:
-    """Ask for seats. The answer comes at once; what becomes of it is found under `Location`."""
-    payment_id = new_id()
+    """Ask for seats, once for each key. The answer comes at once; what becomes of it is found under `Location`."""
     deadline = datetime.now(UTC) + runtime.dependency(HoldPolicy).patience
-
-    async def work(transaction: Transaction) -> ReservationState:
-        rows = transaction.apply(request(payment_id, user_id, wish.seat_ids, deadline))
-        return _state(rows)
-
-    accepted = await runtime.database.run(work)
-    response.headers["Location"] = f"/reservations/{payment_id}"
+    asked = HoldRequest(Keyed(user_id, key, wish.model_dump_json()), wish.seat_ids, deadline)
+    accepted = await runtime.requests.together(accept, asked)
+    response.headers["Location"] = accepted.location
     response.headers["Retry-After"] = "1"
-    settled = await _settled(runtime, payment_id, user_id, wait) if wait else None
+    settled = await _settled(runtime, accepted.payment_id, user_id, wait) if wait else None
     return applied(response, wait, settled) or accepted
 
 
@@ -92,13 +119,26 @@ async def reservation(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRu
     return await _find(runtime, payment_id, user_id)
 
 
+async def accept(transaction: Transaction, requests: Sequence[HoldRequest]) -> list[ReservationState | Problem]:
+    """Begin the sagas, once for each key; the answers to all requests."""
+
+    async def begin(fresh: Sequence[HoldRequest]) -> list[ReservationState | Problem]:
+        return [_begin(transaction, one) for one in fresh]
+
+    return await once(transaction, requests, ReservationState, begin)
+
+
+def _begin(transaction: Transaction, asked: HoldRequest) -> ReservationState:
+    return _state(transaction.apply(request(new_id(), asked.keyed.user_id, asked.seat_ids, asked.deadline)))
+
+
 async def _find(runtime: Runtime, payment_id: UUID, user_id: str) -> ReservationState:
     query = select(Reservation).where(Reservation.payment_id == payment_id, Reservation.user_id == user_id)
 
     async def work(transaction: Transaction) -> list[Reservation]:
         return await transaction.select(query.order_by(col(Reservation.reservation_id)))
 
-    rows = await runtime.database.run(work)
+    rows = await runtime.requests.run(work)
     if not rows:
         raise not_found("reservation")
     return _state(rows)

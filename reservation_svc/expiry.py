@@ -11,6 +11,8 @@ from reservation_svc.steps import expire
 
 MAX_EXPIRED = 100
 LONG = timedelta(minutes=5)
+STUCK_BEFORE = timedelta(minutes=1)
+"""What has been requested for longer makes no work for the steps"""
 
 
 async def expire_due(database: Database) -> None:
@@ -32,6 +34,14 @@ async def alarms(transaction: Transaction) -> list[str]:
     kept = select(Reservation.seat_id).where(*over, col(Reservation.ask_at).is_not(None)).limit(MAX_EXPIRED).subquery()
     count = (await transaction.execute(select(sa.func.count()).select_from(kept))).scalar() or 0
     return [f"{count} seats of holds that are over for {LONG} are not given back"] if count else []
+
+
+async def under_way(transaction: Transaction) -> int:
+    """How many holds are requested that have begun not long ago."""
+    recent = col(Reservation.created_at) > datetime.now(UTC) - STUCK_BEFORE
+    query = select(sa.func.count(sa.distinct(col(Reservation.payment_id))))
+    requested = query.where(Reservation.status == Status.REQUESTED, recent)
+    return int((await transaction.execute(requested)).scalar_one())
 
 
 async def _expire_some(transaction: Transaction) -> int:

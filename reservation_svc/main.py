@@ -3,16 +3,18 @@
 from datetime import timedelta
 from pathlib import Path
 
-from chassis.run import Job
+from chassis.run import Bound, Job
+from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from reservation_svc.api import router
-from reservation_svc.expiry import alarms, expire_due, oldest_requested
+from reservation_svc.expiry import alarms, expire_due, oldest_requested, under_way
 from reservation_svc.settings import Settings
 from reservation_svc.steps import HoldPolicy, service
 
 
 def definition(settings: Settings) -> Definition:
     """The service as a whole."""
+    answers = Retention("idempotency", "at", timedelta(days=settings.idempotency_days))
     return Definition(
         service,
         settings,
@@ -24,9 +26,13 @@ def definition(settings: Settings) -> Definition:
                 patience=timedelta(seconds=settings.request_seconds),
             )
         },
-        jobs=(Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),),
+        jobs=(
+            Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),
+            Job(PURGE_INTERVAL, purging(answers)),
+        ),
         unfinished=oldest_requested,
         alarms=alarms,
+        bound=Bound(settings.max_under_way, under_way),
     )
 
 

@@ -18,3 +18,7 @@ class Settings(ServiceSettings):
     """How long after its request seats may still be held"""
     expiry_interval_seconds: float = Field(default=1, gt=0)
     """How often the service looks for holds whose time is up"""
+    idempotency_days: float = Field(default=1, gt=0)
+    """How long the answer to an Idempotency-Key is kept"""
+    max_under_way: int = Field(default=500, ge=1)
+    """How many holds may be under way, in all processes together, before new ones are turned away"""

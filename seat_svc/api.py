@@ -1,4 +1,7 @@
-"""The REST interface of seat_svc."""
+"""The REST interface of seat_svc.
+
+What operators ask for needs no Idempotency-Key: to withdraw a seat, or to return it, twice is the same as once.
+"""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -53,7 +56,7 @@ async def concerts(runtime: CurrentRuntime) -> list[ConcertView]:
         rows = await transaction.select(select(Concert).order_by(col(Concert.concert_id)))
         return [ConcertView(**row.model_dump()) for row in rows]
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 @router.get("/concerts/{concert_id}/dates", tags=["catalogue"], responses=documented(HTTPStatus.NOT_FOUND))
@@ -69,7 +72,7 @@ async def dates(concert_id: CatalogueId, runtime: CurrentRuntime) -> list[DateVi
             for row in await transaction.select(query)
         ]
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 @router.get("/dates/{date_id}/seats", tags=["catalogue"], responses=documented(HTTPStatus.NOT_FOUND))
@@ -82,7 +85,7 @@ async def seats(date_id: CatalogueId, runtime: CurrentRuntime) -> list[SeatView]
             raise not_found("date")
         return [_view(row) for row in await transaction.select(query)]
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 @router.post("/operations/seats/{seat_id}/withdraw", tags=["operations"], responses=OPERATIONS)
@@ -96,7 +99,7 @@ async def withdraw(seat_id: CatalogueId, operator_id: CurrentOperator, runtime: 
             date.count(-1)
         return _view(row)
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 @router.post("/operations/seats/{seat_id}/return", tags=["operations"], responses=OPERATIONS)
@@ -110,7 +113,7 @@ async def put_back(seat_id: CatalogueId, operator_id: CurrentOperator, runtime: 
             date.count(1)
         return _view(row)
 
-    return await runtime.database.run(work)
+    return await runtime.requests.run(work)
 
 
 async def _lock(transaction: Transaction, seat_id: int) -> tuple[Seat, ConcertDate]:

@@ -1,5 +1,6 @@
 """Ties store and broker together: consumers, batches, effects, jobs, start and end. It knows no HTTP."""
 
 from chassis.run.runtime import Job, Runtime
+from chassis.run.under_way import Bound
 
-__all__ = ["Job", "Runtime"]
+__all__ = ["Bound", "Job", "Runtime"]

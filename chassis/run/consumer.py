@@ -58,6 +58,11 @@ class Consumer(ABC):
         return self._subscription is not None
 
     @property
+    def backlog(self) -> int:
+        """How many deliveries have arrived and are not being worked on."""
+        return len(self._arrivals) if self._arrivals is not None else 0
+
+    @property
     def struggling(self) -> int:
         """How many events this step must handle in the end and keeps failing to, as often as there are delays.
 

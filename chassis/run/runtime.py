@@ -20,13 +20,15 @@ from chassis.choreography.topology import PARKED, topology
 from chassis.errors import describe
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer, Declare
+from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
+from chassis.run.requests import Requests
 from chassis.run.startup import prepare
+from chassis.run.under_way import Bound, UnderWay
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
 from chassis.store.departures import Departures
-from chassis.store.group_commit import Given, GroupCommit, Result, Work
 from chassis.store.postgres import Postgres
 from chassis.store.retention import PURGE_INTERVAL, Retention, purging, unless_parked
 
@@ -55,21 +57,27 @@ class Runtime:
         settings: ServiceSettings,
         dependencies: Mapping[type, Any],
         jobs: tuple[Job, ...] = (),
+        bound: Bound | None = None,
     ) -> None:
         self.service = service
         self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
         self.waiters = Waiters()
         self._departures = Departures()
-        source = Postgres(settings.database_url.get_secret_value(), settings.database_pool)
-        self.database = Database(source, self._departures)
-        self.database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
+        url = settings.database_url.get_secret_value()
+        self.database = Database(Postgres(url, settings.database_pool), self._departures)
+        requesting = Database(Postgres(url, settings.request_pool), self._departures)
+        self.requests = Requests(requesting)
+        self._under_way = UnderWay.of(service, bound)
+        for database in (self.database, requesting):
+            database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
+            database.subscribe(self._under_way.hear)
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
+        self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
-        self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
@@ -99,11 +107,6 @@ class Runtime:
         found: Provided = self._dependencies[provided]
         return found
 
-    async def together(self, work: Work[Given, Result], given: Given) -> Result:
-        """The result of `work` for `given`, in one transaction with others who ask for the same work at this moment."""
-        group: GroupCommit[Given, Result] = self._groups.setdefault(work, GroupCommit(self.database, work))
-        return await group.run(given)
-
     async def start(self, migrations: Path) -> None:
         """Wait for the database, bring it up to date, then begin: publish, consume, do the jobs.
 
@@ -115,6 +118,8 @@ class Runtime:
         self._supervise("consume", self._consume)
         self._run("sweep", self.relay.sweep())
         self._run("forget", self.relay.forget())
+        if self._under_way.bound is not None:
+            self._run("under way", self._under_way.watch(self._under_way.bound, self.database))
         for number in range(PUMPS):
             self._run(f"{PUMP} {number}", self.relay.pump())
         for number, job in enumerate(self._jobs):
@@ -131,7 +136,7 @@ class Runtime:
         await self._cancel(name for name in list(self._tasks) if name not in ("publish", *pumps))
         await self.relay.drain([self._tasks[name] for name in pumps], quarter)
         await self._cancel(["publish", *pumps])
-        await self.database.drain(quarter)
+        await asyncio.gather(self.requests.drain(quarter), self.database.drain(quarter))
 
     def _consumer(self, step: Step, max_batch: int) -> Consumer:
         if step.kind is Kind.EFFECT:

@@ -33,6 +33,11 @@ class Departures:
                 self._outgoing.put(message)
         self._mind_room()
 
+    @property
+    def full(self) -> bool:
+        """Whether more is in flight than the broker takes within the lease of a row."""
+        return not self._room.is_set()
+
     async def room(self) -> None:
         """Wait while more is in flight than the broker takes within the lease of a row.
 

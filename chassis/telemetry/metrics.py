@@ -8,6 +8,7 @@ effect_seconds = Histogram("saga_effect_seconds", "The I/O of one effect, with i
 retries = Counter("saga_retries", "Events sent to another attempt, by the delay before it.", ["step", "delay"])
 parkings = Counter("saga_parkings", "Messages put aside for a person.", ["step"])
 unpublished = Counter("saga_unpublished", "Attempts to publish an event that the broker did not confirm.", ["event"])
+turned_away = Counter("saga_turned_away", "Requests turned away, by what there was too much of.", ["reason"])
 
 outbox_depth = Gauge("saga_outbox_depth", "Events that are said and not known to be published.")
 outbox_oldest = Gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.")

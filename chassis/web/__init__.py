@@ -2,7 +2,7 @@
 
 from chassis.web.app import CurrentRuntime, Definition
 from chassis.web.bearer import CurrentOperator, CurrentUser
-from chassis.web.idempotency import IdempotencyKey, Keyed, recall, remember
+from chassis.web.idempotency import IdempotencyKey, Keyed, once
 from chassis.web.idempotency import metadata as idempotency_metadata
 from chassis.web.prefer import PreferredWait, applied
 from chassis.web.problem import Problem, documented, not_found
@@ -21,7 +21,6 @@ __all__ = [
     "documented",
     "idempotency_metadata",
     "not_found",
-    "recall",
-    "remember",
+    "once",
     "run",
 ]

@@ -5,7 +5,6 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +16,18 @@ from fastapi_offline import FastAPIOffline
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
 from chassis.documents import asyncapi, asyncapi_page
+from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.run.runtime import Job, Runtime
+from chassis.run.under_way import Bound
 from chassis.settings import ServiceSettings
 from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.telemetry.tracing import ContinueTrace
-from chassis.web import problem
+from chassis.web import outcome, problem
+from chassis.web.admission import SAFE, Admission
 from chassis.web.health import Alarms, health_router
-from chassis.web.problem import Problem, ProblemDocument
+from chassis.web.presence import WhilePresent
+from chassis.web.problem import ProblemDocument
 from chassis.web.scrape import Unfinished, metrics_router
 
 log = structlog.get_logger(__name__)
@@ -42,6 +45,7 @@ class Definition:
     jobs: tuple[Job, ...] = ()
     unfinished: Unfinished | None = None
     alarms: Alarms | None = None
+    bound: Bound | None = None
 
 
 def create_app(definition: Definition) -> FastAPI:
@@ -53,7 +57,7 @@ def create_app(definition: Definition) -> FastAPI:
             for resource in definition.dependencies.values():
                 if hasattr(resource, "__aexit__"):
                     await stack.enter_async_context(resource)
-            runtime = Runtime(definition.service, definition.settings, definition.dependencies, definition.jobs)
+            runtime = _runtime_of(definition)
             app.state.runtime = runtime
             stack.push_async_callback(runtime.stop)
             starting = asyncio.create_task(_start(app, runtime, definition.migrations))
@@ -67,9 +71,10 @@ def create_app(definition: Definition) -> FastAPI:
     app.state.token_secret = definition.settings.token_secret.get_secret_value()
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
+    app.add_middleware(WhilePresent)
+    app.add_middleware(Admission, state=app.state)
     problem.install(app)
-    for kind in DATABASE_ERRORS:
-        app.add_exception_handler(kind, _on_database_error)
+    _on_failures(app)
     app.include_router(definition.router)
     app.state.unfinished = definition.unfinished
     app.state.alarms = definition.alarms
@@ -78,6 +83,10 @@ def create_app(definition: Definition) -> FastAPI:
     _document_problems(app)
     _document_events(app, definition.service)
     return app
+
+
+def _runtime_of(of: Definition) -> Runtime:
+    return Runtime(of.service, of.settings, of.dependencies, of.jobs, of.bound)
 
 
 async def _start(app: FastAPI, runtime: Runtime, migrations: Path) -> None:
@@ -96,7 +105,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
     if runtime.waits_for is not None:
-        raise _unavailable("The service is starting; try again shortly.")
+        raise outcome.unavailable("The service is starting; try again shortly.")
     return runtime
 
 
@@ -104,15 +113,31 @@ CurrentRuntime = Annotated[Runtime, Depends(_runtime)]
 """The runtime of the service that answers."""
 
 
+def _on_failures(app: FastAPI) -> None:
+    """Answer what the database and the requests that share it may raise."""
+    app.add_exception_handler(OutcomeUnknownError, _on_unknown_outcome)
+    app.add_exception_handler(BusyError, _on_busy)
+    for kind in DATABASE_ERRORS:
+        app.add_exception_handler(kind, _on_database_error)
+
+
+async def _on_unknown_outcome(request: Request, error: Exception) -> JSONResponse:
+    location = getattr(getattr(error, "result", None), "location", None)
+    log.warning("outcome unknown", path=request.url.path, location=location)
+    return problem.response(request, outcome.unknown(location))
+
+
+async def _on_busy(request: Request, error: Exception) -> JSONResponse:
+    return problem.response(request, outcome.unavailable(f"Nothing was done: {error}. Try again shortly.", "busy"))
+
+
 async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
     if not is_outage(error):
         raise error
     log.warning("database out of reach", path=request.url.path, error=str(error))
-    return problem.response(request, _unavailable("The database is out of reach; try again shortly."))
-
-
-def _unavailable(detail: str) -> Problem:
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
+    if isinstance(error, (CommitUnknownError, TimeoutError)) and request.method not in SAFE:
+        return problem.response(request, outcome.unknown())
+    return problem.response(request, outcome.unavailable("The database is out of reach; try again shortly."))
 
 
 def _document_problems(app: FastAPI) -> None:

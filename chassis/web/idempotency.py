@@ -6,12 +6,13 @@ does the work, so that a crash leaves either both or neither.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 from fastapi import Depends, Header
+from pydantic import BaseModel
 
 from chassis.store.models import Timestamp
 from chassis.store.transaction import Transaction
@@ -60,6 +61,18 @@ class Keyed(NamedTuple):
     body: str
 
 
+class Asked(Protocol):
+    """What a request asks for, with its key."""
+
+    @property
+    def keyed(self) -> Keyed:
+        """The request as its key tells it from others."""
+
+
+Once = TypeVar("Once", bound=Asked)
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
 class Known(NamedTuple):
     """What is stored of a request: what tells it from others, and its answer."""
 
@@ -67,10 +80,34 @@ class Known(NamedTuple):
     answer: Any
 
 
+async def once(
+    transaction: Transaction,
+    requests: Sequence[Once],
+    answer: type[Answer],
+    begin: Callable[[Sequence[Once]], Awaitable[Sequence[Answer | Problem]]],
+) -> list[Answer | Problem]:
+    """For each request its stored answer, or what `begin` makes of those that are new; that is stored from now on.
+
+    A Problem is not stored: its key may be used again.
+    """
+    recalled = await recall(transaction, [one.keyed for one in requests])
+    fresh = [one for one, known in zip(requests, recalled, strict=True) if known is None]
+    began = await begin(fresh)
+    done = [(one.keyed, it) for one, it in zip(fresh, began, strict=True) if not isinstance(it, Problem)]
+    await remember(transaction, [(keyed, it.model_dump(mode="json")) for keyed, it in done])
+    new = iter(began)
+    return [next(new) if known is None else _again(answer, known) for known in recalled]
+
+
+def _again(answer: type[Answer], known: Any) -> Answer | Problem:
+    return known if isinstance(known, Problem) else answer.model_validate(known)
+
+
 async def recall(transaction: Transaction, requests: Sequence[Keyed]) -> list[Any | Problem | None]:
     """For each request its stored answer, or None when it is new; holds the keys until the transaction ends.
 
-    It is a Problem 409 while another request holds the key, and 422 when the key was used for another request.
+    It is a Problem 422 when the key was used for another request, and 409 while the first one is being accepted. Of
+    several retries at once each gets the stored answer, whichever of them holds the key.
     """
     held = await _hold(transaction, requests)
     known = await _answers(transaction, requests)
@@ -108,12 +145,17 @@ async def _answers(transaction: Transaction, requests: Sequence[Keyed]) -> dict[
 
 
 def _recalled(request: Keyed, mine: bool, known: Known | None) -> Any | Problem | None:
-    if not mine:
-        return Problem(HTTPStatus.CONFLICT, "The first request with this key is still being accepted.", "key-in-use")
-    if known is not None and known.fingerprint != _fingerprint(request.body):
+    if known is None:
+        return None if mine else _in_use()
+    if known.fingerprint != _fingerprint(request.body):
         detail = "This key was used for another request."
         return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "idempotency-key-reused")
-    return known.answer if known is not None else None
+    return known.answer
+
+
+def _in_use() -> Problem:
+    detail = "The first request with this key is still being accepted."
+    return Problem(HTTPStatus.CONFLICT, detail, "key-in-use", headers={"Retry-After": "1"})
 
 
 def _lock(request: Keyed) -> int:

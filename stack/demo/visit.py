@@ -93,7 +93,7 @@ class Visit:
 
         Raises `StackError` if it does not come to this status.
         """
-        headers = {"Prefer": f"wait={PATIENCE}", "Idempotency-Key": str(uuid4())}
+        headers = {"Prefer": f"wait={PATIENCE}"}
         outcome = await self._post("PAYMENT", "/checkouts", {"payment_id": payment_id}, headers)
         checkout_id = str(outcome["checkout_id"])
         self.tell(f"POST /checkouts: {outcome['status']} {outcome['reason'] or ''}".rstrip())
@@ -130,7 +130,8 @@ class Visit:
         self, service: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         url = self._environment[f"{service}_URL"] + path
-        answer = await self._http.post(url, json=body, headers={**self._bearer(self._fan), **(headers or {})})
+        own = {**self._bearer(self._fan), "Idempotency-Key": str(uuid4())}
+        answer = await self._http.post(url, json=body, headers={**own, **(headers or {})})
         return dict(answer.raise_for_status().json())
 
     async def _get(self, service: str, path: str) -> Any:

@@ -45,6 +45,13 @@ class Round:
     """When the checkouts were finished, in seconds since the start, in their order"""
 
 
+class Overloaded(NamedTuple):
+    """Checkouts per second that were done although more were asked for, and the share that was turned away."""
+
+    per_second: float
+    turned_away: float
+
+
 class Ids(NamedTuple):
     """The checkouts between two ids, neither of which is one of them."""
 
@@ -68,6 +75,23 @@ async def saga_through_rest(stand: Stand, seconds: float, count: int) -> Round:
     outcome = await ask(stand, job)
     done = await finished(stand, "payment", Ids(outcome.since), len(outcome.accepted))
     return _after_warm_up(outcome, done, used(stand, before, len(done)))
+
+
+async def saga_overloaded(stand: Stand, seconds: float, rate: float) -> Overloaded:
+    """`POST /checkouts` in an open loop at more than can be done, for so many seconds.
+
+    Only what is completed and delivered while the load lasts counts as done. Raises AssertionError when somebody is
+    turned away in any other way than at the door, or when something that was accepted is not completed.
+    """
+    job = await job_for_saga(stand, seconds, int(rate * seconds), rate)
+    outcome = await ask(stand, job, may_refuse=True)
+    wrong = [one for one in outcome.refused if not one.startswith("503") or "urn:problem:busy" not in one]
+    assert not wrong, f"{len(wrong)} were not turned away at the door, for example: {wrong[0]}"
+    done = await finished(stand, "payment", Ids(outcome.since), len(outcome.accepted))
+
+    in_time = sum(WARM_UP < at <= seconds for at in _since(outcome.began, done))
+    asked = len(outcome.accepted) + len(outcome.refused)
+    return Overloaded(in_time / (seconds - WARM_UP), len(outcome.refused) / asked)
 
 
 async def saga_from_broker(stand: Stand, count: int) -> Round:

@@ -109,6 +109,16 @@ class Growth(BaseModel):
     full: float
 
 
+class Overload(BaseModel):
+    """Checkouts per second at saturation, and under several times the load that saturates, round by round in turns."""
+
+    factor: float
+    saturation: list[float] = Field(default_factory=list)
+    overload: list[float] = Field(default_factory=list)
+    turned_away: list[float] = Field(default_factory=list)
+    """Which share of the requests was turned away at the door"""
+
+
 class Driver(BaseModel):
     """What one driver of PostgreSQL needs for a transaction about so many events, round by round."""
 
@@ -152,6 +162,7 @@ class Figures(BaseModel):
     """What the four services together use of one core when nothing is asked of them"""
     drain: Drain | None = None
     growth: Growth | None = None
+    overload: Overload | None = None
     drivers: list[Driver] = Field(default_factory=list)
     peak_memory: dict[str, int] = Field(default_factory=dict)
     goals: list[Goal] = Field(default_factory=list)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from tests.bench import ceiling, contenders, drivers, growth, latency
 from tests.bench.contenders import Round
-from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth
+from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth, Overload
 from tests.bench.goals import load_of
 from tests.bench.messages import of_checkout
 from tests.bench.progress import Progress
@@ -32,6 +32,8 @@ class Measure:
 GUESS = 300.0
 """Checkouts per second, as long as nothing is known"""
 FEW = 200
+OVERLOAD = 3.0
+"""How many times the load that saturates is more than enough"""
 CURVE = 100
 PROCESSES = 2
 
@@ -137,6 +139,21 @@ async def grown(stand: Stand, scale: Scale, figures: Figures, progress: Progress
     figures.growth = Growth(finished=scale.past, empty=empty, full=full)
 
 
+async def overload(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """What saturates, and several times as much, in turns: what is accepted must go on being done."""
+    found = Overload(factor=OVERLOAD)
+    for turn in range(scale.rounds):
+        progress.next(f"{LABELS['saga']}, saturated, round {turn + 1} of {scale.rounds}")
+        count = _rows(figures, "saga", scale.overload_seconds)
+        found.saturation.append((await contenders.saga_through_rest(stand, scale.overload_seconds, count)).per_second)
+        rate = round(OVERLOAD * median(found.saturation))
+        progress.next(f"{LABELS['saga']}, {rate} requests per second, round {turn + 1} of {scale.rounds}")
+        done = await contenders.saga_overloaded(stand, scale.overload_seconds, rate)
+        found.overload.append(done.per_second)
+        found.turned_away.append(done.turned_away)
+    figures.overload = found
+
+
 async def between_drivers(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
     """The driver of the store beside the other one."""
     progress.next(f"asyncpg beside psycopg, {scale.driver_rounds} rounds")
@@ -198,6 +215,7 @@ MEASURES = {
     "idle": Measure(idle, lambda _: 1),
     "drain": Measure(drain, lambda _: 1),
     "batches": Measure(batches, lambda scale: 2 * len(scale.batches)),
+    "overload": Measure(overload, lambda scale: 2 * scale.rounds),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
     "drivers": Measure(between_drivers, lambda _: 1),
 }

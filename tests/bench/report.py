@@ -140,6 +140,10 @@ def _singles(figures: Figures) -> Iterator[tuple[str, str]]:
     if grown := figures.growth:
         both = f"{grown.empty:.0f} and {grown.full:.0f} checkouts/s"
         yield f"saga through REST, empty and beside {grown.finished:,} finished", both
+    if over := figures.overload:
+        both = f"{median(over.saturation):.0f} and {median(over.overload):.0f} checkouts/s"
+        shares = f"{100 * median(over.turned_away):.0f} % turned away"
+        yield f"saga through REST, saturated and under {over.factor:g} times that load", f"{both}, {shares}"
     for name, peak in sorted(figures.peak_memory.items()):
         yield f"peak memory of {name}", f"{peak / MIB:.0f} MiB"
     yield "the run", f"{figures.seconds / 60:.1f} minutes"

@@ -29,6 +29,7 @@ class Scale:
     backlog: int
     past: int
     driver_rounds: int
+    overload_seconds: float
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -42,6 +43,7 @@ FULL = Scale(
     backlog=20_000,
     past=1_000_000,
     driver_rounds=15,
+    overload_seconds=20,
 )
 QUICK = Scale(
     rounds=1,
@@ -53,4 +55,5 @@ QUICK = Scale(
     backlog=3_000,
     past=20_000,
     driver_rounds=3,
+    overload_seconds=12,
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, percentile, ratio
+from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, Overload, percentile, ratio
 from tests.bench.goals import goals, half_of
 from tests.bench.scale import CALM, MAX_BATCH
 
@@ -51,11 +51,21 @@ def test_goals_are_ratios_within_a_run() -> None:
         ],
         floor=Floor(commit=0.001, publish=0.001, p50=0.01),
         growth=Growth(finished=1_000_000, empty=200, full=100),
+        overload=Overload(factor=3, saturation=[300, 310, 290], overload=[150, 270, 290]),
         peak_memory={"point_svc": 100 * 2**20, "facade": 200 * 2**20},
         idle_percent=1.5,
     )
 
-    assert found(figures) == [(1.25, True), (6, True), (2, True), (2, True), (0.5, False), (100, True), (1.5, True)]
+    assert found(figures) == [
+        (1.25, True),
+        (6, True),
+        (2, True),
+        (2, True),
+        (0.9, True),
+        (0.5, False),
+        (100, True),
+        (1.5, True),
+    ]
 
 
 def test_a_goal_that_was_not_measured_is_not_named() -> None:

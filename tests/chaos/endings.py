@@ -47,7 +47,7 @@ async def charges(site: Site) -> Errand:
     fans = [Fan(site.system) for _ in range(MANY)]
     for fan in fans:
         await fan.charge(1)
-    requests = [partial(fan.ask, "POST", "point", "/points/charge", json={"amount": 1}) for fan in fans]
+    requests = [partial(fan.post, "point", "/points/charge", {"amount": 1}) for fan in fans]
     return Errand(requests, "point", _WALLETS, [fan.user_id for fan in fans])
 
 

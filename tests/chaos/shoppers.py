@@ -22,6 +22,7 @@ REQUEST_WITHIN = 12.0
 JOURNEY_WITHIN = 45.0
 HOLD_WAIT = 5
 TRIES = 4
+BEING_ACCEPTED = "urn:problem:key-in-use"
 OVER_THE_LIMIT = 4
 """So many dear seats cost more than one payment may."""
 
@@ -126,13 +127,12 @@ class Shoppers:
             await session.execute(_TO_SOMEBODY_ELSE, payment_id)
 
     async def _charge(self, fan: Fan, amount: int) -> None:
-        # Not repeated: a charge has no key, and one whose answer was lost would count twice.
-        answer = await self._ask_once(fan, "point", "/points/charge", json={"amount": amount})
+        answer = await self._ask(fan, "point", "/points/charge", json={"amount": amount}, headers=_key())
         _expect(answer, OK)
 
     async def _hold(self, fan: Fan, seat_ids: Sequence[int]) -> UUID:
-        body, headers = {"seat_ids": list(seat_ids)}, {"Prefer": f"wait={HOLD_WAIT}"}
-        answer = await self._ask_once(fan, "reservation", "/reservations", json=body, headers=headers)
+        body, headers = {"seat_ids": list(seat_ids)}, {"Prefer": f"wait={HOLD_WAIT}"} | _key()
+        answer = await self._ask(fan, "reservation", "/reservations", json=body, headers=headers)
         _expect(answer, OK, ACCEPTED)
         state, path = answer.json(), f"/reservations/{answer.json()['payment_id']}"
         while state["status"] == "requested":
@@ -146,32 +146,27 @@ class Shoppers:
 
     async def _order(self, fan: Fan, payment_id: UUID) -> None:
         """Order with one key until there is an answer; whatever was accepted has to exist for ever."""
-        headers = {"Idempotency-Key": uuid.uuid4().hex}
-        answer = await self._ask(fan, "payment", "/checkouts", json={"payment_id": str(payment_id)}, headers=headers)
+        answer = await self._ask(fan, "payment", "/checkouts", json={"payment_id": str(payment_id)}, headers=_key())
         _expect(answer, OK, ACCEPTED)
         self._site.accepted.add(UUID(answer.json()["checkout_id"]))
 
     async def _ask(self, fan: Fan, service: str, path: str, **options: Any) -> httpx2.Response:
-        """Post what may be repeated, and repeat it while the service is in trouble."""
+        """Post, and repeat it with the same key while the service is in trouble."""
         for _ in range(TRIES):
             with contextlib.suppress(httpx2.HTTPError):
                 answer = await fan.ask("POST", service, path, timeout=REQUEST_WITHIN, **options)
-                if not answer.is_server_error:
+                if not answer.is_server_error and BEING_ACCEPTED not in answer.text:
                     return answer
-            await asyncio.sleep(1)
-        raise GaveUpError(path)
-
-    async def _ask_once(self, fan: Fan, service: str, path: str, **options: Any) -> httpx2.Response:
-        """Post what must not be repeated, as soon as there is somebody to take it."""
-        for _ in range(TRIES):
-            with contextlib.suppress(httpx2.ConnectError):
-                return await fan.ask("POST", service, path, timeout=REQUEST_WITHIN, **options)
             await asyncio.sleep(1)
         raise GaveUpError(path)
 
     async def _change(self, service: str, statement: str, payment_id: UUID) -> None:
         async with self._site.session(service) as session:
             await session.execute(statement, payment_id)
+
+
+def _key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid.uuid4().hex}
 
 
 def _expect(answer: httpx2.Response, *statuses: int) -> None:

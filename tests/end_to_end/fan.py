@@ -42,9 +42,16 @@ class Fan:
         assert answer.status_code == OK, answer.text
         return answer.json()
 
-    async def charge(self, amount: int) -> int:
+    async def post(
+        self, service: str, path: str, body: Any, key: str | None = None, wait: int | None = None
+    ) -> httpx2.Response:
+        """Ask for something that moves, with a key of its own unless one is given; `wait` is preferred, if given."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex} | ({"Prefer": f"wait={wait}"} if wait else {})
+        return await self.ask("POST", service, path, json=body, headers=headers)
+
+    async def charge(self, amount: int, key: str | None = None) -> int:
         """Put points into the wallet; the balance after that."""
-        answer = await self.ask("POST", "point", "/points/charge", json={"amount": amount})
+        answer = await self.post("point", "/points/charge", {"amount": amount}, key)
         assert answer.status_code == OK, answer.text
         return int(answer.json()["balance"])
 
@@ -52,11 +59,11 @@ class Fan:
         """What the wallet holds."""
         return int((await self.get("point", "/points"))["balance"])
 
-    async def reserve(self, seat_ids: Sequence[int], wait: int | None = WAIT) -> httpx2.Response:
+    async def reserve(
+        self, seat_ids: Sequence[int], wait: int | None = WAIT, key: str | None = None
+    ) -> httpx2.Response:
         """Ask for seats; the answer is the outcome unless `wait` is None."""
-        headers = {"Prefer": f"wait={wait}"} if wait else {}
-        body = {"seat_ids": list(seat_ids)}
-        return await self.ask("POST", "reservation", "/reservations", json=body, headers=headers)
+        return await self.post("reservation", "/reservations", {"seat_ids": list(seat_ids)}, key, wait)
 
     async def hold(self, *seat_ids: int) -> Hold:
         """Hold seats that are free."""
@@ -67,11 +74,7 @@ class Fan:
 
     async def order(self, payment_id: UUID, key: str | None = None, wait: int | None = None) -> httpx2.Response:
         """Ask to pay, with a key of its own unless one is given."""
-        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        if wait:
-            headers["Prefer"] = f"wait={wait}"
-        body = {"payment_id": str(payment_id)}
-        return await self.ask("POST", "payment", "/checkouts", json=body, headers=headers)
+        return await self.post("payment", "/checkouts", {"payment_id": str(payment_id)}, key, wait)
 
     async def begin(self, hold: Hold) -> UUID:
         """Begin to pay; the checkout that was accepted."""

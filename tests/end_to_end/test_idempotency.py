@@ -18,6 +18,61 @@ async def _checkouts(system: System, hold: Hold) -> int:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": ""}])
+@pytest.mark.parametrize(("service", "path"), [("point", "/points/charge"), ("reservation", "/reservations")])
+async def test_key_is_needed_for_all_that_moves(
+    system: System, fan: Fan, catalogue: Catalogue, service: str, path: str, headers: dict[str, str]
+) -> None:
+    """Without a key no points are charged and no seats held."""
+    body = {"amount": 1} if service == "point" else {"seat_ids": list(await catalogue.free())}
+    effects = {"point": "point_history", "reservation": "reservation"}
+
+    answer = await fan.ask("POST", service, path, json=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:idempotency-key-missing")
+    query = f"SELECT count(*) FROM {effects[service]} WHERE user_id = $1"  # noqa: S608  # a name from above
+    assert await system.databases.value(service, query, fan.user_id) == 0
+
+
+async def test_same_charge_counts_once(fan: Fan) -> None:
+    """A charge that is sent again is answered as the first time, whatever came since; another body is refused."""
+    key = uuid.uuid4().hex
+    first = await fan.charge(500, key)
+    await fan.charge(100)
+
+    again = await fan.charge(500, key)
+    other = await fan.post("point", "/points/charge", {"amount": 501}, key)
+
+    assert (first, again, await fan.balance()) == (500, 500, 600)
+    assert (other.status_code, other.json()["type"]) == (422, "urn:problem:idempotency-key-reused")
+
+
+async def test_same_wish_holds_once(fan: Fan, catalogue: Catalogue) -> None:
+    """A wish that is sent again is answered with the first one's hold; another body is refused."""
+    key, seat_ids = uuid.uuid4().hex, await catalogue.free(2)
+    first = await fan.reserve(seat_ids[:1], wait=None, key=key)
+
+    again = await fan.reserve(seat_ids[:1], wait=None, key=key)
+    waited = await fan.reserve(seat_ids[:1], key=key)
+    other = await fan.reserve(seat_ids[1:], key=key)
+
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["Location"] == first.headers["Location"]
+    assert (waited.status_code, waited.json()["status"]) == (200, "temp")
+    assert (other.status_code, other.json()["type"]) == (422, "urn:problem:idempotency-key-reused")
+
+
+async def test_retries_at_once_of_a_finished_request_all_get_its_answer(fan: Fan, hold: Hold) -> None:
+    """Once a request has its answer, no retry is told that it is still being accepted."""
+    key = uuid.uuid4().hex
+    first = await fan.order(hold.payment_id, key)
+
+    answers = await asyncio.gather(*(fan.order(hold.payment_id, key) for _ in range(12)))
+
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(202, first.json())] * 12
+    await fan.end_of(first.json()["checkout_id"])
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": ""}])
 async def test_key_is_needed(system: System, fan: Fan, hold: Hold, headers: dict[str, str]) -> None:
     """Without a key nothing is begun, and the answer says that it is missing."""
     body = {"payment_id": str(hold.payment_id)}

@@ -6,7 +6,7 @@ import uuid
 from tests.choreography import HEARS_AND_SAYS
 from tests.end_to_end.broker import MARK, Broker
 from tests.end_to_end.eventually import eventually
-from tests.end_to_end.test_poison import BODY, HEADERS
+from tests.end_to_end.test_poison import BODY, HEADERS, SOLD_TO_NOBODY
 
 
 async def _consumers(broker: Broker, service: str) -> dict[str, str]:
@@ -35,14 +35,13 @@ async def test_step_whose_queue_is_deleted_ends_no_other(broker: Broker) -> None
 
 async def test_message_that_cannot_be_sent_on_is_held(broker: Broker) -> None:
     """Where the queue is gone in which it should rest, it is declared anew; no session ends for it."""
-    before, mark = await _consumers(broker, "point"), uuid.uuid4().hex
-    lost = {name: value for name, value in BODY.items() if name not in ("amount", "deadline")}
-    headers = HEADERS | {"ce-type": "reservation.rejected.v1", "ce-id": str(uuid.uuid4())}
+    before, mark = await _consumers(broker, "payment"), uuid.uuid4().hex
+    sold = {name: value for name, value in BODY.items() if name != "deadline"} | {"seat_ids": [1]}
+    headers = HEADERS | {"ce-type": SOLD_TO_NOBODY, "ce-id": str(uuid.uuid4())}
 
-    await broker.delete("point.retry.1s")
-    body = json.dumps(lost | {"reason": "unknown-payment"}).encode()
-    await broker.publish("point.refund", body, headers, MARK + mark)
-    await eventually(lambda: broker.has_queue("point.retry.1s"))
-    await broker.take_from_rest("point", mark)
+    await broker.delete("payment.retry.1s")
+    await broker.publish("payment.complete", json.dumps(sold).encode(), headers, MARK + mark)
+    await eventually(lambda: broker.has_queue("payment.retry.1s"))
+    await broker.take_from_rest("payment", mark)
 
-    assert await _consumers(broker, "point") == before
+    assert await _consumers(broker, "payment") == before

@@ -91,7 +91,7 @@ async def test_conflict_is_a_problem(fan: Fan, hold: Hold) -> None:
 @pytest.mark.parametrize("wish", BAD_WISHES, ids=str)
 async def test_malformed_wish_is_a_problem(fan: Fan, wish: Any) -> None:
     """A wish for no seat, for one twice, for too many, for impossible ones, or with a user in it is refused."""
-    answer = await fan.ask("POST", "reservation", "/reservations", json=wish)
+    answer = await fan.post("reservation", "/reservations", wish)
 
     _is_problem(answer, 422, "/reservations")
     assert all(error.keys() == {"where", "message"} for error in answer.json()["errors"])
@@ -100,7 +100,7 @@ async def test_malformed_wish_is_a_problem(fan: Fan, wish: Any) -> None:
 @pytest.mark.parametrize("charge", BAD_CHARGES, ids=str)
 async def test_malformed_charge_is_a_problem(fan: Fan, charge: Any) -> None:
     """A charge of nothing, of less, of too much, of a part of a point, or with a user in it is refused."""
-    answer = await fan.ask("POST", "point", "/points/charge", json=charge)
+    answer = await fan.post("point", "/points/charge", charge)
 
     _is_problem(answer, 422, "/points/charge")
     assert await fan.balance() == 0
@@ -109,7 +109,7 @@ async def test_malformed_charge_is_a_problem(fan: Fan, charge: Any) -> None:
 @pytest.mark.parametrize(("body", "status"), [(b"", 422), (b"{", 422), (b"amount=1", 422), (b"\xff\xfe\x00", 400)])
 async def test_broken_body_is_a_problem(fan: Fan, body: bytes, status: int) -> None:
     """A body that is no JSON, or no text at all, is refused with a problem document."""
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "any"}
 
     answer = await fan.ask("POST", "point", "/points/charge", content=body, headers=headers)
 
@@ -119,9 +119,9 @@ async def test_broken_body_is_a_problem(fan: Fan, body: bytes, status: int) -> N
 @pytest.mark.parametrize("prefer", ["wait=5", "respond-async, wait=5", "Wait = 5; foo", 'wait="5"'])
 async def test_hold_is_answered_when_it_is_done(fan: Fan, catalogue: Catalogue, prefer: str) -> None:
     """Whoever prefers to wait for a hold gets 200 with its final state, and is told that the wish was granted."""
-    body = {"seat_ids": list(await catalogue.free())}
+    body, headers = {"seat_ids": list(await catalogue.free())}, {"Prefer": prefer, "Idempotency-Key": "any"}
 
-    answer = await fan.ask("POST", "reservation", "/reservations", json=body, headers={"Prefer": prefer})
+    answer = await fan.ask("POST", "reservation", "/reservations", json=body, headers=headers)
 
     assert answer.status_code == 200
     assert answer.json()["status"] == "temp"
@@ -213,7 +213,7 @@ async def test_service_tells_how_it_is(system: System, service: str) -> None:
 async def test_unknown_preference_is_ignored(fan: Fan, catalogue: Catalogue) -> None:
     """A preference that nobody knows changes nothing: the answer is 202."""
     body = {"seat_ids": list(await catalogue.free())}
-    headers = {"Prefer": f"handling=lenient; wait=soon, x={uuid.uuid4().hex}"}
+    headers = {"Prefer": f"handling=lenient; wait=soon, x={uuid.uuid4().hex}", "Idempotency-Key": "any"}
 
     answer = await fan.ask("POST", "reservation", "/reservations", json=body, headers=headers)
 

@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from chassis import new_id
+from chassis import Service, new_id
 from chassis.choreography.envelope import Envelope
 from chassis.errors import MissingRowError, NotLockedError, RowGoneError
 from chassis.store import Transaction
 from chassis.store.rows import LockedRows
+from contracts import point, reservation
 from point_svc.models import EntryType, PointHistory, Wallet
 from point_svc.steps import service
 from tests.end_to_end.stores import ANN, BOB, Store, entry, envelope, wallet_of
@@ -159,14 +160,18 @@ async def test_rows_are_bound_to_the_parameters_of_a_step(store: Store) -> None:
 async def test_missing_row_is_an_error(store: Store) -> None:
     """Of a step that cannot do without it."""
     # given
-    refund = next(step for step in service.steps if step.name == "refund")
-    arrived = envelope()
+    strict, arrived = Service("point"), envelope()
+
+    @strict.step
+    def count(lost: reservation.Reverted, wallet: Wallet) -> point.Refunded:
+        return point.Refunded.after(lost, amount=wallet.balance)
+
     stranger = Envelope(
         arrived.event.model_copy(update={"user_id": "store-z"}), new_id(), None, arrived.occurred_at, ""
     )
 
     async def bind(transaction: Transaction) -> None:
-        rows = await LockedRows.of(transaction, refund, [stranger])
+        rows = await LockedRows.of(transaction, strict.declared(count), [stranger])
         rows.arguments(stranger.event)
 
     with pytest.raises(MissingRowError):

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from chassis.errors import CommitUnknownError
+from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.store.database import Database
-from chassis.store.group_commit import MAX_GROUP, GroupCommit
+from chassis.store.group_commit import MAX_GROUP, MAX_WAITING, GroupCommit
 from chassis.store.transaction import Transaction
 from chassis.web.problem import Problem
 
@@ -17,17 +17,23 @@ BAD, CULPRIT = -1, -2
 
 
 class FakeDatabase:
-    """Runs work without a transaction, one after the other, and may be out of reach."""
+    """Runs work without a transaction, one after the other, and may be away, busy, or not answer a COMMIT."""
 
     def __init__(self, outage: Exception | None = None) -> None:
         self.outage = outage
+        self.free = asyncio.Event()
+        self.free.set()
 
     async def run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
         """The result of the work."""
         await asyncio.sleep(0)
+        if isinstance(self.outage, OSError):
+            raise self.outage
+        await self.free.wait()
+        result = await work(None)
         if self.outage:
             raise self.outage
-        return await work(None)
+        return result
 
 
 class Doubling:
@@ -101,11 +107,88 @@ async def test_outage_is_everybodys() -> None:
     """While the database is out of reach nothing is tried one by one: all are told."""
     # given
     work = Doubling()
-    group = grouped(work, CommitUnknownError("gone"))
+    group = grouped(work, ConnectionRefusedError("gone"))
     # when
     answers = await asyncio.gather(group.run(1), group.run(2), return_exceptions=True)
     # then
-    assert [type(answer) for answer in answers] == [CommitUnknownError, CommitUnknownError]
+    assert [type(answer) for answer in answers] == [ConnectionRefusedError, ConnectionRefusedError]
+
+
+async def test_unknown_commit_tells_what_counts_if_it_did() -> None:
+    """When nobody knows whether a group is committed, each is told its answer in that case; a refusal stands."""
+    # given
+    group = grouped(Doubling(), CommitUnknownError("gone"))
+    # when
+    answers = await asyncio.gather(group.run(1), group.run(BAD), group.run(2), return_exceptions=True)
+    # then
+    assert [getattr(answer, "result", None) for answer in answers] == [2, None, 4]
+    assert [type(answer) for answer in answers] == [OutcomeUnknownError, Problem, OutcomeUnknownError]
+
+
+async def test_work_of_who_has_left_is_not_done() -> None:
+    """A request that is cancelled while it waits for its turn is left out."""
+    # given
+    work, database = Doubling(), FakeDatabase()
+    group = GroupCommit[int, int](cast("Database", database), work)
+    database.free.clear()
+    gone, stays = (asyncio.create_task(group.run(number)) for number in (1, 2))
+    await asyncio.sleep(0)
+    # when
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    database.free.set()
+    # then
+    assert await stays == 4
+    assert work.groups == [[2]]
+
+
+async def test_turn_that_does_not_come_in_time_never_comes() -> None:
+    """Whoever is told that nothing was done can rely on it."""
+    # given
+    work, database = Doubling(), FakeDatabase()
+    group = GroupCommit[int, int](cast("Database", database), work)
+    database.free.clear()
+    # when
+    with pytest.raises(BusyError):
+        await group.run(1, patience=0)
+    database.free.set()
+    # then
+    assert await group.run(2) == 4
+    assert work.groups == [[2]]
+
+
+async def test_work_that_has_begun_and_is_not_answered_has_an_unknown_outcome() -> None:
+    """Nobody waits for ever for work that has begun, and nobody is told that it was not done."""
+
+    async def never(_: Transaction, given: Sequence[int]) -> Sequence[int]:
+        await asyncio.Event().wait()
+        return given
+
+    # given
+    group = GroupCommit[int, int](cast("Database", FakeDatabase()), never)
+    # when, then
+    with pytest.raises(OutcomeUnknownError):
+        await group.run(1, patience=0.01)
+    assert group._committing is not None
+    group._committing.cancel()
+
+
+async def test_too_many_are_turned_away() -> None:
+    """No more wait than can be worked on; whoever comes then is told so at once."""
+    # given
+    database = FakeDatabase()
+    group = GroupCommit[int, int](cast("Database", database), Doubling())
+    database.free.clear()
+    first = asyncio.create_task(group.run(0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(group.run(number)) for number in range(1, MAX_WAITING + 1)]
+    await asyncio.sleep(0)
+    # when, then
+    with pytest.raises(BusyError):
+        await group.run(-3)
+    database.free.set()
+    assert await asyncio.gather(first, *waiting) == [2 * number for number in range(MAX_WAITING + 1)]
 
 
 async def test_who_has_gone_is_not_waited_for() -> None:

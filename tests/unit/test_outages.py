@@ -63,7 +63,7 @@ class FailingRuntime:
     waits_for = None
 
     def __init__(self, error: Exception) -> None:
-        self.database = FailingDatabase(error)
+        self.database = self.requests = FailingDatabase(error)
 
 
 async def ask(error: Exception) -> httpx2.Response:

@@ -9,7 +9,7 @@ retries = Counter("saga_retries", "Events sent to another attempt, by the delay 
 parkings = Counter("saga_parkings", "Messages put aside for a person.", ["step"])
 unpublished = Counter("saga_unpublished", "Attempts to publish an event that the broker did not confirm.", ["event"])
 
-outbox_depth = Gauge("saga_outbox_depth", "Events that are said and not known to be published.")
+outbox_depth = Gauge("saga_outbox_depth", "Events that are said and not known to be published, up to 10,000.")
 outbox_oldest = Gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.")
 parked = Gauge("saga_parked_messages", "Messages in the parked queue of the service.")
 consumers = Gauge("saga_consumers", "Consumers of this process, by queue.", ["queue"])

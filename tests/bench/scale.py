@@ -29,6 +29,7 @@ class Scale:
     backlog: int
     past: int
     driver_rounds: int
+    large: int
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -42,6 +43,7 @@ FULL = Scale(
     backlog=20_000,
     past=1_000_000,
     driver_rounds=15,
+    large=10_000_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -53,4 +55,5 @@ QUICK = Scale(
     backlog=3_000,
     past=20_000,
     driver_rounds=3,
+    large=1_000_000,
 )

@@ -94,11 +94,11 @@ class Checkout(Table, table=True):
     __table_args__ = (
         sa.Index("ix_checkout_pending", "created_at", postgresql_where=sa.text("status = 'PENDING'")),
         sa.Index("ix_checkout_deadline", "deadline", postgresql_where=sa.text("status = 'PENDING'")),
-        sa.Index("ix_checkout_finished_at", "finished_at", postgresql_using="brin"),
+        sa.Index("ix_checkout_finished_at", "finished_at"),
     )
 
     checkout_id: UUID = Field(primary_key=True)
-    payment_id: UUID = Field(index=True)
+    payment_id: UUID
     user_id: str = Field(max_length=64)
     amount: int = Field(sa_type=sa.BigInteger)
     deadline: datetime = timestamp_field()
@@ -134,4 +134,4 @@ class Delivery(Table, table=True):
     payment_id: UUID
     status: DeliveryStatus = state_field(DeliveryStatus)
     reason: str | None = Field(default=None, max_length=64)
-    delivered_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
+    delivered_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC), index=True)

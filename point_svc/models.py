@@ -30,11 +30,12 @@ class PointHistory(Table, table=True):
     __tablename__ = "point_history"
     __table_args__ = (
         sa.UniqueConstraint("checkout_id", "type"),
+        sa.Index("ix_point_history_user_id_entry_id", "user_id", "entry_id"),
         sa.CheckConstraint("amount > 0", name="amount_positive"),
     )
 
     entry_id: UUID = Field(default_factory=new_id, primary_key=True)
-    user_id: str = Field(max_length=64, index=True)
+    user_id: str = Field(max_length=64)
     type: EntryType = state_field(EntryType)
     amount: int = Field(sa_type=sa.BigInteger)
     balance_after: int = Field(sa_type=sa.BigInteger)

@@ -1,18 +1,25 @@
 """The clock of the holds."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlalchemy.orm import Mapped, aliased
+from sqlmodel import col
 
 from chassis.store import Database, Transaction
-from reservation_svc.models import Reservation, Status
+from reservation_svc.models import Reservation
 from reservation_svc.steps import expire
 
 MAX_EXPIRED = 100
 LONG = timedelta(minutes=5)
 STUCK_BEFORE = timedelta(minutes=1)
 """What has been requested for longer makes no work for the steps"""
+
+# As the indexes say it: what comes as an argument is not compared with the condition of an index.
+_IS_HELD = sa.text("reservation.status = 'TEMP'")
+_IS_REQUESTED = sa.text("reservation.status = 'REQUESTED'")
+_IS_UNANSWERED = sa.text("reservation.ask_at IS NOT NULL AND reservation.status IN ('REQUESTED', 'EXPIRED')")
 
 
 async def expire_due(database: Database) -> None:
@@ -23,25 +30,24 @@ async def expire_due(database: Database) -> None:
 
 async def oldest_requested(transaction: Transaction) -> datetime | None:
     """Since when the oldest request for seats has no answer."""
-    query = select(sa.func.min(Reservation.created_at)).where(Reservation.status == Status.REQUESTED)
+    query = sa.select(sa.func.min(Reservation.created_at)).where(_IS_REQUESTED)
     return (await transaction.execute(query)).scalar()
 
 
 async def alarms(transaction: Transaction) -> list[str]:
     """What operators should look at: seats of holds that were over long ago, and that nobody has given back."""
     before = datetime.now(UTC) - LONG
-    over = (Reservation.status == Status.EXPIRED, col(Reservation.expires_at) < before)
-    kept = select(Reservation.seat_id).where(*over, col(Reservation.ask_at).is_not(None)).limit(MAX_EXPIRED).subquery()
-    count = (await transaction.execute(select(sa.func.count()).select_from(kept))).scalar() or 0
+    is_over = (sa.text("reservation.status = 'EXPIRED'"), col(Reservation.expires_at) < before)
+    kept = sa.select(col(Reservation.seat_id)).where(*is_over, _IS_UNANSWERED).limit(MAX_EXPIRED).subquery()
+    count = (await transaction.execute(sa.select(sa.func.count()).select_from(kept))).scalar() or 0
     return [f"{count} seats of holds that are over for {LONG} are not given back"] if count else []
 
 
 async def under_way(transaction: Transaction) -> int:
     """How many holds are requested that have begun not long ago."""
     recent = col(Reservation.created_at) > datetime.now(UTC) - STUCK_BEFORE
-    query = select(sa.func.count(sa.distinct(col(Reservation.payment_id))))
-    requested = query.where(Reservation.status == Status.REQUESTED, recent)
-    return int((await transaction.execute(requested)).scalar_one())
+    query = sa.select(sa.func.count(sa.distinct(col(Reservation.payment_id)))).where(_IS_REQUESTED, recent)
+    return int((await transaction.execute(query)).scalar_one())
 
 
 async def _expire_some(transaction: Transaction) -> int:
@@ -50,7 +56,8 @@ async def _expire_some(transaction: Transaction) -> int:
     All rows of a hold are locked before they are judged, in the order in which a checkout locks them.
     """
     now = datetime.now(UTC)
-    payment_ids = (await transaction.execute(_due(now))).scalars().all()
+    found = [(await transaction.execute(query)).scalars().all() for query in due(now)]
+    payment_ids = list(dict.fromkeys(payment_id for some in found for payment_id in some))
     rows = await transaction.lock(Reservation, "payment_id", payment_ids) if payment_ids else []
     outcomes = [expire([row for row in rows if row.payment_id == payment_id], now) for payment_id in payment_ids]
     for outcome in outcomes:
@@ -58,11 +65,26 @@ async def _expire_some(transaction: Transaction) -> int:
     return sum(outcome is not None for outcome in outcomes)
 
 
-def _due(now: datetime) -> sa.Executable:
-    """Finds holds that are open too long and holds that nobody has answered, the oldest of each first."""
-    hold, expires_at, ask_at = select(Reservation.payment_id), col(Reservation.expires_at), col(Reservation.ask_at)
-    waiting = col(Reservation.status).in_((Status.REQUESTED, Status.EXPIRED))
-    return sa.union(
-        hold.where(Reservation.status == Status.TEMP, expires_at <= now).order_by(expires_at).limit(MAX_EXPIRED),
-        hold.where(waiting, ask_at <= now).order_by(ask_at).limit(MAX_EXPIRED),
+def due(now: datetime) -> tuple[sa.Select[Any], ...]:
+    """Finds holds that are open too long, and holds that nobody has answered, the longest waiting of each first.
+
+    Those that somebody else has locked are left out. Whoever locks a hold locks its rows in the order of their key. So
+    the first row stands for the hold: who has it will get the others without waiting, and replicas that look at the
+    same time find different holds.
+    """
+    return _due(_IS_HELD, col(Reservation.expires_at), now), _due(_IS_UNANSWERED, col(Reservation.ask_at), now)
+
+
+def _due(state: sa.TextClause, moment: Mapped[Any], now: datetime) -> sa.Select[Any]:
+    earlier = aliased(Reservation)
+    is_first = ~sa.exists().where(
+        col(earlier.payment_id) == Reservation.payment_id,
+        col(earlier.reservation_id) < Reservation.reservation_id,
+    )
+    return (
+        sa.select(col(Reservation.payment_id))
+        .where(state, moment <= now, is_first)
+        .order_by(moment)
+        .limit(MAX_EXPIRED)
+        .with_for_update(of=Reservation, skip_locked=True)
     )

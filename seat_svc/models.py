@@ -42,10 +42,13 @@ class ConcertDate(Table, table=True):
     """One evening of a concert; `open_seats` counts the seats that are neither sold nor withdrawn."""
 
     __tablename__ = "concert_date"
-    __table_args__ = (sa.CheckConstraint("open_seats >= 0", name="open_seats_not_negative"),)
+    __table_args__ = (
+        sa.CheckConstraint("open_seats >= 0", name="open_seats_not_negative"),
+        sa.Index("ix_concert_date_concert_id_date_id", "concert_id", "date_id"),
+    )
 
     date_id: int = Field(primary_key=True)
-    concert_id: int = Field(foreign_key="concert.concert_id", index=True)
+    concert_id: int = Field(foreign_key="concert.concert_id")
     starts_at: datetime = timestamp_field()
     status: DateStatus = state_field(DateStatus, default=DateStatus.AVAILABLE)
     open_seats: int
@@ -59,10 +62,13 @@ class ConcertDate(Table, table=True):
 class Seat(Table, table=True):
     """One seat on one date; `holder` is the payment in whose name it is occupied or reserved."""
 
-    __table_args__ = (sa.CheckConstraint("price > 0", name="price_positive"),)
+    __table_args__ = (
+        sa.CheckConstraint("price > 0", name="price_positive"),
+        sa.Index("ix_seat_date_id_seat_id", "date_id", "seat_id"),
+    )
 
     seat_id: int = Field(primary_key=True)
-    date_id: int = Field(foreign_key="concert_date.date_id", index=True)
+    date_id: int = Field(foreign_key="concert_date.date_id")
     label: str = Field(max_length=16)
     price: int = Field(sa_type=sa.BigInteger)
     status: SeatStatus = state_field(SeatStatus, default=SeatStatus.AVAILABLE)

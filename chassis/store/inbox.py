@@ -18,7 +18,7 @@ inbox = sa.Table(
     sa.Column("saga_id", sa.Uuid, nullable=False, index=True),
     sa.Column("heard", sa.String(64), nullable=False),
     sa.Column("at", Timestamp, nullable=False, server_default=sa.func.clock_timestamp()),
-    sa.Index("ix_inbox_at", "at", postgresql_using="brin"),
+    sa.Index("ix_inbox_at", "at"),
 )
 
 # The rows are inserted in the order of their key: two replicas that got the same messages wait for each other

@@ -106,5 +106,17 @@ def drop_suspect() -> None:
     op.drop_table("suspect")
 
 
+def index_inbox_by_age() -> None:
+    """Give retention an index of the inbox that finds old rows also where many have been deleted."""
+    op.drop_index("ix_inbox_at", "inbox")
+    op.create_index("ix_inbox_at", "inbox", ["at"])
+
+
+def index_inbox_by_block() -> None:
+    """Take `index_inbox_by_age` back."""
+    op.drop_index("ix_inbox_at", "inbox")
+    op.create_index("ix_inbox_at", "inbox", ["at"], postgresql_using="brin")
+
+
 if __name__ == "__main__":
     upgrade(os.environ["DATABASE_URL"], Path(sys.argv[1]))

@@ -68,7 +68,7 @@ _FORGET = "DELETE FROM outbox WHERE event_id = ANY($1::uuid[])"
 _PUT = f"""
     WITH gone AS ({_FORGET})
     INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
-    SELECT event_id, saga_id, routing_key, mandatory, headers::json, body, now() + $2::interval
+    SELECT event_id, saga_id, routing_key, mandatory, headers::json, body, clock_timestamp() + $2::interval
     FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[])
         AS said (event_id, saga_id, routing_key, mandatory, headers, body)
     """  # noqa: S608  # text of this module
@@ -76,16 +76,24 @@ _PROBE = """
     INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
     VALUES ($1, $1, '', false, '{}', '', 'infinity')
     """
+# The lease runs from this moment: the transaction may have begun long before. What has run out is told by the start of
+# the transaction, which is earlier, because an index can be searched for a moment that stands still.
 # SKIP LOCKED lets several replicas sweep at once; the lease, not an open transaction, keeps a row while it is
 # being published. There is no cursor over ids: a row that commits late is found like any other.
 _LEASE = """
-    UPDATE outbox SET leased_until = now() + $1::interval, attempts = attempts + 1
+    UPDATE outbox SET leased_until = clock_timestamp() + $1::interval, attempts = attempts + 1
     WHERE event_id IN (
         SELECT event_id FROM outbox WHERE leased_until < now()
         ORDER BY leased_until LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     RETURNING event_id, saga_id, routing_key, mandatory, headers::text, body, attempts
     """
+
+WAITING = """
+    SELECT count(*) AS depth, (SELECT event_id FROM outbox ORDER BY event_id LIMIT 1) AS oldest
+    FROM (SELECT event_id FROM outbox ORDER BY event_id LIMIT $1) AS counted
+    """
+"""How many messages the outbox holds, counted up to $1, and the id of the oldest."""
 
 
 async def put(connection: Connection, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:

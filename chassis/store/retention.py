@@ -53,7 +53,7 @@ def _purge_some(retention: Retention) -> Callable[[Transaction], Awaitable[int]]
     delete = f"""
         DELETE FROM {retention.table} WHERE ctid = ANY(ARRAY(
             SELECT ctid FROM {retention.table} WHERE {retention.column} < now() - $1::interval
-            LIMIT $2 FOR UPDATE SKIP LOCKED
+            ORDER BY {retention.column} LIMIT $2 FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
         """  # noqa: S608  # names from the code, not from a client

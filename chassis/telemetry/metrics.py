@@ -10,7 +10,7 @@ parkings = Counter("saga_parkings", "Messages put aside for a person.", ["step"]
 unpublished = Counter("saga_unpublished", "Attempts to publish an event that the broker did not confirm.", ["event"])
 turned_away = Counter("saga_turned_away", "Requests turned away, by what there was too much of.", ["reason"])
 
-outbox_depth = Gauge("saga_outbox_depth", "Events that are said and not known to be published.")
+outbox_depth = Gauge("saga_outbox_depth", "Events that are said and not known to be published, up to 10,000.")
 outbox_oldest = Gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.")
 parked = Gauge("saga_parked_messages", "Messages in the parked queue of the service.")
 consumers = Gauge("saga_consumers", "Consumers of this process, by queue.", ["queue"])

@@ -10,11 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from chassis.ids import made_at
 from chassis.run.runtime import Runtime
 from chassis.store.database import Database
+from chassis.store.outbox import WAITING
 from chassis.store.transaction import Transaction
 from chassis.telemetry import metrics
 
 SCRAPE_TIMEOUT = 3
-_WAITING = "SELECT count(*) AS depth, (SELECT event_id FROM outbox ORDER BY event_id LIMIT 1) AS oldest FROM outbox"
+MAX_COUNTED = 10_000
+"""So far the outbox is counted: how many more there are in an outage, the age of the oldest tells as well"""
 UNKNOWN = float("nan")
 
 Unfinished = Callable[[Transaction], Awaitable[datetime | None]]
@@ -39,7 +41,7 @@ async def _ask_database(database: Database, unfinished: Unfinished | None) -> No
     """Set what only the database knows; unknown while it is out of reach, so that nobody takes it for fine."""
 
     async def work(transaction: Transaction) -> None:
-        (waiting,) = await transaction.fetch(_WAITING)
+        (waiting,) = await transaction.fetch(WAITING, MAX_COUNTED)
         metrics.outbox_depth.set(waiting["depth"])
         oldest = waiting["oldest"]
         metrics.outbox_oldest.set(_age(made_at(oldest) if oldest else None))

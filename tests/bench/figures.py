@@ -119,6 +119,31 @@ class Overload(BaseModel):
     """Which share of the requests was turned away at the door"""
 
 
+class LargeTable(BaseModel):
+    """What a table costs with so many rows."""
+
+    service: str
+    name: str
+    bytes: int
+    index_bytes: int
+
+
+class Slow(BaseModel):
+    """A statement and the longest that it took."""
+
+    sql: str
+    seconds: float
+
+
+class Large(BaseModel):
+    """Every statement beside so many rows a table; `faults` says which of them grow with the tables."""
+
+    rows: int
+    tables: list[LargeTable]
+    slowest: list[Slow]
+    faults: list[str]
+
+
 class Driver(BaseModel):
     """What one driver of PostgreSQL needs for a transaction about so many events, round by round."""
 
@@ -163,6 +188,7 @@ class Figures(BaseModel):
     drain: Drain | None = None
     growth: Growth | None = None
     overload: Overload | None = None
+    large: Large | None = None
     drivers: list[Driver] = Field(default_factory=list)
     peak_memory: dict[str, int] = Field(default_factory=dict)
     goals: list[Goal] = Field(default_factory=list)

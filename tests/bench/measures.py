@@ -8,7 +8,8 @@ from statistics import median
 
 from pydantic import TypeAdapter
 
-from tests.bench import ceiling, contenders, drivers, growth, latency
+from stack.services import SERVICES
+from tests.bench import ceiling, contenders, drivers, growth, large, latency
 from tests.bench.contenders import Round
 from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth, Overload
 from tests.bench.goals import load_of
@@ -16,7 +17,7 @@ from tests.bench.messages import of_checkout
 from tests.bench.progress import Progress
 from tests.bench.rows import OPEN
 from tests.bench.scale import CALM, MAX_BATCH, MAX_BATCHES_OF_ONE, Scale
-from tests.bench.stand import FACADE, Stand
+from tests.bench.stand import ADMIN_DATABASE, FACADE, Stand
 from tests.bench.workers import Worker, process
 from tests.chaos.programs import PROGRAMS
 
@@ -164,6 +165,11 @@ async def between_drivers(stand: Stand, scale: Scale, figures: Figures, progress
     figures.drivers = TypeAdapter(list[Driver]).validate_json(line)
 
 
+async def at_scale(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Every statement beside very many rows."""
+    figures.large = await large.measure(stand.url(ADMIN_DATABASE), scale.large, progress.next)
+
+
 def _rows(figures: Figures, name: str, seconds: float) -> int:
     """As many checkouts as a contender can do in this time, by what is known of it, and some more through REST."""
     known = figures.saturation[name].rounds if name in figures.saturation else [GUESS]
@@ -218,7 +224,8 @@ MEASURES = {
     "overload": Measure(overload, lambda scale: 2 * scale.rounds),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
     "drivers": Measure(between_drivers, lambda _: 1),
+    "scale": Measure(at_scale, lambda _: 1 + len(SERVICES)),
 }
 """By name, in the order of a run"""
-ASIDE = {"drivers"}
+ASIDE = {"drivers", "scale"}
 """Not about the saga as it is, but about a decision: measured only when it is named"""

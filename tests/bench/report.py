@@ -10,10 +10,11 @@ from rich.table import Table
 
 from tests.bench import chart
 from tests.bench.chart import Chart, Line
-from tests.bench.figures import Driver, Figures, ratio
+from tests.bench.figures import Driver, Figures, Large, ratio
 from tests.bench.goals import MIB
 from tests.bench.measures import LABELS
 
+GIB = 2**30
 GROUPS = ("services", "broker", "PostgreSQL", "platform", "load")
 
 
@@ -25,6 +26,9 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _latency(figures)
     if figures.drivers:
         yield _drivers(figures.drivers)
+    if figures.large:
+        yield _large_tables(figures.large)
+        yield _slowest(figures.large)
     yield _single(figures)
     if figures.goals:
         yield _goals(figures)
@@ -110,6 +114,27 @@ def _drivers(drivers: Sequence[Driver]) -> Table:
             f"{1000 * mean(one.server_cpu):.2f}\n{mean(one.server_cpu) / mean(other.server_cpu):.2f}",
             _beside(one.per_second, other.per_second, 1),
         )
+    return shown
+
+
+def _large_tables(large: Large) -> Table:
+    shown = Table("service", "table", title=f"with {large.rows:,} rows a table", title_justify="left")
+    for name in ("rows, GiB", "indexes, GiB", "bytes a row"):
+        shown.add_column(name, justify="right")
+    for one in large.tables:
+        sizes = (f"{size / GIB:.2f}" for size in (one.bytes, one.index_bytes))
+        shown.add_row(one.service, one.name, *sizes, f"{(one.bytes + one.index_bytes) / large.rows:.0f}")
+    return shown
+
+
+def _slowest(large: Large) -> Table:
+    title = f"the slowest statements beside them; {len(large.faults)} read or sort what an index could give"
+    shown = Table("statement", title=title, title_justify="left")
+    shown.add_column("ms, at most", justify="right")
+    for one in large.slowest:
+        shown.add_row(one.sql[:100], f"{1000 * one.seconds:.1f}")
+    for fault in large.faults:
+        shown.add_row(fault[:100], "[red]grows")
     return shown
 
 

@@ -30,6 +30,7 @@ class Scale:
     past: int
     driver_rounds: int
     overload_seconds: float
+    large: int
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -44,6 +45,7 @@ FULL = Scale(
     past=1_000_000,
     driver_rounds=15,
     overload_seconds=20,
+    large=10_000_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -56,4 +58,5 @@ QUICK = Scale(
     past=20_000,
     driver_rounds=3,
     overload_seconds=12,
+    large=1_000_000,
 )

@@ -27,6 +27,7 @@ from tests.end_to_end.eventually import eventually
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 FACADE = "facade"
+ADMIN_DATABASE = "postgres"
 FIRST_NUMBER = 10_000
 """Above the seats of the catalogue, which are numbered too"""
 READY_WITHIN = 60.0
@@ -74,8 +75,12 @@ class Stand:
             await connection.close()
 
     def url(self, database: str) -> str:
-        """Where a database is."""
-        return self._admin_url(FACADE) if database == FACADE else database_url(self.environment, database)
+        """Where a database is; those that belong to no service are seen with the rights of the administrator."""
+        return (
+            self._admin_url(database)
+            if database in (FACADE, ADMIN_DATABASE)
+            else database_url(self.environment, database)
+        )
 
     @property
     def credentials(self) -> Credentials:
@@ -120,7 +125,7 @@ class Stand:
 
     async def checkpoint(self) -> None:
         """Have PostgreSQL write down now what it would otherwise write down while something is measured."""
-        connection = await asyncpg.connect(self._admin_url("postgres"))
+        connection = await asyncpg.connect(self._admin_url(ADMIN_DATABASE))
         await connection.execute("CHECKPOINT")
         await connection.close()
 
@@ -140,14 +145,14 @@ class Stand:
 
     async def _note_commits(self) -> None:
         """Have PostgreSQL note when each transaction committed, which takes a restart of it."""
-        connection = await asyncpg.connect(self._admin_url("postgres"))
+        connection = await asyncpg.connect(self._admin_url(ADMIN_DATABASE))
         await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
         await connection.close()
         await self.programs.end("postgres", signal.SIGINT)
         await self.ready()
 
     async def _create_facade(self) -> None:
-        connection = await asyncpg.connect(self._admin_url("postgres"))
+        connection = await asyncpg.connect(self._admin_url(ADMIN_DATABASE))
         await connection.execute(f"CREATE DATABASE {FACADE}")
         await connection.close()
         await facade.create_tables(self.url(FACADE))

@@ -1,0 +1,94 @@
+"""Which holds a replica of reservation_svc takes on when their time is up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from chassis import new_id
+from chassis.store import Database, Transaction, revision
+from chassis.store.departures import Departures
+from chassis.store.postgres import Postgres
+from reservation_svc.expiry import expire_due
+from reservation_svc.models import Reservation, Status
+from tests.contract.test_migrations import create_database, scripts_of
+
+HOLDS = 5
+SECONDS = 5.0
+
+
+def _rows(payment_id: UUID) -> list[Reservation]:
+    """A hold of two seats whose time is up."""
+    ended = datetime.now(UTC) - timedelta(seconds=1)
+    rows = [Reservation(payment_id=payment_id, user_id="fan", seat_id=seat_id) for seat_id in (1, 2)]
+    for row in rows:
+        row.open(1, ended)
+    return rows
+
+
+async def _expired(database: Database, payment_ids: list[UUID]) -> set[UUID]:
+    async def work(transaction: Transaction) -> set[UUID]:
+        rows = await transaction.find(Reservation, "payment_id", payment_ids)
+        return {row.payment_id for row in rows if row.status == Status.EXPIRED}
+
+    return await database.run(work)
+
+
+@pytest.fixture
+async def database(postgres_admin_url: str) -> AsyncIterator[Database]:
+    """An empty database of reservation_svc."""
+    url = await create_database(postgres_admin_url)
+    await revision.ensure(url, scripts_of("reservation_svc"))
+    found = Database(Postgres(url, pool_size=4), Departures())
+    yield found
+    await found.drain(1)
+
+
+@pytest.fixture
+async def payment_ids(database: Database) -> list[UUID]:
+    """Holds whose time is up."""
+    ids = [new_id() for _ in range(HOLDS)]
+
+    async def insert(transaction: Transaction) -> None:
+        transaction.add(*(row for payment_id in ids for row in _rows(payment_id)))
+
+    await database.run(insert)
+    return ids
+
+
+async def test_hold_that_somebody_works_on_keeps_no_other_waiting(database: Database, payment_ids: list[UUID]) -> None:
+    """A hold whose rows a checkout or another replica has locked is left to it; all others expire meanwhile."""
+    busy, *others = payment_ids
+    locked, finish = asyncio.Event(), asyncio.Event()
+
+    async def work_on(transaction: Transaction) -> None:
+        await transaction.lock(Reservation, "payment_id", [busy])
+        locked.set()
+        await finish.wait()
+
+    working = asyncio.create_task(database.run(work_on))
+    await locked.wait()
+    try:
+        async with asyncio.timeout(SECONDS):
+            await expire_due(database)
+        meanwhile = await _expired(database, payment_ids)
+    finally:
+        finish.set()
+        await working
+    await expire_due(database)
+
+    assert meanwhile == set(others)
+    assert await _expired(database, payment_ids) == set(payment_ids)
+
+
+async def test_replicas_expire_each_hold_once(database: Database, payment_ids: list[UUID]) -> None:
+    """Replicas that look at the same moment share the work, and say of each hold once that it has expired."""
+    said: list[UUID] = []
+    database.subscribe(lambda messages: said.extend(message.saga_id for message in messages))
+
+    await asyncio.gather(*(expire_due(database) for _ in range(4)))
+    await expire_due(database)
+
+    assert sorted(said) == sorted(payment_ids)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
 import aio_pika
 import structlog
@@ -23,6 +24,7 @@ HEARTBEAT = 10
 CALL_TIMEOUT = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
+Answer = TypeVar("Answer")
 Serve = Callable[[AbstractConnection], Awaitable[None]]
 Report = Callable[[str], None]
 
@@ -100,16 +102,25 @@ async def until_closed(connection: AbstractConnection, channel: AbstractChannel)
 
 
 async def declare(channel: AbstractChannel, wanted: Topology) -> None:
-    """Declare what a service needs; fails as long as an exchange of another service does not exist yet."""
-    async with asyncio.timeout(CALL_TIMEOUT):
-        for exchange in wanted.exchanges:
-            await channel.declare_exchange(exchange.name, aio_pika.ExchangeType.TOPIC, durable=True)
-        queues = {
-            queue.name: await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-            for queue in wanted.queues
-        }
-        for binding in wanted.bindings:
-            await queues[binding.queue].bind(binding.exchange, binding.routing_key)
+    """Declare what a service needs; fails as long as an exchange of another service does not exist yet.
+
+    Each declaration has its own time to be answered: together they may take long on a slow link.
+    """
+    for exchange in wanted.exchanges:
+        await answered(channel.declare_exchange(exchange.name, aio_pika.ExchangeType.TOPIC, durable=True))
+    queues = {
+        queue.name: await answered(channel.declare_queue(queue.name, durable=True, arguments=queue.arguments))
+        for queue in wanted.queues
+    }
+    for binding in wanted.bindings:
+        await answered(queues[binding.queue].bind(binding.exchange, binding.routing_key))
+
+
+async def answered(call: Awaitable[Answer]) -> Answer:
+    """What the broker answers in time."""
+    with cancelled_by_nobody():
+        async with asyncio.timeout(CALL_TIMEOUT):
+            return await call
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.step import Step
 
 RETRY_DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 """How long a message rests before it is tried again, in milliseconds, growing from attempt to attempt."""
 
 PARKED = "parked"
+
+ASKS = "amq.direct"
+"""Over it a service is asked to say something again: it is there in every broker, nobody can delete it, and nothing
+but the queues of asks is bound to it."""
 
 DELIVERY_LIMIT = 1_000
 """A message that a consumer lost this often without saying anything is parked: it probably kills its process.
@@ -75,7 +78,8 @@ def topology(service: Service) -> Topology:
     return Topology(
         exchanges=(Exchange(service.name), Exchange(names.waiting), Exchange(names.redeliver)),
         queues=(
-            *(_step_queue(step) for step in service.listening),
+            *(_working_queue(service.name, step.queue) for step in service.listening),
+            _working_queue(service.name, resay_queue(service.name)),
             *(_retry_queue(service.name, delay, ms) for delay, ms in RETRY_DELAYS.items()),
             _parked_queue(service.name),
         ),
@@ -84,9 +88,13 @@ def topology(service: Service) -> Topology:
 
 
 def permissions(service: str, others: Iterable[str]) -> Permissions:
-    """A service writes to what is its own, and reads what the exchanges of the others have for it."""
-    own = rf"^{service}(\..*)?$"
-    return Permissions(configure=own, write=own, read=rf"^({service}\..*|{'|'.join(sorted({service, *others}))})$")
+    """A service writes to what is its own, reads what the exchanges of the others have for it, and may ask."""
+    asks = ASKS.replace(".", r"\.")
+    return Permissions(
+        configure=rf"^{service}(\..*)?$",
+        write=rf"^({service}(\..*)?|{asks})$",
+        read=rf"^({service}\..*|{asks}|{'|'.join(sorted({service, *others}))})$",
+    )
 
 
 @dataclass(frozen=True)
@@ -102,14 +110,19 @@ def retry_names(service: str) -> RetryNames:
     return RetryNames(waiting=f"{service}.retry", redeliver=f"{service}.redeliver")
 
 
-def _step_queue(step: Step) -> Queue:
+def resay_queue(service: str) -> str:
+    """The queue of what a service is asked to say again, and the routing key that leads there."""
+    return f"{service}.resay"
+
+
+def _working_queue(service: str, name: str) -> Queue:
     arguments = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
-        "x-dead-letter-exchange": retry_names(step.service).waiting,
-        "x-dead-letter-routing-key": f"{PARKED}.{step.queue}",
+        "x-dead-letter-exchange": retry_names(service).waiting,
+        "x-dead-letter-routing-key": f"{PARKED}.{name}",
     }
-    return Queue(step.queue, arguments | _AT_LEAST_ONCE)
+    return Queue(name, arguments | _AT_LEAST_ONCE)
 
 
 def _retry_queue(service: str, delay: str, milliseconds: int) -> Queue:
@@ -142,6 +155,9 @@ def _bindings(service: Service) -> Iterator[Binding]:
         for event in step.hears:
             yield Binding(event.service, event.name, step.queue)
         yield Binding(names.redeliver, f"*.{step.queue}", step.queue)
+    asks = resay_queue(service.name)
+    yield Binding(ASKS, asks, asks)
+    yield Binding(names.redeliver, f"*.{asks}", asks)
     for delay in RETRY_DELAYS:
         yield Binding(names.waiting, f"{delay}.#", f"{service.name}.retry.{delay}")
     yield Binding(names.waiting, f"{PARKED}.#", f"{service.name}.{PARKED}")

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import Serve, declare, supervise
+from chassis.broker.connection import Serve, supervise
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
+from chassis.broker.resay import set_up
 from chassis.choreography.declaration import Service
 from chassis.choreography.step import Kind, Step
-from chassis.choreography.topology import PARKED, topology
+from chassis.choreography.topology import PARKED
 from chassis.errors import describe
+from chassis.run.answering import answering
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.effect import EffectConsumer
@@ -67,7 +69,12 @@ class Runtime:
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
-        self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
+        said = Retention("said", "at", timedelta(hours=settings.said_hours))
+        self._jobs = (
+            *jobs,
+            Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))),
+            Job(PURGE_INTERVAL, purging(said)),
+        )
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._broker_trouble = "not connected yet"
@@ -140,10 +147,10 @@ class Runtime:
 
     async def _consume(self, connection: AbstractConnection) -> None:
         """Declare everything, then consume for all steps; when one consumer ends, all do."""
-        channel = await connection.channel()
-        await declare(channel, topology(self.service))
-        await channel.close()
-        async with asyncio.TaskGroup() as group:
+        hours = self._settings.said_hours
+        await set_up(connection, self.service, self.database, hours)
+        answers = answering(connection, self.service, self.database, hours)
+        async with answers, asyncio.TaskGroup() as group:
             for consumer in self.consumers:
                 group.create_task(consumer.serve(connection))
 

@@ -155,7 +155,7 @@ class MemorySession:
         return {event_id for event_id in event_ids if (step, event_id) in self.state.inbox}
 
     async def put(self, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
-        """Store messages in the outbox, leased to this process, and delete confirmed ones."""
+        """Store messages in the outbox, leased to this process, and take confirmed ones out of it."""
         await self.forget(confirmed)
         until = self._source.now() + LEASE
         new = {message.event_id: Stored(message, until) for message in messages}
@@ -170,8 +170,11 @@ class MemorySession:
         self.state = replace(self.state, outbox={**self.state.outbox, **leased})
         return taken
 
+    async def repeat(self, limit: int) -> None:
+        """Nothing is asked for again: memory loses no queue."""
+
     async def forget(self, confirmed: Collection[UUID]) -> None:
-        """Delete messages from the outbox."""
+        """Take confirmed messages out of the outbox."""
         if confirmed:
             kept = {key: value for key, value in self.state.outbox.items() if key not in confirmed}
             self.state = replace(self.state, outbox=kept)

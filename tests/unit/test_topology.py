@@ -42,6 +42,7 @@ def test_each_step_has_a_queue() -> None:
     assert [queue.name for queue in topology(two_steps()).queues] == [
         "lamps.light",
         "lamps.rest",
+        "lamps.resay",
         "lamps.retry.1s",
         "lamps.retry.5s",
         "lamps.retry.30s",
@@ -51,7 +52,7 @@ def test_each_step_has_a_queue() -> None:
 
 
 def test_queues_are_bound_to_what_their_steps_hear() -> None:
-    """One binding for each event, and one for redeliveries of any delay."""
+    """One binding for each event, one for asks, and one for redeliveries of any delay."""
     bindings = set(topology(two_steps()).bindings)
     assert {binding for binding in bindings if binding.exchange != "lamps.retry"} == {
         Binding("lamps", "lamps.pressed", "lamps.light"),
@@ -59,6 +60,8 @@ def test_queues_are_bound_to_what_their_steps_hear() -> None:
         Binding("lamps", "lamps.broken", "lamps.rest"),
         Binding("lamps.redeliver", "*.lamps.light", "lamps.light"),
         Binding("lamps.redeliver", "*.lamps.rest", "lamps.rest"),
+        Binding("amq.direct", "lamps.resay", "lamps.resay"),
+        Binding("lamps.redeliver", "*.lamps.resay", "lamps.resay"),
     }
 
 
@@ -119,6 +122,13 @@ def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
     allowed = permissions("lamps", ["fans"])
     assert not re.search(allowed.configure, name)
     assert not re.search(allowed.write, name)
+
+
+def test_a_service_may_ask_others_but_not_delete_the_way_to_them() -> None:
+    """The exchange of asks is the broker's own."""
+    allowed = permissions("lamps", ["fans"])
+    assert re.search(allowed.write, "amq.direct")
+    assert not re.search(allowed.configure, "amq.direct")
 
 
 def test_a_service_may_bind_to_the_exchanges_of_others_only() -> None:

@@ -77,8 +77,16 @@ class UnreachableBrokerError(BrokerError):
     """The broker cannot be asked, and why."""
 
 
+class DeadlyMessageError(BrokerError):
+    """A message that ends the process that handles it, as often as it has been tried."""
+
+
 class NotPublishedError(BrokerError):
-    """The broker did not confirm a message, so nobody knows whether it has it."""
+    """The broker did not confirm a message, so nobody knows whether it has it; `returned` if it had no queue for it."""
+
+    def __init__(self, reason: str, *, returned: bool = False) -> None:
+        super().__init__(reason)
+        self.returned = returned
 
 
 def describe(error: BaseException) -> str:

@@ -45,28 +45,49 @@ def cancelled_by_nobody() -> Iterator[None]:
         raise SessionEndedError("the connection was given up") from error
 
 
+class Pauses:
+    """The waits between attempts: they grow, with jitter, up to five seconds, and start anew after one that stood."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+        self._began = _now()
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self._began = _now()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the attempt that has ended stood for a while, so that its end is news."""
+        return _now() - self._began > LONGEST_PAUSE
+
+    async def wait(self) -> None:
+        """Wait before the next attempt."""
+        self._next = FIRST_PAUSE if self.is_first else min(self._next * 2, LONGEST_PAUSE)
+        await asyncio.sleep(random.uniform(self._next / 2, self._next))  # noqa: S311  # jitter, no secret
+
+
 async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
     """Keep a connection in use: `serve` it until that ends or fails, tear it down, connect again.
 
-    Returns when `serve` returns, which means that it was asked to stop. Waits between two attempts grow, with
-    jitter, up to five seconds, and start anew after a session that stood. `report` gets why each session ended.
+    Returns when `serve` returns, which means that it was asked to stop. `report` gets why each session ended.
     """
-    pause, known = FIRST_PAUSE, ""
+    pauses, known = Pauses(), ""
     while True:
-        started = asyncio.get_running_loop().time()
+        pauses.begin()
         try:
             with cancelled_by_nobody():
                 return await _session(url, name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
             report(reason := reason_of(error))
-            (log.debug if reason == known else log.warning)("broker session ended", session=name, error=reason)
+            is_known = reason == known and not pauses.is_first
+            (log.debug if is_known else log.warning)("broker session ended", session=name, error=reason)
             known = reason
-        stood = asyncio.get_running_loop().time() - started > LONGEST_PAUSE
-        if stood:
-            pause, known = FIRST_PAUSE, ""
-        else:
-            pause = min(pause * 2, LONGEST_PAUSE)
-        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+        await pauses.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _session(url: str, name: str, serve: Serve) -> None:
@@ -90,15 +111,21 @@ async def _close(connection: AbstractConnection) -> None:
         log.debug("broker connection did not close cleanly", error=describe(error))
 
 
+def has_ended(connection: AbstractConnection) -> bool:
+    """Whether the connection is over, whoever has ended it; `is_closed` of aio-pika knows only of our own closing."""
+    return connection.transport is None or connection.transport.connection.is_closed
+
+
 async def until_closed(connection: AbstractConnection, channel: AbstractChannel) -> None:
     """Wait for the end of either; raises SessionEndedError."""
-    ends = [asyncio.ensure_future(connection.closed()), asyncio.ensure_future(channel.closed())]
-    try:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for end in ends:
-            end.cancel()
-    raise SessionEndedError("connection closed" if connection.is_closed else "channel closed")
+    if connection.transport is not None:
+        ends = [asyncio.ensure_future(connection.transport.connection.closing), asyncio.ensure_future(channel.closed())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+    raise SessionEndedError("connection closed" if has_ended(connection) else "channel closed")
 
 
 async def declare(channel: AbstractChannel, wanted: Topology) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection
-from aiormq import Channel
+from aiormq import Channel, Connection
+from aiormq.exceptions import PublishError
 from pamqp.commands import Basic
 from yarl import URL
 
@@ -25,6 +27,9 @@ from chassis.together import together
 log = structlog.get_logger(__name__)
 
 PUBLISH_TIMEOUT = 5
+ALARM_INTERVAL = 0.25
+HELD_UP_SECONDS = 10
+"""After how long without a confirm, while there was something to publish, the broker counts as failing"""
 
 
 class Publisher:
@@ -36,14 +41,28 @@ class Publisher:
         self._connection: AbstractConnection | None = None
         self._channel: Channel | None = None
         self._broken = asyncio.Event()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._failing_since: float | None = None
 
     @property
     def connected(self) -> bool:
         """Whether something can be published now."""
-        return self._channel is not None
+        return self._channel is not None and self._flowing.is_set()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker takes nothing although a connection stands, if so."""
+        if not self._flowing.is_set():
+            return "blocked by the broker: it has raised an alarm, of memory or disk"
+        failing = _now() - self._failing_since if self._failing_since is not None else 0.0
+        return f"nothing confirmed for {failing:.0f} s" if failing > HELD_UP_SECONDS else None
 
     async def serve(self, connection: AbstractConnection) -> None:
-        """Publish over this connection until it ends or cannot be trusted any more; raises SessionEndedError."""
+        """Publish over this connection until it ends or cannot be trusted any more; raises SessionEndedError.
+
+        While the broker has blocked it, because of an alarm, nothing is published and nothing times out.
+        """
         async with asyncio.timeout(CALL_TIMEOUT):
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             await channel.declare_exchange(self.service, aio_pika.ExchangeType.TOPIC, durable=True)
@@ -55,8 +74,10 @@ class Publisher:
             async with asyncio.TaskGroup() as ends:
                 ends.create_task(until_closed(connection, channel))
                 ends.create_task(self._until_broken())
+                ends.create_task(self._mind_alarms(underlay))
         finally:
             self._connection, self._channel = None, None
+            self._flowing.set()
 
     async def depth(self, queue: str) -> float:
         """How many messages a queue holds; NaN when the broker cannot be asked."""
@@ -90,7 +111,7 @@ class Publisher:
         """Publish one message; raises NotPublishedError unless the broker has confirmed it in time."""
         (answer,) = await self._put([parcel])
         if answer is not None:
-            raise NotPublishedError(describe(answer)) from answer
+            raise NotPublishedError(describe(answer), returned=isinstance(answer, PublishError)) from answer
 
     async def _put(self, parcels: Sequence[Parcel]) -> list[BaseException | None]:
         """For each message None if it was confirmed in time, else the reason why not.
@@ -100,6 +121,7 @@ class Publisher:
         return list(await together(self._put_together, parcels, is_shared=lambda _: False))
 
     async def _put_together(self, parcels: Sequence[Parcel]) -> list[BaseException | None]:
+        await self._flowing.wait()
         channel = self._channel
         if channel is None:
             return [NotPublishedError("not connected to the broker")] * len(parcels)
@@ -107,14 +129,42 @@ class Publisher:
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT):
                 confirms = await burst.write(channel, [(parcel, self._properties(parcel)) for parcel in parcels])
-                await asyncio.wait(confirms)
+            await self._answers(confirms)
         except TimeoutError:
             self._give_up(channel)
         except asyncio.CancelledError:
             if not confirms:
                 self._give_up(channel)
             raise
-        return [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
+        objections = [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
+        self._note(objections)
+        return objections
+
+    async def _answers(self, confirms: Sequence[Confirm]) -> None:
+        """Wait for the confirms; raises TimeoutError when one does not come in time, which an alarm stops."""
+        while (await asyncio.wait(confirms, timeout=PUBLISH_TIMEOUT))[1]:
+            if self._flowing.is_set():
+                raise TimeoutError
+            await self._flowing.wait()
+
+    def _note(self, objections: Sequence[BaseException | None]) -> None:
+        """Whether the broker confirms anything. A message that it gives back, it has at least looked at."""
+        if any(one is None or isinstance(one, PublishError) for one in objections):
+            self._failing_since = None
+        elif self._failing_since is None:
+            self._failing_since = _now()
+
+    async def _mind_alarms(self, channel: Channel) -> None:
+        """Keep `_flowing` as the broker has it."""
+        connection = cast("Connection", channel.connection)
+        while True:
+            if await _is_blocked(connection):
+                if self._flowing.is_set():
+                    log.error("the broker has raised an alarm and takes nothing", service=self.service)
+                self._flowing.clear()
+            else:
+                self._flowing.set()
+            await asyncio.sleep(ALARM_INTERVAL)
 
     def _give_up(self, channel: Channel) -> None:
         """End the session: what was written to this channel, and what a late confirm would mean, is uncertain."""
@@ -162,3 +212,17 @@ def _objection(confirm: Confirm) -> BaseException | None:
         return error
     answer = confirm.result()
     return None if isinstance(answer, Basic.Ack) else NotPublishedError(f"the broker answered {answer!r}")
+
+
+async def _is_blocked(connection: Connection) -> bool:
+    """Whether the broker has asked this connection to publish nothing; aiormq lets one wait for the contrary only."""
+    try:
+        async with asyncio.timeout(0):
+            await connection.ready()
+    except TimeoutError:
+        return True
+    return False
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

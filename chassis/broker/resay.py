@@ -73,7 +73,7 @@ async def set_up(connection: AbstractConnection, service: Service, database: Dat
     """
     wanted = topology(service)
     names = [queue.name for queue in wanted.queues]
-    missing = [name for name in names if not await _exists(connection, name)]
+    missing = [name for name in names if not await answered(_exists(connection, name))]
     lost = await database.run(partial(_note, names, missing))
     async with connection.channel() as channel:
         await declare(channel, wanted)
@@ -112,7 +112,7 @@ async def _exists(connection: AbstractConnection, queue: str) -> bool:
     """Whether there is a queue; to ask for one that is missing costs a channel."""
     try:
         async with connection.channel() as channel:
-            await answered(channel.declare_queue(queue, passive=True))
+            await channel.declare_queue(queue, passive=True)
     except ChannelNotFoundEntity:
         return False
     return True

@@ -13,13 +13,18 @@ from aiormq.abc import DeliveredMessage
 
 from chassis.broker.burst import Parcel
 from chassis.broker.policy import is_worth_another_attempt
+from chassis.choreography.envelope import HEADERS
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
 from chassis.errors import describe
 
 ATTEMPT = "x-attempt"
+FIRST_FAILED = "x-first-failed-at"
+MAX_COUNTED = 1_000_000
+MAX_TEXT = 500
 _DELAYS = tuple(RETRY_DELAYS)
 LONGEST_DELAY = _DELAYS[-1]
+LONGEST_DELAY_SECONDS = RETRY_DELAYS[LONGEST_DELAY] / 1000
 
 
 def after(step: Step, attempts: int, error: Exception) -> str:
@@ -54,7 +59,7 @@ class Retry:
 
         Raises NotPublishedError when the broker did not take it.
         """
-        attempts = _attempts(headers_of(message)) + 1
+        attempts = attempts_of(message) + 1
         destination = after(self._step, attempts, error)
         await self._forward(message, destination, attempts, error)
         return destination
@@ -79,22 +84,34 @@ def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
     return message.header.properties.headers or {}
 
 
-def _attempts(headers: Mapping[str, Any]) -> int:
+def attempts_of(message: DeliveredMessage) -> int:
     """How often a message has failed; one that somebody put back from the parked ones begins anew."""
+    headers = headers_of(message)
     deaths = headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else {}
     if isinstance(latest, dict) and str(latest.get("queue", "")).endswith(f".{PARKED}"):
         return 0
     counted = headers.get(ATTEMPT, 0)
-    return counted if isinstance(counted, int) else 0
+    # The number may be anybody's: only one that can have been counted here is believed.
+    return min(max(counted, 0), MAX_COUNTED) if isinstance(counted, int) else 0
 
 
 def _headers(old: Mapping[str, Any], step: Step, attempts: int, error: Exception) -> dict[str, Any]:
-    """The headers for the next attempt.
+    """The headers for the next attempt: those of an event, and ours.
 
-    What the broker noted about earlier dead-lettering is left out: it drops messages in which it sees a cycle.
+    No other is passed on. Some are orders to the broker: CC and BCC would have it route this publish, which is ours,
+    to wherever the sender likes. And what it noted about earlier dead-lettering would let it see a cycle, and drop the
+    message.
     """
-    kept = {name: value for name, value in old.items() if not name.startswith(("x-death", "x-first-death", "x-last-"))}
-    kept.pop("x-delivery-count", None)
-    kept.setdefault("x-first-failed-at", datetime.now(UTC).isoformat())
-    return kept | {ATTEMPT: attempts, "x-step": step.queue, "x-last-error": describe(error)[:500]}
+    kept = {name: old[name] for name in HEADERS if _is_text(old.get(name))}
+    since = old.get(FIRST_FAILED)
+    return kept | {
+        FIRST_FAILED: since if _is_text(since) else datetime.now(UTC).isoformat(),
+        ATTEMPT: attempts,
+        "x-step": step.queue,
+        "x-last-error": describe(error)[:MAX_TEXT],
+    }
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT

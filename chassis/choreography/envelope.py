@@ -11,6 +11,19 @@ from pydantic import ValidationError
 from chassis.errors import MalformedMessageError
 from contracts.event import Event
 
+HEADERS = (
+    "ce-specversion",
+    "ce-id",
+    "ce-source",
+    "ce-type",
+    "ce-time",
+    "ce-subject",
+    "ce-correlationid",
+    "ce-causationid",
+    "traceparent",
+)
+"""The headers of an event (CloudEvents 1.0, binary mode; W3C Trace Context)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:

@@ -12,11 +12,12 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from chassis.arrivals import Arrivals
-from chassis.broker.connection import answered, until_closed
+from chassis.broker.connection import answered, has_ended, until_closed
 from chassis.broker.resay import Ask, said_by
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import resay_queue
 from chassis.errors import MalformedMessageError, SessionEndedError, describe
+from chassis.run.consumer import Declare
 from chassis.store import said
 from chassis.store.database import Database
 
@@ -28,10 +29,10 @@ MAX_TAKEN = 20
 
 @asynccontextmanager
 async def answering(
-    connection: AbstractConnection, service: Service, database: Database, hours: float
+    connection: AbstractConnection, service: Service, database: Database, hours: float, declare: Declare
 ) -> AsyncIterator[None]:
     """While the context lasts, note what the service is asked to say again; the sweeps of its relay say it."""
-    task = asyncio.create_task(_answer(connection, service, database, hours))
+    task = asyncio.create_task(_answer(connection, service, database, hours, declare))
     try:
         yield
     finally:
@@ -39,15 +40,18 @@ async def answering(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _answer(connection: AbstractConnection, service: Service, database: Database, hours: float) -> None:
-    """One session after the other; the queue of asks is declared with those of the steps."""
-    while not connection.is_closed:
-        with contextlib.suppress(SessionEndedError):
-            try:
-                await _session(connection, service, database, hours)
-            except Exception as error:  # noqa: BLE001  # what is not acknowledged comes again
-                log.warning("asks are not heard at the moment", error=describe(error))
+async def _answer(
+    connection: AbstractConnection, service: Service, database: Database, hours: float, declare: Declare
+) -> None:
+    """One session after the other; what is not acknowledged in one comes again in the next."""
+    while not has_ended(connection):
+        try:
+            await _session(connection, service, database, hours)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
+            log.warning("asks are not heard at the moment", error=describe(error))
         await asyncio.sleep(PAUSE_SECONDS)
+        with contextlib.suppress(Exception):  # the next session shows whether the queue is there
+            await declare()
 
 
 async def _session(connection: AbstractConnection, service: Service, database: Database, hours: float) -> None:

@@ -1,54 +1,54 @@
 """Consumer: takes what has arrived on the queue of one step, and acknowledges what has been committed."""
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from uuid import UUID
 
 import structlog
+from aio_pika.abc import AbstractChannel as AbstractIOChannel
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from pamqp.commands import Basic
-from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
-from chassis.broker.retry import LONGEST_DELAY, Delivers, Retry, headers_of
+from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, Delivers, Retry, attempts_of, headers_of
 from chassis.choreography import envelope
-from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
-from chassis.errors import MalformedMessageError, SessionEndedError, describe
+from chassis.errors import MalformedMessageError, NotPublishedError, SessionEndedError, describe
 from chassis.run.batch import BatchRunner
+from chassis.run.delivery import Delivery, acknowledge
+from chassis.run.judge import Judge
+from chassis.run.suspicion import Suspicion
 from chassis.store.departures import Departures
-from chassis.store.failures import is_outage
 from chassis.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
-BATCH_DEADLINE = 300
+ALONE_LOCK_MILLISECONDS = 1_000
+"""How long a message that is handled alone waits for a lock, while the others of its step wait for it"""
+HELD_UP_SECONDS = 10
+"""After how long without any progress a step that has work counts as held up"""
 
-Given = TypeVar("Given")
-Result = TypeVar("Result")
-
-
-class Delivery(NamedTuple):
-    """A message that was parsed, and the delivery to acknowledge."""
-
-    envelope: Envelope
-    message: DeliveredMessage
+Failed = tuple[DeliveredMessage, Exception]
+Declare = Callable[[], Awaitable[None]]
 
 
 class Consumer(ABC):
     """Feeds one step from its queue; how deliveries are handled depends on the kind of step."""
 
-    def __init__(self, step: Step, publisher: Delivers, prefetch: int) -> None:
+    def __init__(self, step: Step, judge: Judge, publisher: Delivers, prefetch: int) -> None:
         self.step = step
-        self.struggling: set[UUID] = set()
-        """The events that this step must handle in the end and has failed to, as often as there are delays."""
+        self._struggling: dict[UUID, float] = {}
+        self._judge = judge
+        self._suspicion = Suspicion(step.queue, judge)
         self._prefetch = prefetch
         self._retry = Retry(step, publisher)
+        self._declare: Declare | None = None
+        self._since: float | None = None
         self._arrivals: Arrivals[DeliveredMessage] | None = None
         self._subscription: tuple[AbstractChannel, str] | None = None
 
@@ -57,32 +57,46 @@ class Consumer(ABC):
         """Whether the queue delivers to this consumer."""
         return self._subscription is not None
 
-    async def serve(self, connection: AbstractConnection) -> None:
-        """Consume over this connection until `stop` (then returns) or until it ends (then raises SessionEndedError)."""
+    @property
+    def struggling(self) -> int:
+        """How many events this step must handle in the end and keeps failing to, as often as there are delays.
+
+        One that another replica meets next is no longer counted here once it would have come back.
+        """
+        now = _now()
+        self._struggling = {event_id: until for event_id, until in self._struggling.items() if until > now}
+        return len(self._struggling)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the step makes no progress although it has work, if so."""
+        if self._judge.waits_for is not None:
+            return f"waits for the database: {self._judge.waits_for}"
+        held_up = _now() - self._since if self._since is not None else 0.0
+        return f"no progress for {held_up:.0f} s" if held_up > HELD_UP_SECONDS else None
+
+    async def serve(self, connection: AbstractConnection, declare: Declare) -> None:
+        """Consume over this connection until `stop` (then returns) or until it ends (then raises SessionEndedError).
+
+        `declare` has the broker hold what the service needs; it is called when something of it turns out to be missing.
+        """
+        self._declare = declare
         self._arrivals = arrivals = Arrivals[DeliveredMessage]()
-
-        async def arrive(message: DeliveredMessage) -> None:
-            arrivals.put(message)
-
-        def cancelled(frame: Basic.Cancel) -> None:
-            """The broker cancelled the consumer, for example because its queue was deleted."""
-            arrivals.end(SessionEndedError(f"consumer {frame.consumer_tag} cancelled by the broker"))
-
-        with cancelled_by_nobody():
-            async with asyncio.timeout(CALL_TIMEOUT):
-                channel = await connection.channel(publisher_confirms=False)
-                underlay = await channel.get_underlay_channel()
-                underlay.on_consumer_cancel_callbacks.add(cancelled)
-                await underlay.basic_qos(prefetch_count=self._prefetch)
-                consuming = await underlay.basic_consume(self.step.queue, arrive)
-                self._subscription = (underlay, str(consuming.consumer_tag))
-        watch = asyncio.create_task(until_closed(connection, channel))
-        watch.add_done_callback(lambda task: arrivals.end(None if task.cancelled() else task.exception()))
+        channel, underlay = await _channel(connection)
+        over = asyncio.ensure_future(until_closed(connection, channel))
+        # The broker cancels a consumer when its queue is deleted.
+        underlay.on_consumer_cancel_callbacks.add(lambda _: over.cancel())
+        working = asyncio.create_task(self._work(arrivals))
         try:
-            await self._work(arrivals)
+            await self._subscribe(underlay, arrivals)
+            await asyncio.wait([working, over], return_when=asyncio.FIRST_COMPLETED)
+            await (working if working.done() else _end_of(over))
         finally:
-            self._subscription = None
-            watch.cancel()
+            self._subscription = self._since = None
+            for task in (working, over):
+                task.cancel()
+            await asyncio.gather(working, over, return_exceptions=True)
+            await _close(channel)
 
     async def stop(self) -> None:
         """Stop consuming; `serve` returns once everything that has arrived is handled."""
@@ -92,45 +106,75 @@ class Consumer(ABC):
                 await channel.basic_cancel(tag)
             self._arrivals.end()
 
+    async def _subscribe(self, channel: AbstractChannel, arrivals: Arrivals[DeliveredMessage]) -> None:
+        async def arrive(message: DeliveredMessage) -> None:
+            arrivals.put(message)
+
+        with cancelled_by_nobody():
+            async with asyncio.timeout(CALL_TIMEOUT):
+                await channel.basic_qos(prefetch_count=self._prefetch)
+                consuming = await channel.basic_consume(self.step.queue, arrive)
+                self._subscription = (channel, str(consuming.consumer_tag))
+
     @abstractmethod
     async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
         """Handle what arrives until its end."""
 
-    async def _parse(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
-        """The deliveries that can be parsed; the others are parked here and only need an acknowledgement."""
-        understood = []
+    def _begins(self) -> None:
+        """There is work from now on; the time is taken for `trouble`."""
+        self._since = _now()
+
+    def _rests(self) -> None:
+        """There is no work now."""
+        self._since = None
+
+    def _parse(self, messages: Sequence[DeliveredMessage]) -> tuple[list[Delivery], list[Failed]]:
+        """The deliveries that can be understood, and the messages that cannot."""
+        understood, malformed = list[Delivery](), list[Failed]()
         for message in messages:
             try:
                 understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
             except MalformedMessageError as error:
-                await self._retry.again(message, error)
-                metrics.parkings.labels(self.step.queue).inc()
-                log.error("message parked", step=self.step.queue, error=describe(error))
-        self.struggling.difference_update(delivery.envelope.event_id for delivery in understood)
-        return understood
+                malformed.append((message, error))
+        for delivery in understood:
+            self._struggling.pop(delivery.envelope.event_id, None)
+        return understood, malformed
 
-    async def _again(self, delivery: Delivery, error: Exception) -> None:
-        """Send a delivery to its next attempt, or park it, and report that."""
-        known = delivery.envelope
-        destination = await self._retry.again(delivery.message, error)
-        self._count(destination, known.event_id)
-        report = log.warning if destination != PARKED and known.event_id not in self.struggling else log.error
-        report(
-            "step failed",
-            step=self.step.queue,
-            next=destination,
-            event_id=str(known.event_id),
-            saga_id=str(known.event.saga_id),
-            error=describe(error),
-        )
+    async def _send_on(self, failed: Iterable[Failed]) -> None:
+        """Send messages to their next attempt, or park them, however long the broker does not take them.
 
-    def _count(self, destination: str, event_id: UUID) -> None:
+        It comes after the commit, right before the acknowledgement; so a batch that is run again leaves no copies.
+        """
+        for message, error in failed:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type(NotPublishedError),
+                wait=wait_random_exponential(multiplier=0.2, max=5),
+                before_sleep=self._forward_failed,
+            )
+            destination: str = await retrying(self._retry.again, message, error)
+            self._report(message, error, destination)
+
+    async def _forward_failed(self, state: RetryCallState) -> None:
+        """The broker did not take a message; what it should rest or be parked in may be missing, so declare it anew."""
+        reason = state.outcome.exception() if state.outcome else None
+        log.warning("message not sent on yet", step=self.step.queue, error=describe(reason) if reason else "")
+        if self._declare is not None and isinstance(reason, NotPublishedError) and reason.returned:
+            with contextlib.suppress(Exception):  # the next attempt shows whether it helped
+                await self._declare()
+
+    def _report(self, message: DeliveredMessage, error: Exception, destination: str) -> None:
+        headers, saga_id = headers_of(message), message.header.properties.correlation_id
+        event_id = str(headers.get("ce-id", ""))
         if destination == PARKED:
             metrics.parkings.labels(self.step.queue).inc()
-            return
-        metrics.retries.labels(self.step.queue, destination).inc()
-        if destination == LONGEST_DELAY and not self.step.can_refuse:
-            self.struggling.add(event_id)
+        else:
+            metrics.retries.labels(self.step.queue, destination).inc()
+        is_struggling = destination == LONGEST_DELAY and not self.step.can_refuse
+        if is_struggling:
+            self._struggling[UUID(event_id)] = _now() + 2 * LONGEST_DELAY_SECONDS
+        report = log.error if destination == PARKED or is_struggling else log.warning
+        facts = {"next": destination, "event_id": event_id, "saga_id": saga_id, "error": describe(error)}
+        report("step failed", step=self.step.queue, **facts)
 
 
 class BatchConsumer(Consumer):
@@ -138,7 +182,7 @@ class BatchConsumer(Consumer):
 
     def __init__(self, batch: BatchRunner, departures: Departures, publisher: Delivers, max_batch: int) -> None:
         # While one batch is worked on, the next one arrives.
-        super().__init__(batch.step, publisher, prefetch=2 * max_batch)
+        super().__init__(batch.step, batch.judge, publisher, prefetch=2 * max_batch)
         self._batch = batch
         self._departures = departures
         self._max_batch = max_batch
@@ -146,8 +190,10 @@ class BatchConsumer(Consumer):
     async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
         while messages := await arrivals.take(self._max_batch):
             metrics.batch_size.labels(self.step.queue).observe(len(messages))
+            self._begins()
             with metrics.batch_seconds.labels(self.step.queue).time():
                 await self._handle(messages)
+            self._rests()
             await self._departures.room()
 
     async def _handle(self, messages: Sequence[DeliveredMessage]) -> None:
@@ -157,28 +203,46 @@ class BatchConsumer(Consumer):
         reader of its channel, works on one batch at a time, and takes deliveries in their order: nothing below the
         last is still open. When it raises, nothing is acknowledged, and everything comes again.
         """
-        async with asyncio.timeout(BATCH_DEADLINE):
-            understood = await self._parse(messages)
-            if understood:
-                by_id = {delivery.envelope.event_id: delivery for delivery in understood}
-                envelopes = [delivery.envelope for delivery in understood]
-                for failure in await through_outages(self._batch.run, envelopes):
-                    await self._again(by_id[failure.envelope.event_id], failure.error)
+        understood, failed = self._parse(messages)
+        together, alone, deadly = await self._suspicion.sort(understood)
+        fresh = [one for one in together if not attempts_of(one.message)]
+        failed += [*deadly, *await self._commit(fresh)]
+        # One that has failed before would most likely have the whole batch run again.
+        for delivery in (*alone, *(one for one in together if attempts_of(one.message))):
+            await self._suspicion.before(delivery)
+            failed += await self._commit([delivery], ALONE_LOCK_MILLISECONDS)
+            await self._suspicion.cleared([delivery])
+        await self._send_on(failed)
+        await self._suspicion.cleared(understood)
         await acknowledge(messages[-1], multiple=True)
 
+    async def _commit(self, deliveries: Sequence[Delivery], lock_milliseconds: int | None = None) -> list[Failed]:
+        outcomes = await self._batch.run([one.envelope for one in deliveries], lock_milliseconds)
+        self._begins()
+        return [(one.message, error) for one, error in zip(deliveries, outcomes, strict=True) if error is not None]
 
-async def acknowledge(message: DeliveredMessage, *, multiple: bool = False) -> None:
-    """Acknowledge a delivery, or all up to it."""
+
+async def _channel(connection: AbstractConnection) -> tuple[AbstractIOChannel, AbstractChannel]:
     with cancelled_by_nobody():
         async with asyncio.timeout(CALL_TIMEOUT):
-            await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
+            channel = await connection.channel(publisher_confirms=False)
+            return channel, await channel.get_underlay_channel()
 
 
-async def through_outages(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:
-    """The result of `work`; waits while the database is out of reach, because that is no fault of the messages."""
-    retrying = AsyncRetrying(
-        retry=retry_if_exception(is_outage),
-        wait=wait_random_exponential(multiplier=0.2, max=5),
-        reraise=True,
-    )
-    return await retrying(work, given)
+async def _end_of(session: "asyncio.Future[None]") -> None:
+    """Raise why a session has ended."""
+    try:
+        await session
+    except asyncio.CancelledError as error:
+        raise SessionEndedError("the broker has cancelled the consumer") from error
+
+
+async def _close(channel: AbstractIOChannel) -> None:
+    """Close the channel, so that the broker gives what it had handed out to somebody else."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CALL_TIMEOUT / 5):
+            await channel.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -14,15 +14,17 @@ from chassis.broker.retry import Delivers
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
 from chassis.run.batch import Dependencies, chosen
-from chassis.run.consumer import BATCH_DEADLINE, Consumer, Delivery, acknowledge, through_outages
+from chassis.run.consumer import Consumer
+from chassis.run.delivery import Delivery, acknowledge
+from chassis.run.judge import Judge
 from chassis.store.database import Database
-from chassis.store.failures import is_outage
 from chassis.store.transaction import Transaction
 from chassis.telemetry import metrics
 from chassis.telemetry.tracing import consuming
-from chassis.together import together
 
 AT_ONCE = 50
+DEADLINE = 300
+"""Seconds that one effect may take"""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class EffectConsumer(Consumer):
     def __init__(
         self, step: Step, database: Database, dependencies: Dependencies, publisher: Delivers, max_batch: int
     ) -> None:
-        super().__init__(step, publisher, prefetch=AT_ONCE)
-        self._database = database
+        super().__init__(step, Judge(step.queue, database), publisher, prefetch=AT_ONCE)
         self._dependencies = chosen(dependencies, step)
         self._max_batch = max_batch
         self._settling = asyncio.Lock()
@@ -54,18 +55,30 @@ class EffectConsumer(Consumer):
             storing.create_task(self._store(results))
             async with asyncio.TaskGroup() as acting:
                 while messages := await arrivals.take(AT_ONCE):
-                    for delivery in await self._unhandled(messages):
+                    self._open.update(map(_number, messages))
+                    together, alone = await self._unhandled(messages)
+                    for delivery in together:
                         acting.create_task(self._act(delivery, results))
+                    for delivery in alone:
+                        await self._suspicion.before(delivery)
+                        await self._act(delivery, results)
             results.end()
 
-    async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> list[Delivery]:
-        """The deliveries that still need their I/O; the others are acknowledged here."""
-        self._open.update(map(_number, messages))
-        understood = await self._parse(messages)
-        fresh = await through_outages(self._database.run, partial(self._ask, understood)) if understood else []
-        wanted = {id(delivery.message) for delivery in fresh}
+    async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> tuple[list[Delivery], list[Delivery]]:
+        """The deliveries that still need their I/O, with each other and one by one; the others are settled here."""
+        understood, failed = self._parse(messages)
+        fresh = await self._fresh(understood)
+        together, alone, deadly = await self._suspicion.sort(fresh)
+        await self._send_on([*failed, *deadly])
+        wanted = {id(delivery.message) for delivery in (*together, *alone)}
+        await self._suspicion.cleared([one for one in understood if id(one.message) not in wanted])
         await self._settle([message for message in messages if id(message) not in wanted])
-        return fresh
+        return together, alone
+
+    async def _fresh(self, understood: Sequence[Delivery]) -> list[Delivery]:
+        if not understood:
+            return []
+        return await self._judge.surely(partial(self._ask, understood))
 
     async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> list[Delivery]:
         by_id = {delivery.envelope.event_id: delivery for delivery in understood}
@@ -79,10 +92,11 @@ class EffectConsumer(Consumer):
                 consuming(self.step.queue, envelope.traceparent),
                 metrics.effect_seconds.labels(self.step.queue).time(),
             ):
-                async with asyncio.timeout(BATCH_DEADLINE):
+                async with asyncio.timeout(DEADLINE):
                     outcome = await self.step.function(envelope.event, **self._dependencies)
         except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
-            await self._again(delivery, error)
+            await self._send_on([(delivery.message, error)])
+            await self._suspicion.cleared([delivery])
             await self._settle([delivery.message])
         else:
             results.put(Done(delivery, outcome))
@@ -90,10 +104,12 @@ class EffectConsumer(Consumer):
     async def _store(self, results: Arrivals[Done]) -> None:
         while done := await results.take(self._max_batch):
             metrics.batch_size.labels(self.step.queue).observe(len(done))
+            self._begins()
             with metrics.batch_seconds.labels(self.step.queue).time():
-                async with asyncio.timeout(BATCH_DEADLINE):
-                    await self._commit(done)
+                await self._commit(done)
+                await self._suspicion.cleared([one.delivery for one in done])
                 await self._settle([one.delivery.message for one in done])
+            self._rests()
 
     async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Acknowledge what is done: all that come before the first open one together, the others one by one."""
@@ -113,22 +129,18 @@ class EffectConsumer(Consumer):
 
     async def _commit(self, done: Sequence[Done]) -> None:
         """Store what came of the I/O in one transaction, and send on what cannot be stored."""
-        outcomes = await together(self._commit_together, done, is_shared=is_outage)
-        for one, error in zip(done, outcomes, strict=True):
-            if error is not None:
-                await self._again(one.delivery, error)
+        outcomes = await self._judge.outcomes(self._write, done)
+        failed = [(one.delivery.message, error) for one, error in zip(done, outcomes, strict=True) if error is not None]
+        await self._send_on(failed)
 
-    async def _commit_together(self, done: Sequence[Done]) -> list[None]:
-        await through_outages(self._database.run, partial(self._write, done))
-        return [None] * len(done)
-
-    async def _write(self, done: Sequence[Done], transaction: Transaction) -> None:
+    async def _write(self, done: Sequence[Done], transaction: Transaction) -> list[None]:
         crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
         fresh = await transaction.accept(self.step.queue, [one.delivery.envelope for one in done])
         crash_point(Point.AFTER_INBOX, [self.step.queue])
         outcomes = {one.delivery.envelope.event_id: one.outcome for one in done}
         for envelope in fresh:
             transaction.reapply(outcomes[envelope.event_id], envelope)
+        return [None] * len(done)
 
 
 def _number(message: DeliveredMessage) -> int:

@@ -1,6 +1,7 @@
 """Runtime: the moving parts of one service process, from the first connection to an orderly end."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import Serve, supervise
+from chassis.broker.connection import Pauses, Serve, has_ended, supervise
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
 from chassis.broker.resay import set_up
@@ -20,7 +21,7 @@ from chassis.choreography.topology import PARKED
 from chassis.errors import describe
 from chassis.run.answering import answering
 from chassis.run.batch import BatchRunner
-from chassis.run.consumer import BatchConsumer, Consumer
+from chassis.run.consumer import BatchConsumer, Consumer, Declare
 from chassis.run.effect import EffectConsumer
 from chassis.run.startup import prepare
 from chassis.run.waiters import Waiters
@@ -77,6 +78,7 @@ class Runtime:
         )
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._declaring = asyncio.Lock()
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
         """Why the service has not begun, as long as it has not"""
@@ -94,7 +96,7 @@ class Runtime:
     @property
     def broker_trouble(self) -> str | None:
         """Why the broker cannot be published to, if so."""
-        return None if self.publisher.connected else self._broker_trouble
+        return self.publisher.trouble or (None if self.publisher.connected else self._broker_trouble)
 
     async def parked(self) -> float:
         """How many messages of the service are parked; NaN when the broker cannot be asked."""
@@ -146,13 +148,18 @@ class Runtime:
         return BatchConsumer(runner, self._departures, self.publisher, max_batch)
 
     async def _consume(self, connection: AbstractConnection) -> None:
-        """Declare everything, then consume for all steps; when one consumer ends, all do."""
+        """Declare everything, then consume for all steps, each by itself, until the connection ends."""
         hours = self._settings.said_hours
-        await set_up(connection, self.service, self.database, hours)
-        answers = answering(connection, self.service, self.database, hours)
+
+        async def declare_all() -> None:
+            async with self._declaring:
+                await set_up(connection, self.service, self.database, hours)
+
+        await declare_all()
+        answers = answering(connection, self.service, self.database, hours, declare_all)
         async with answers, asyncio.TaskGroup() as group:
             for consumer in self.consumers:
-                group.create_task(consumer.serve(connection))
+                group.create_task(_keep(consumer, connection, declare_all))
 
     async def _finish_consuming(self, seconds: float) -> None:
         if not self.consuming:
@@ -186,6 +193,25 @@ class Runtime:
 
     async def _cancel(self, names: Iterable[str]) -> None:
         await cancelled([self._tasks.pop(name) for name in names if name in self._tasks])
+
+
+async def _keep(consumer: Consumer, connection: AbstractConnection, declare_all: Declare) -> None:
+    """Consume for one step until it is told to stop, in one session after the other, over a connection that stands.
+
+    Raises what ended the last session when the connection has ended.
+    """
+    pauses = Pauses()
+    while True:
+        pauses.begin()
+        try:
+            return await consumer.serve(connection, declare_all)
+        except Exception as error:
+            if has_ended(connection):
+                raise
+            log.warning("consumer session ended", step=consumer.step.queue, error=describe(error))
+        await pauses.wait()
+        with contextlib.suppress(Exception):  # the next session shows whether anything is missing
+            await declare_all()
 
 
 async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:

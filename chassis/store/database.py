@@ -22,6 +22,7 @@ Subscriber = Callable[[Sequence[Outgoing]], None]
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4
+PROBE_LOCK_MILLISECONDS = 500
 
 
 class Database:
@@ -38,13 +39,15 @@ class Database:
         """Call `subscriber` with the messages of each transaction, after its commit."""
         self._subscribers.append(subscriber)
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], lock_milliseconds: int | None = None) -> Result:
         """The result of `work`, committed; tried again at once where the failure is transient.
+
+        `lock_milliseconds` is how long it may wait for a lock, when that is to be less than usual.
 
         A caller that is cancelled leaves the transaction to its end: cancelling a driver in the middle of a
         statement would leak or poison its connection. Raises CommitUnknownError, or whatever `work` raises.
         """
-        task = asyncio.create_task(self.attempts(work))
+        task = asyncio.create_task(self.attempts(work, lock_milliseconds))
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -55,29 +58,33 @@ class Database:
             await asyncio.wait(self._running, timeout=seconds)
         await self._source.close()
 
-    async def attempts(self, work: Work[Result]) -> Result:
+    async def trouble(self) -> Exception | None:
+        """Why a transaction that concerns nobody cannot be committed now, if so.
+
+        It writes where every step writes, and takes that back.
+        """
+        try:
+            await self.run(_probe, PROBE_LOCK_MILLISECONDS)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+            return error
+        return None
+
+    async def attempts(self, work: Work[Result], lock_milliseconds: int | None = None) -> Result:
         """As `run`, in the task of the caller, which must not be cancelled."""
         try:
-            return await self._attempt(work)
+            return await self._attempt(work, lock_milliseconds)
         except Exception as error:
             if not is_transient(error):
                 raise
             log.info("transaction tried again", error=describe(error))
-        return await self._further_attempts(work)
+        return await _further(self._attempt, work, lock_milliseconds)
 
-    async def _further_attempts(self, work: Work[Result]) -> Result:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(is_transient),
-            stop=stop_after_attempt(ATTEMPTS - 1),
-            wait=wait_random_exponential(multiplier=0.05, max=1),
-            reraise=True,
-        )
-        return await retrying(self._attempt, work)
-
-    async def _attempt(self, work: Work[Result]) -> Result:
+    async def _attempt(self, work: Work[Result], lock_milliseconds: int | None) -> Result:
         confirmed = self._departures.take_confirmed()
         try:
             async with self._source.session() as session:
+                if lock_milliseconds is not None:
+                    await session.hurry(lock_milliseconds)
                 transaction = Transaction(session, self._identity)
                 result = await work(transaction)
                 messages = await transaction.flush(confirmed)
@@ -95,3 +102,18 @@ class Database:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.debug("transaction rolled back", error=repr(error))
+
+
+async def _further(attempt: Callable[..., Awaitable[Result]], *arguments: object) -> Result:
+    """The result of another attempt, or of the last one."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(is_transient),
+        stop=stop_after_attempt(ATTEMPTS - 1),
+        wait=wait_random_exponential(multiplier=0.05, max=1),
+        reraise=True,
+    )
+    return await retrying(attempt, *arguments)
+
+
+async def _probe(transaction: Transaction) -> None:
+    await transaction.session.probe()

@@ -6,6 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from chassis.choreography.envelope import Envelope
+from chassis.ids import new_id
 from chassis.store.mapper import Connection
 from chassis.store.models import Timestamp, frame
 
@@ -30,6 +31,8 @@ _ACCEPT = """
     ON CONFLICT DO NOTHING
     RETURNING event_id
     """
+_PROBE = "INSERT INTO inbox (step, event_id, saga_id, heard) VALUES ('', $1, $1, '')"
+_UNDO_PROBE = "DELETE FROM inbox WHERE step = '' AND event_id = $1"
 _HANDLED = "SELECT event_id FROM inbox WHERE step = $1 AND event_id = ANY($2::uuid[])"
 
 
@@ -48,3 +51,10 @@ async def accept(connection: Connection, step: str, arrived: Sequence[Envelope])
 async def handled(connection: Connection, step: str, event_ids: Collection[UUID]) -> set[UUID]:
     """Those of the events that `step` has handled."""
     return {record["event_id"] for record in await connection.fetch(_HANDLED, step, list(event_ids))}
+
+
+async def probe(connection: Connection) -> None:
+    """Write a row that concerns no step, and take it back."""
+    nobody = new_id()
+    await connection.execute(_PROBE, nobody)
+    await connection.execute(_UNDO_PROBE, nobody)

@@ -13,12 +13,12 @@ from alembic import command, context, op
 from alembic.config import Config
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chassis.store import inbox, outbox, said
+from chassis.store import inbox, outbox, said, suspects
 from chassis.store.models import frame
 from chassis.store.postgres import async_url
 
 _LOCK = 0x5A6A  # any number will do, as long as all replicas take the same
-FRAME = (inbox.inbox, outbox.outbox, said.said, said.asked, said.own_queue)
+FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue)
 """The tables of the chassis, which every service's migrations create."""
 
 
@@ -88,6 +88,22 @@ def drop_inbox_and_outbox() -> None:
     """Take `create_inbox_and_outbox` back."""
     op.drop_table("outbox")
     op.drop_table("inbox")
+
+
+def create_suspect() -> None:
+    """The table of suspects in its first version; it must never change either."""
+    op.create_table(
+        "suspect",
+        sa.Column("step", sa.String(64), primary_key=True),
+        sa.Column("event_id", sa.Uuid, primary_key=True),
+        sa.Column("times", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+    )
+
+
+def drop_suspect() -> None:
+    """Take `create_suspect` back."""
+    op.drop_table("suspect")
 
 
 def create_said() -> None:

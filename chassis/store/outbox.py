@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from chassis.choreography.envelope import Envelope
+from chassis.ids import new_id
 from chassis.store.mapper import Connection
 from chassis.store.models import Timestamp, frame
 from chassis.store.said import COLUMNS
@@ -76,6 +77,10 @@ _PUT = f"""
     FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[])
         AS said (event_id, saga_id, routing_key, mandatory, headers, body)
     """  # noqa: S608  # text of this module
+_PROBE = """
+    INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
+    VALUES ($1, $1, '', false, '{}', '', 'infinity')
+    """
 # SKIP LOCKED lets several replicas sweep at once; the lease, not an open transaction, keeps a row while it is
 # being published. There is no cursor over ids: a row that commits late is found like any other.
 _LEASE = """
@@ -112,3 +117,10 @@ async def lease(connection: Connection, limit: int) -> list[Outgoing]:
 async def forget(connection: Connection, confirmed: Collection[UUID]) -> None:
     """Move messages that the broker has confirmed to what is said."""
     await connection.execute(_FORGET, list(confirmed))
+
+
+async def probe(connection: Connection) -> None:
+    """Write a message that is for nobody, and take it back."""
+    nobody = new_id()
+    await connection.execute(_PROBE, nobody)
+    await forget(connection, [nobody])

@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 from chassis.choreography.envelope import Envelope
 from chassis.errors import CommitUnknownError, RolledBackError
 from chassis.store import inbox, outbox, said
-from chassis.store.failures import is_connection_lost, is_transient
+from chassis.store.failures import is_connection_lost, is_contention
 from chassis.store.mapper import Connection, mapper_of
 from chassis.store.outbox import Outgoing
 from chassis.store.session import Row, Session
@@ -25,7 +25,12 @@ from chassis.store.session import Row, Session
 COMMAND_TIMEOUT = 10
 CONNECT_TIMEOUT = 5
 CLOSE_TIMEOUT = 2
-IDLE_IN_TRANSACTION_MS = 60_000
+SERVER_SETTINGS = {
+    # A statement that waits for a lock, or works, for longer is ended by the server, and its connection stays of use.
+    "lock_timeout": "3s",
+    "statement_timeout": "8s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 
 
 class Postgres:
@@ -45,7 +50,7 @@ class Postgres:
             connect_args={
                 "timeout": CONNECT_TIMEOUT,
                 "command_timeout": COMMAND_TIMEOUT,
-                "server_settings": {"idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS)},
+                "server_settings": SERVER_SETTINGS,
             },
         )
         sa.event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
@@ -122,12 +127,21 @@ class PostgresSession:
         """The records of a statement in PostgreSQL's own words; raises asyncpg.PostgresError."""
         return await self._connection.fetch(sql, *arguments)
 
+    async def hurry(self, lock_milliseconds: int) -> None:
+        """From now on in this transaction, wait no longer than this for a lock."""
+        await self._connection.execute(f"SET LOCAL lock_timeout = {lock_milliseconds}")
+
+    async def probe(self) -> None:
+        """Write a row to the inbox and one to the outbox, and take both back."""
+        await inbox.probe(self._connection)
+        await outbox.probe(self._connection)
+
     async def commit(self) -> None:
         """Commit; raises CommitUnknownError when the connection is lost meanwhile, or RolledBackError."""
         try:
             answer = await self._connection.execute("COMMIT")
         except Exception as error:
-            if is_transient(error):
+            if is_connection_lost(error) or is_contention(error):
                 raise CommitUnknownError(str(error)) from error
             raise
         if answer != "COMMIT":
@@ -155,7 +169,7 @@ async def _roll_back(connection: Connection, error: BaseException) -> None:
     its time was up here. No connection comes back to the pool within a transaction.
     """
     try:
-        if is_connection_lost(error):
+        if is_connection_lost(error) or isinstance(error, CommitUnknownError):
             await connection.close(timeout=CLOSE_TIMEOUT)
         else:
             await connection.execute("ROLLBACK")

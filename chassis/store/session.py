@@ -56,6 +56,12 @@ class Session(Protocol):
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Any]:
         """The records of a statement in PostgreSQL's own words, with `$1`, `$2`, … for the arguments."""
 
+    async def hurry(self, lock_milliseconds: int) -> None:
+        """From now on in this transaction, wait no longer than this for a lock."""
+
+    async def probe(self) -> None:
+        """Write what concerns nobody to inbox and outbox, and take it back."""
+
     async def commit(self) -> None:
         """Commit; raises CommitUnknownError or RolledBackError."""
 

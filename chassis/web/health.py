@@ -1,8 +1,8 @@
 """Health: alive means that the process answers; ready, that nothing which can be seen from here keeps it from its part.
 
-Seen from here: the database answers and has the revision that the code expects, the broker can be published to, every
-step has its consumer, and no task in the background has ended. Not looked at: whether the broker confirms what is
-published, and whether transactions that write still commit.
+Seen from here: the database answers and has the revision that the code expects; the broker can be published to, and
+has confirmed something lately if there was something to confirm; every step has its consumer, and has committed
+something lately if it had work; no task in the background has ended.
 """
 
 import asyncio
@@ -58,14 +58,20 @@ async def readyz(request: Request, response: Response) -> Readiness:
 
 async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
     revision, database = await _ask_database(runtime)
-    missing = [consumer.step.queue for consumer in runtime.consumers if not consumer.consuming]
     return {
         "database": database,
         "migrations": OK if revision == head else f"expected {head}, found {revision}",
         "broker": runtime.broker_trouble or OK,
-        "consumers": f"missing: {', '.join(missing)}" if missing else OK,
+        "consumers": _of_consumers(runtime) or OK,
         "background": f"ended: {', '.join(runtime.ended)}" if runtime.ended else OK,
     }
+
+
+def _of_consumers(runtime: Runtime) -> str:
+    """Which steps have no consumer, and which have work and make no progress."""
+    missing = [consumer.step.queue for consumer in runtime.consumers if not consumer.consuming]
+    troubles = [f"{one.step.queue} {trouble}" for one in runtime.consumers if (trouble := one.trouble)]
+    return "; ".join([*([f"missing: {', '.join(missing)}"] if missing else []), *troubles])
 
 
 async def _ask_database(runtime: Runtime) -> tuple[str, str]:
@@ -80,7 +86,7 @@ async def _ask_database(runtime: Runtime) -> tuple[str, str]:
 
 
 def _alarms(runtime: Runtime) -> list[str]:
-    failing = ((consumer.step.queue, len(consumer.struggling)) for consumer in runtime.consumers)
+    failing = ((consumer.step.queue, consumer.struggling) for consumer in runtime.consumers)
     return [f"{queue} keeps failing for {count} messages" for queue, count in failing if count]
 
 

@@ -29,7 +29,7 @@ async def scrape(request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
     for consumer in runtime.consumers:
         metrics.consumers.labels(consumer.step.queue).set(consumer.consuming)
-        metrics.struggling.labels(consumer.step.queue).set(len(consumer.struggling))
+        metrics.struggling.labels(consumer.step.queue).set(consumer.struggling)
     metrics.parked.set(await runtime.parked())
     await _ask_database(runtime.database, request.app.state.unfinished)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -122,7 +122,7 @@ async def _poisoned(site: Site, *spoil: Spoil) -> int:
             await asyncio.sleep(SECONDS / ROUNDS)
             for queue, message in zip(steps, observer.messages[-len(steps) :], strict=False):
                 body, headers = spoil[number % len(spoil)](message)
-                await broker.publish(queue, body, {**headers, MARK: mark})
+                await broker.publish(queue, body, headers, MARK + mark)
                 put[queue.partition(".")[0]] += 1
         for service, count in put.items():
             assert len(await broker.unpark(service, count, mark)) == count

@@ -28,3 +28,14 @@ async def test_full_memory_of_the_broker_only_delays(drill: Drill) -> None:
 async def test_full_disk_of_the_broker_only_delays(drill: Drill) -> None:
     """While the disk alarm is on nothing is published, and all of it afterwards."""
     await drill.run("broker: disk alarm", brokers.disk_alarm, spares=PROGRAMS)
+
+
+async def test_alarm_that_outlasts_all_patience_only_delays(drill: Drill) -> None:
+    """Nothing is said twice, sent to another attempt or parked, and nobody connects anew."""
+    await drill.run("broker: alarm for 20 s", brokers.memory_alarm_that_lasts(20), spares=PROGRAMS)
+
+
+@pytest.mark.chaos
+async def test_alarm_of_minutes_only_delays(drill: Drill) -> None:
+    """However long it lasts."""
+    await drill.run("broker: alarm for 3 min", brokers.memory_alarm_that_lasts(180), spares=PROGRAMS)

@@ -11,11 +11,12 @@ import aio_pika
 import httpx2
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
+from chassis.choreography.topology import RETRY_DELAYS
 from stack.services import SERVICES
 from tests.end_to_end.eventually import eventually
 
-MARK = "x-end-to-end"
-"""The header of messages that a test made up; a service keeps it when it parks them."""
+MARK = "end-to-end:"
+"""How the correlation id of a message begins that a test made up; a service keeps the id when it parks it."""
 
 BARRIER = "barrier"
 OK = 200
@@ -28,6 +29,11 @@ class Binding:
     exchange: str
     routing_key: str
     queue: str
+
+
+def is_made_up(message: AbstractIncomingMessage) -> bool:
+    """Whether a test, and no service, has said this."""
+    return (message.correlation_id or "").startswith(MARK)
 
 
 class Observer:
@@ -156,7 +162,7 @@ class Broker:
         """No step raises while the context lasts: no message goes to rest or is parked, but for those of tests."""
         async with self.observe(f"{service}.retry" for service in SERVICES) as observer:
             yield
-        failed = [message for message in observer.messages if MARK not in message.headers]
+        failed = [message for message in observer.messages if not is_made_up(message)]
         assert not failed, [(one.routing_key, one.type, one.headers.get("x-last-error")) for one in failed]
 
     async def put(self, queue: str, message: AbstractIncomingMessage, body: bytes | None = None) -> None:
@@ -182,6 +188,14 @@ class Broker:
         )
         await self._channel.default_exchange.publish(message, queue)
 
+    async def delete(self, queue: str) -> None:
+        """Delete a queue, with whatever is in it."""
+        await self._channel.queue_delete(queue)
+
+    async def has_queue(self, name: str) -> bool:
+        """Whether there is a queue of this name."""
+        return name in {queue["name"] for queue in await self.ask("queues/%2F?columns=name")}
+
     async def depth(self, queue: str) -> int:
         """How many messages wait in a queue."""
         declared = await self._channel.declare_queue(queue, passive=True)
@@ -206,7 +220,7 @@ class Broker:
             async with await self._connection.channel() as channel:
                 queue = await channel.get_queue(f"{service}.parked", ensure=False)
                 while (message := await queue.get(fail=False)) is not None:
-                    if message.headers.get(MARK) == mark:
+                    if message.correlation_id == MARK + mark:
                         found.append(message)
                         await message.ack()
             return len(found)
@@ -214,11 +228,25 @@ class Broker:
         await eventually(look, lambda taken: taken >= count)
         return found
 
+    async def take_from_rest(self, service: str, mark: str) -> AbstractIncomingMessage:
+        """Take the message with this mark out of the queues in which the messages of a service rest."""
+        delays = [f"{service}.retry.{delay}" for delay in RETRY_DELAYS]
+
+        async def look() -> list[AbstractIncomingMessage]:
+            async with await self._connection.channel() as channel:
+                found = [await (await channel.get_queue(name, ensure=False)).get(fail=False) for name in delays]
+                mine = [message for message in found if message and message.correlation_id == MARK + mark]
+                for message in mine:
+                    await message.ack()
+                return mine
+
+        return (await eventually(look))[0]
+
     async def _caught_up(self, queue: str) -> None:
         exchange = f"{queue.partition('.')[0]}.retry"
         async with self.observe([exchange], f"parked.{queue}") as observer:
             for met in (1, 2):
-                await self.publish(queue, b"", {MARK: BARRIER})
+                await self.publish(queue, b"", {}, MARK + BARRIER)
                 await observer.counted(met)
 
     @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from chassis.broker.retry import MAX_COUNTED
 from tests.choreography import HEARS_AND_SAYS
 from tests.end_to_end.broker import MARK, Broker, Observer
 from tests.end_to_end.catalogue import CHEAP, Catalogue
@@ -66,7 +67,7 @@ POISON: dict[str, tuple[bytes, Mapping[str, Any], str]] = {
 async def _parked(broker: Broker, queue: str, body: bytes, headers: Mapping[str, Any]) -> AbstractIncomingMessage:
     """A message that was put into the queue of a step, as it is found among the parked ones."""
     mark = uuid.uuid4().hex
-    await broker.publish(queue, body, {**headers, MARK: mark})
+    await broker.publish(queue, body, headers, MARK + mark)
     (message,) = await broker.unpark(queue.partition(".")[0], 1, mark)
     return message
 
@@ -86,7 +87,8 @@ async def test_what_cannot_be_understood_is_parked(
     assert message.headers["x-attempt"] == 1
     assert reason in str(message.headers["x-last-error"])
     assert message.headers["x-first-failed-at"]
-    assert {name: message.headers[name] for name in headers} == headers
+    texts = {name: value for name, value in headers.items() if isinstance(value, str)}
+    assert {name: message.headers.get(name) for name in headers} == dict.fromkeys(headers) | texts
     assert await system.databases.dump("point") == before
     await fan.charge(hold.total)
     assert (await fan.check_out(hold))["status"] == "completed"
@@ -112,7 +114,7 @@ async def test_poison_among_good_messages_holds_nobody_up(system: System, catalo
     mark = uuid.uuid4().hex
 
     checkouts = asyncio.gather(*(fan.check_out(hold) for fan, hold in zip(fans, holds, strict=True)))
-    await asyncio.gather(*(broker.publish(step, b"poison", {MARK: mark}) for step in way for _ in range(5)))
+    await asyncio.gather(*(broker.publish(step, b"poison", {}, MARK + mark) for step in way for _ in range(5)))
     ends = await checkouts
 
     assert {end["status"] for end in ends} == {"completed"}
@@ -150,3 +152,42 @@ async def test_step_that_raises_is_tried_again_later(
     assert (await fan.end_of(checkout_id))["status"] == "completed"
     assert observer.names(checkout_id).count("seat.reserved") == 1
     assert (await catalogue.date(date_id))["status"] == "sold_out"
+
+
+@pytest.mark.parametrize("claimed", [2**63 - 1, -(2**63), -10, "many", True], ids=str)
+async def test_number_of_attempts_is_not_believed(system: System, broker: Broker, claimed: object) -> None:
+    """Whatever a sender says of earlier attempts, its message is parked, and the consumers stay."""
+    message = await _parked(broker, "point.spend", b"poison", {"x-attempt": claimed})
+
+    assert 0 < int(str(message.headers["x-attempt"])) <= MAX_COUNTED + 1
+    await broker.caught_up()
+
+
+@pytest.mark.parametrize("claimed", [2**63 - 1, -10], ids=str)
+async def test_failing_step_forwards_whatever_the_sender_counted(system: System, broker: Broker, claimed: int) -> None:
+    """The message of a step that raises goes to rest or is parked, and the consumers stay."""
+    lost = {**BODY, "reason": "unknown-payment"}
+    del lost["amount"], lost["deadline"]
+    headers = _headers(type="reservation.rejected.v1", id=str(uuid.uuid4())) | {"x-attempt": claimed}
+
+    async with broker.observe(["point.retry"]) as retries:
+        await broker.publish("point.refund", json.dumps(lost).encode(), headers, MARK + "counted")
+        await retries.counted(1)
+    resting = await broker.take_from_rest("point", "counted")
+
+    assert resting.headers["x-step"] == "point.refund"
+    assert 0 < int(str(resting.headers["x-attempt"])) <= MAX_COUNTED + 1
+    await broker.caught_up()
+
+
+@pytest.mark.parametrize("order", ["CC", "BCC"])
+async def test_sender_cannot_have_its_victim_publish(broker: Broker, order: str) -> None:
+    """A header that routes a message to more queues does not go along when the message is parked."""
+    async with broker.observe(["reservation.retry", "reservation.redeliver"]) as routed:
+        message = await _parked(broker, "reservation.confirm", b"poison", {order: ["1s.reservation.revert"]})
+        await broker.caught_up()
+
+    assert order not in message.headers
+    made_up = [one for one in routed.messages if one.message_id == message.message_id]
+    assert [one.routing_key for one in made_up] == ["parked.reservation.confirm"]
+    assert not any("revert" in str(one.routing_key) for one in routed.messages if one.body == b"poison")

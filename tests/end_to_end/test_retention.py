@@ -50,10 +50,10 @@ class CountingDatabase(Database):
 
     transactions = 0
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], lock_milliseconds: int | None = None) -> Result:
         """As above."""
         self.transactions += 1
-        return await super().run(work)
+        return await super().run(work, lock_milliseconds)
 
 
 @pytest.fixture

@@ -187,6 +187,12 @@ class MemorySession:
         """Memory does not understand SQL."""
         raise NotImplementedError("a statement in SQL needs PostgreSQL")
 
+    async def hurry(self, lock_milliseconds: int) -> None:
+        """Nobody waits for a lock here."""
+
+    async def probe(self) -> None:
+        """Memory always works."""
+
     async def commit(self) -> None:
         """Make it what is committed."""
         self._source.committed = replace(self.state, said=dict(self._source.said))
@@ -207,9 +213,9 @@ class MemorySession:
 class MemoryDatabase(Database):
     """Runs transactions in the task of the caller, one after the other."""
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], lock_milliseconds: int | None = None) -> Result:
         """The result of `work`, committed."""
-        return await self.attempts(work)
+        return await self.attempts(work, lock_milliseconds)
 
 
 def _now() -> datetime:

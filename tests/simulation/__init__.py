@@ -1,6 +1,6 @@
 """Level 3: the real steps in the real frame, over a database and a broker in memory, against an adversary.
 
-Real, and run as they are: the steps and their declarations, `BatchRunner` and `together`, the transaction with its unit
+Real, and run as they are: the steps and their declarations, `BatchRunner` and its judge, the transaction with its unit
 of work and identity map, `LockedRows`, the crash points, departures, the relay (publishing, sweeping, forgetting),
 `Retry` with its attempts and the policy of what parks, the envelope as it is written and read, and the topology, by
 which messages are routed, delayed and parked.

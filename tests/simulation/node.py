@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from chassis.broker.relay import AT_ONCE, Relay
@@ -17,8 +17,8 @@ from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Kind, Step
 from chassis.crash import Point
-from chassis.run.batch import BatchRunner, Failure
-from chassis.run.consumer import Delivery
+from chassis.run.batch import BatchRunner
+from chassis.run.delivery import Delivery
 from chassis.run.effect import Done, EffectConsumer
 from chassis.store.database import Work
 from chassis.store.departures import Departures
@@ -44,6 +44,13 @@ class CrashedError(BaseException):
 
 class TransientError(Exception):
     """What a step raises that would work the next time."""
+
+
+class Failure(NamedTuple):
+    """An event, and the error that counts against it."""
+
+    envelope: Envelope
+    error: Exception
 
 
 class Node:
@@ -95,7 +102,9 @@ class Node:
 
     def _batch(self, step: Step, deliveries: Sequence[Delivery]) -> list[Failure]:
         runner = BatchRunner(step, self._database, self._dependencies)
-        return drive(runner.run([one.envelope for one in deliveries]))
+        arrived = [one.envelope for one in deliveries]
+        outcomes = zip(arrived, drive(runner.run(arrived)), strict=True)
+        return [Failure(one, error) for one, error in outcomes if error is not None]
 
     def _act(self, step: Step, deliveries: Sequence[Delivery]) -> list[Failure]:
         """An effect: the same questions and the same writing, without the concurrency of the real consumer."""

@@ -8,6 +8,7 @@ its later events (`LockedRows.add`) are missed by none of today's steps; `tests/
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ import pytest
 from chassis.broker import retry
 from chassis.broker.relay import Relay
 from chassis.broker.retry import Retry
-from chassis.run import batch
 from chassis.run.batch import BatchRunner
+from chassis.run.judge import Judge
 from chassis.store.outbox import Outgoing
 from chassis.store.rows import LockedRows
 from chassis.store.transaction import Transaction, split
@@ -45,23 +46,23 @@ async def nothing(*_: Any, **__: Any) -> None:
     """Forget to do it."""
 
 
-async def no_failures(self: BatchRunner, arrived: Sequence[Any]) -> list[Any]:
+async def no_failures(self: BatchRunner, arrived: Sequence[Any], *_: Any) -> list[Any]:
     """Take every batch for done."""
     with contextlib.suppress(Exception):  # this is the bug
-        await self._commit(arrived)
-    return []
+        await self.judge._database.run(lambda transaction: self._work(arrived, transaction))
+    return [None] * len(arrived)
 
 
-async def until_one_fails(work: Any, items: Sequence[Any], *, is_shared: Any) -> list[Any]:
+async def until_one_fails(self: Judge, work: Any, items: Sequence[Any], *_: Any) -> list[Any]:
     """Take what comes after a failure for done."""
-    with contextlib.suppress(Exception):
-        return list(await work(items))
+    done = await self._done(lambda transaction: work(items, transaction), None)
+    if not isinstance(done, Exception):
+        return list(done)
     outcomes: list[Any] = [None] * len(items)
     for place, item in enumerate(items):
-        try:
-            await work([item])
-        except Exception as error:  # noqa: BLE001  # as `together` does
-            outcomes[place] = error
+        done = await self._done(partial(work, [item]), None)
+        if isinstance(done, Exception):
+            outcomes[place] = done
             break
     return outcomes
 
@@ -112,7 +113,7 @@ CASES: dict[str, tuple[Scenario, Break]] = {
     "new rows are not stored": (ONE_FAN, replaced(Transaction, "apply", only_the_event)),
     "a failed batch counts as done": (RAISES, replaced(BatchRunner, "run", no_failures)),
     "a failed message is not sent on": (RAISES, replaced(Retry, "again", nothing)),
-    "a failed batch ends with its first failure": (FIRST_RAISES, replaced(batch, "together", until_one_fails)),
+    "a failed batch ends with its first failure": (FIRST_RAISES, replaced(Judge, "outcomes", until_one_fails)),
     "another attempt forgets its cause": (RAISES, replaced(retry, "_headers", without_cause)),
     "what the broker has not taken is forgotten": (UNHEARD, replaced(Relay, "publish", all_confirmed)),
     "the inbox is not asked": (REPEATS, replaced(Transaction, "accept", everything_is_fresh)),

@@ -19,7 +19,7 @@ from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
 from chassis.crash import crashing
 from chassis.errors import NotPublishedError
-from chassis.run.consumer import Delivery
+from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import Outgoing
 from chassis.store.transaction import Transaction

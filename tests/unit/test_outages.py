@@ -1,4 +1,4 @@
-"""A database that is out of reach is a 503, whoever says so; any other error of it is a defect."""
+"""What the environment does is a 503, whoever says so; what the data or the code do is a defect."""
 
 import secrets
 from http import HTTPStatus
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from chassis.errors import CommitUnknownError
+from chassis.errors import CommitUnknownError, RowGoneError
 from chassis.web.app import create_app
 from point_svc.main import definition
 from point_svc.settings import Settings
@@ -25,8 +25,25 @@ OUTAGES = [
     PoolTimeoutError("QueuePool limit"),
     ConnectionRefusedError("refused"),
     TimeoutError(),
+    asyncpg.DiskFullError("no space left on device"),
+    asyncpg.OutOfMemoryError("out of memory"),
+    asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
+    asyncpg.PostgresIOError("could not read block"),
+    asyncpg.InvalidPasswordError("password authentication failed"),
+    asyncpg.InvalidCatalogNameError("database does not exist"),
+    asyncpg.DatabaseDroppedError("terminating connection because the database was dropped"),
+    asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
+    asyncpg.QueryCanceledError("canceling statement due to statement timeout"),
+    asyncpg.InternalClientError("got result for unknown protocol state 3"),
+    asyncpg.UndefinedTableError("not there yet, or not any more"),
 ]
-DEFECTS = [asyncpg.UniqueViolationError("duplicate key"), asyncpg.UndefinedTableError("no such table")]
+DEFECTS = [
+    asyncpg.UniqueViolationError("duplicate key"),
+    asyncpg.StringDataRightTruncationError("value too long"),
+    asyncpg.DataError("a value that the driver cannot encode"),
+    RowGoneError("nowhere"),
+    ValueError("a defect"),
+]
 
 
 class FailingDatabase:

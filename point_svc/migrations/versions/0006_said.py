@@ -2,8 +2,8 @@
 
 from chassis.store.migrations import create_said, drop_said
 
-revision = "0002"
-down_revision = "0001"
+revision = "0006"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -28,6 +28,14 @@ async def killed(site: Site) -> int:
     return 1
 
 
+async def emptied(site: Site) -> int:
+    """It comes again with its users and nothing else: no exchange, no queue, no message."""
+    for command in ("stop_app", "force_reset", "start_app"):
+        await site.node.ctl(command)
+    await _answers(site)
+    return 1
+
+
 async def memory_alarm(site: Site, seconds: float = ALARM_SECONDS) -> int:
     """It takes nothing more in, because its memory is full."""
     monitor = "vm_memory_monitor"

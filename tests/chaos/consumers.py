@@ -60,7 +60,7 @@ async def timed_out(site: Site) -> int:
 async def deleted(site: Site) -> int:
     """The queues of three steps are deleted, so the broker cancels their consumers.
 
-    A deleted queue takes along what is in it. So nothing is let in before, and it is deleted when it is empty:
+    Here nothing is lost with them: nothing is let in before, and it is deleted when it is empty:
     meanwhile the broker gives the events back, and they stay in their outboxes.
     """
     async with site.broker() as broker, await aio_pika.connect(site.environment["RABBITMQ_URL"]) as connection:
@@ -74,6 +74,17 @@ async def deleted(site: Site) -> int:
         for queue in queues.values():
             await queue.delete(if_unused=False, if_empty=False)
         for name in queues:
+            await eventually(partial(_is_consumed, connection, name), within=BACK_WITHIN)
+    return len(DELETED)
+
+
+async def deleted_while_observed(site: Site) -> int:
+    """The same queues are deleted with what is in them, while an observer's queue takes all that is said meanwhile."""
+    connection = await aio_pika.connect(site.environment["RABBITMQ_URL"])
+    async with connection, site.broker() as broker, broker.observe():
+        for name in DELETED:
+            await broker.delete(name)
+        for name in DELETED:
             await eventually(partial(_is_consumed, connection, name), within=BACK_WITHIN)
     return len(DELETED)
 

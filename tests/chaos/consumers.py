@@ -30,7 +30,7 @@ LOCKS = {
 
 async def slow(site: Site) -> int:
     """Two services wait for rows that somebody else has locked, so their queues grow."""
-    async with _locked(site, "point"), _locked(site, "payment"):
+    async with locked(site, "point"), locked(site, "payment"):
         await asyncio.sleep(LOCKED_SECONDS)
     return 2
 
@@ -49,7 +49,7 @@ async def timed_out(site: Site) -> int:
     await _set_timeout(site, TIMEOUT_MS, TICK_MS)
     try:
         for service in ("payment", "seat", "payment", "seat"):
-            async with _locked(site, service):
+            async with locked(site, service):
                 known = await _timeouts(site)
                 await eventually(partial(_timeouts, site), known.__lt__)
     finally:
@@ -100,7 +100,7 @@ async def _is_consumed(connection: AbstractConnection, queue: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _locked(site: Site, service: str) -> AsyncIterator[None]:
+async def locked(site: Site, service: str) -> AsyncIterator[None]:
     """A table of a service is locked by a session of somebody else while the context lasts."""
     async with site.session(service) as session, session.transaction():
         await session.execute(LOCKS[service])

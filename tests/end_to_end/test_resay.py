@@ -95,6 +95,12 @@ async def test_queue_that_was_never_there_is_not_asked_for(system: System) -> No
         assert {row["lost_at"] for row in rows} == {None}
 
 
+async def test_queue_of_asks_that_is_lost(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
+    """Nobody knows what was asked for with it, so everything is said again."""
+    async with _lost(system, broker, fan, hold):
+        await _delete(system.environment, "queues/%2F/point.resay")
+
+
 @pytest.mark.skipif("STACK_ENV" in os.environ, reason="empties the broker of everybody")
 async def test_broker_that_comes_back_empty(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
     """All exchanges and queues are gone, with what was in them: every saga in flight ends well."""

@@ -31,7 +31,7 @@ async def killed(site: Site) -> int:
 
 
 async def emptied(site: Site) -> int:
-    """It comes again with its users and nothing else: no exchange, no queue, and not what a slow step had left there."""
+    """It comes again with its users and nothing else: no exchange, no queue, and nothing that a slow step had left."""
     async with locked(site, "point"):
         await asyncio.sleep(WAITING_SECONDS)
         for command in ("stop_app", "force_reset", "start_app"):

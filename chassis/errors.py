@@ -77,6 +77,10 @@ class UnreachableBrokerError(BrokerError):
     """The broker cannot be asked, and why."""
 
 
+class QueueInUseError(BrokerError):
+    """A queue cannot be made anew while somebody consumes from it."""
+
+
 class DeadlyMessageError(BrokerError):
     """A message that ends the process that handles it, as often as it has been tried."""
 

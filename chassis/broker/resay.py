@@ -12,10 +12,10 @@ from functools import partial
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
+from aio_pika.exceptions import DeliveryError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chassis.broker.connection import answered, declare
+from chassis.broker.connection import answered, declare, exists
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import ASKS, resay_queue, topology
 from chassis.errors import MalformedMessageError
@@ -73,10 +73,9 @@ async def set_up(connection: AbstractConnection, service: Service, database: Dat
     """
     wanted = topology(service)
     names = [queue.name for queue in wanted.queues]
-    missing = [name for name in names if not await answered(_exists(connection, name))]
+    missing = [name for name in names if not await exists(connection, name)]
     lost = await database.run(partial(_note, names, missing))
-    async with connection.channel() as channel:
-        await declare(channel, wanted)
+    await declare(connection, wanted)
     if lost:
         log.error("queues were lost, what they held is asked for again", queues=lost)
         await ask(connection, {one: Ask(events=tuple(names)) for one, names in heard(service, lost).items()})
@@ -104,16 +103,6 @@ async def _ask_one(channel: AbstractChannel, service: str, wanted: Ask) -> bool:
         await answered(exchange.publish(message, resay_queue(service)))
     except DeliveryError:
         log.warning("nobody to ask yet", service=service)
-        return False
-    return True
-
-
-async def _exists(connection: AbstractConnection, queue: str) -> bool:
-    """Whether there is a queue; to ask for one that is missing costs a channel."""
-    try:
-        async with connection.channel() as channel:
-            await channel.declare_queue(queue, passive=True)
-    except ChannelNotFoundEntity:
         return False
     return True
 

@@ -19,7 +19,7 @@ from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
 from chassis.errors import describe
 
 ATTEMPT = "x-attempt"
-FIRST_FAILED = "x-first-failed-at"
+FIRST_FAILED, STEP, LAST_ERROR = "x-first-failed-at", "x-step", "x-last-error"
 MAX_COUNTED = 1_000_000
 MAX_TEXT = 500
 _DELAYS = tuple(RETRY_DELAYS)
@@ -86,7 +86,11 @@ def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
 
 def attempts_of(message: DeliveredMessage) -> int:
     """How often a message has failed; one that somebody put back from the parked ones begins anew."""
-    headers = headers_of(message)
+    return attempts_in(headers_of(message))
+
+
+def attempts_in(headers: Mapping[str, Any]) -> int:
+    """The same, by the headers of the message."""
     deaths = headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else {}
     if isinstance(latest, dict) and str(latest.get("queue", "")).endswith(f".{PARKED}"):
@@ -108,8 +112,8 @@ def _headers(old: Mapping[str, Any], step: Step, attempts: int, error: Exception
     return kept | {
         FIRST_FAILED: since if _is_text(since) else datetime.now(UTC).isoformat(),
         ATTEMPT: attempts,
-        "x-step": step.queue,
-        "x-last-error": describe(error)[:MAX_TEXT],
+        STEP: step.queue,
+        LAST_ERROR: describe(error)[:MAX_TEXT],
     }
 
 

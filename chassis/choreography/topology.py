@@ -19,12 +19,15 @@ ASKS = "amq.direct"
 """Over it a service is asked to say something again: it is there in every broker, nobody can delete it, and nothing
 but the queues of asks is bound to it."""
 
-DELIVERY_LIMIT = 1_000
-"""A message that a consumer lost this often without saying anything is parked: it probably kills its process.
+DELIVERY_LIMIT = 50
+"""A message that was handed out this often and not acknowledged is parked by the broker.
 
-RabbitMQ before 4.0 counts lost connections too, so the limit has to leave room for many restarts.
+A step parks what kills its process long before (`chassis.run.suspicion`). This is for what it cannot see, and leaves
+room: RabbitMQ before 4.0 counts lost connections too, for every message that had been handed out.
 """
 
+MAX_LENGTH = 1_000_000
+"""How many messages the queue of a step may hold, before the broker refuses more and they wait in their outboxes."""
 
 LOOKING_LIMIT = 1_000_000
 """Looking at a parked message counts as a delivery; RabbitMQ 4 would limit those to 20 if nobody said otherwise."""
@@ -97,6 +100,28 @@ def permissions(service: str, others: Iterable[str]) -> Permissions:
     )
 
 
+def policy_name(service: str) -> str:
+    """The policy of the queues that a service works through."""
+    return f"{service}.steps"
+
+
+def policies(services: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What may change while queues hold messages, by the name of the policy, in the words of RabbitMQ's API.
+
+    The arguments of a queue cannot be changed, so they hold only what its messages depend on.
+    """
+    limits = {"delivery-limit": DELIVERY_LIMIT, "max-length": MAX_LENGTH}
+    return {
+        policy_name(service): {
+            "pattern": rf"^{service}\.(?!{PARKED}$)[^.]+$",
+            "apply-to": "queues",
+            "priority": 0,
+            "definition": limits,
+        }
+        for service in services
+    }
+
+
 @dataclass(frozen=True)
 class RetryNames:
     """The two exchanges that a message passes on its way to another attempt."""
@@ -118,7 +143,6 @@ def resay_queue(service: str) -> str:
 def _working_queue(service: str, name: str) -> Queue:
     arguments = {
         "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": retry_names(service).waiting,
         "x-dead-letter-routing-key": f"{PARKED}.{name}",
     }

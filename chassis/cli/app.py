@@ -15,6 +15,7 @@ from chassis.cli import parked as parked_cli
 from chassis.cli.address import management_url, unreachable
 from chassis.cli.here import here
 from chassis.cli.new import new
+from chassis.cli.renew import renew
 from chassis.cli.resay import resay
 from chassis.documents import drift as drifting
 from chassis.documents import picture
@@ -26,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(parked_cli.app, name="parked")
 app.command()(new)
 app.command()(resay)
+app.command()(renew)
 console = Console()
 
 

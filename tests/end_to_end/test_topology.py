@@ -52,12 +52,21 @@ async def test_arguments_of_a_step(broker: Broker, step: str) -> None:
     """What kills a step again and again goes to the parked messages, and is not lost on the way."""
     arguments = (await _named(broker, "queues"))[step]["arguments"]
 
-    limit = arguments.pop("x-delivery-limit")
-    assert limit > 0
     assert arguments == SAFE | {
         "x-dead-letter-exchange": f"{step.partition('.')[0]}.retry",
         "x-dead-letter-routing-key": f"parked.{step}",
     }
+
+
+@pytest.mark.parametrize("step", [*HEARD, *ASKED])
+async def test_limits_of_a_step(broker: Broker, step: str) -> None:
+    """They come from a policy, so that they can be changed while messages wait."""
+    queue = (await _named(broker, "queues"))[step]
+
+    limits = queue["effective_policy_definition"]
+    assert queue["policy"] == f"{step.partition('.')[0]}.steps"
+    assert 3 < limits["delivery-limit"] <= 100
+    assert limits["max-length"] > 0
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -41,6 +41,10 @@ class PublishedChangedError(ChoreographyError):
     """A version of an event has another schema than the one that was published."""
 
 
+class NewerVersionError(ChoreographyError):
+    """An event of a version that is newer than this code; newer code will understand it."""
+
+
 class MalformedMessageError(ChoreographyError, ValueError):
     """A message that can never be understood; another attempt would not help."""
 

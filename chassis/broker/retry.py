@@ -16,7 +16,7 @@ from chassis.broker.policy import is_worth_another_attempt
 from chassis.choreography.envelope import HEADERS
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
-from chassis.errors import describe
+from chassis.errors import NewerVersionError, describe
 
 ATTEMPT = "x-attempt"
 FIRST_FAILED, STEP, LAST_ERROR = "x-first-failed-at", "x-step", "x-last-error"
@@ -25,18 +25,22 @@ MAX_TEXT = 500
 _DELAYS = tuple(RETRY_DELAYS)
 LONGEST_DELAY = _DELAYS[-1]
 LONGEST_DELAY_SECONDS = RETRY_DELAYS[LONGEST_DELAY] / 1000
+MAX_UPGRADE_SECONDS = 24 * 60 * 60
+"""How long a message waits for code that understands its version"""
 
 
 def after(step: Step, attempts: int, error: Exception) -> str:
     """Where a message goes that has failed `attempts` times, now with `error`: the name of a delay, or `parked`.
 
     A step that cannot refuse has to succeed in the end (a compensation, or anything after the pivot): it goes on
-    at the longest delay.
+    at the longest delay. So does, for a day, a message that waits for newer code.
     """
     if not is_worth_another_attempt(step, error):
         return PARKED
     if attempts <= len(_DELAYS):
         return _DELAYS[attempts - 1]
+    if isinstance(error, NewerVersionError):
+        return LONGEST_DELAY if attempts * LONGEST_DELAY_SECONDS < MAX_UPGRADE_SECONDS else PARKED
     return PARKED if step.can_refuse else LONGEST_DELAY
 
 

@@ -55,7 +55,7 @@ class Outgoing:
             routing_key=event.name,
             mandatory=not event.end,
             headers=envelope.headers(),
-            body=event.model_dump_json(),
+            body=event.written(),
         )
 
     @property

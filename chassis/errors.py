@@ -41,6 +41,10 @@ class PublishedChangedError(ChoreographyError):
     """A version of an event has another schema than the one that was published."""
 
 
+class NewerVersionError(ChoreographyError):
+    """An event of a version that is newer than this code; newer code will understand it."""
+
+
 class MalformedMessageError(ChoreographyError, ValueError):
     """A message that can never be understood; another attempt would not help."""
 
@@ -87,6 +91,10 @@ class SessionEndedError(BrokerError):
 
 class UnreachableBrokerError(BrokerError):
     """The broker cannot be asked, and why."""
+
+
+class QueueInUseError(BrokerError):
+    """A queue cannot be made anew while somebody consumes from it."""
 
 
 class DeadlyMessageError(BrokerError):

@@ -33,6 +33,9 @@ _OBJECT = TypeAdapter(dict[str, Any])
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes the body of one version out of the body of the version before."""
 
+Downcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes the body of one version out of the body of the version after."""
+
 
 def is_past(deadline: datetime, now: datetime) -> bool:
     """Whether a deadline has passed at `now`."""
@@ -53,8 +56,9 @@ class Event(BaseModel):
 
     A concrete event is named after its module and class (`point.Spent` is `point.spent`) and published by the
     service of that module, unless the class names another with `service=`. `version=` counts the changes of its
-    schema; each older version has an upcaster. `end=True` declares that no step needs to hear it, because a saga
-    may end there.
+    schema; each older version has an upcaster. `says=` is the version that is published as long as not everybody reads
+    the newest; each version above it has a downcaster. `end=True` declares that no step needs to hear it, because a
+    saga may end there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -63,19 +67,29 @@ class Event(BaseModel):
     service: ClassVar[str]
     saga: ClassVar[str]
     version: ClassVar[int]
+    says: ClassVar[int]
     end: ClassVar[bool]
     upcasters: ClassVar[dict[int, Upcaster]]
+    downcasters: ClassVar[dict[int, Downcaster]]
 
     def __init_subclass__(
-        cls, *, service: str | None = None, version: int = 1, end: bool = False, **kwargs: Any
+        cls,
+        *,
+        service: str | None = None,
+        version: int = 1,
+        says: int | None = None,
+        end: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         module = cls.__module__.rpartition(".")[2]
         cls.name = f"{module}.{_kebab(cls.__name__)}"
         cls.service = service or module
         cls.version = version
+        cls.says = version if says is None else says
         cls.end = end
         cls.upcasters = {}
+        cls.downcasters = {}
 
     @classmethod
     def read(cls, version: int, body: bytes | str) -> Self:
@@ -92,6 +106,16 @@ class Event(BaseModel):
         for old in range(version, cls.version):
             values = cls.upcasters[old](values)
         return cls.model_validate_json(json.dumps(values))
+
+    def written(self) -> str:
+        """The body of the message that says this, in the version that is published."""
+        body = self.model_dump_json()
+        if self.says == self.version:
+            return body
+        values = _OBJECT.validate_json(body)
+        for newer in range(self.version, self.says, -1):
+            values = self.downcasters[newer](values)
+        return json.dumps(values)
 
     @property
     def saga_id(self) -> UUID:
@@ -160,5 +184,15 @@ def upcaster(event: type[Event], *, version: int) -> Callable[[Upcaster], Upcast
     def declare(lift: Upcaster) -> Upcaster:
         event.upcasters[version] = lift
         return lift
+
+    return declare
+
+
+def downcaster(event: type[Event], *, version: int) -> Callable[[Downcaster], Downcaster]:
+    """Declare how a body of this version of `event` becomes one of the version before."""
+
+    def declare(lower: Downcaster) -> Downcaster:
+        event.downcasters[version] = lower
+        return lower
 
     return declare

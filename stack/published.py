@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from chassis.choreography.topology import permissions
+from chassis.choreography.topology import permissions, policies
 from stack.credentials import ADMIN
 from stack.errors import StackError
 from stack.services import Told
@@ -94,7 +94,9 @@ def _definitions(names: Sequence[str]) -> str:
     tags = {ADMIN: ["administrator"]}
     users = [{"name": name, "password": _password(name), "tags": tags.get(name, [])} for name in rights]
     granted = [{"user": name, "vhost": "/", **right} for name, right in rights.items()]
-    return f"{json.dumps({'vhosts': [{'name': '/'}], 'users': users, 'permissions': granted}, indent=2)}\n"
+    limits = [{"vhost": "/", "name": name, **policy} for name, policy in policies(names).items()]
+    everything_declared = {"vhosts": [{"name": "/"}], "users": users, "permissions": granted, "policies": limits}
+    return f"{json.dumps(everything_declared, indent=2)}\n"
 
 
 def _roles(services: Sequence[Told]) -> str:

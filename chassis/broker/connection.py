@@ -13,9 +13,10 @@ from typing import TypeVar
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from aiormq.exceptions import AuthenticationError, InvalidFrameError
 
-from chassis.choreography.topology import Topology
+from chassis.choreography.topology import Queue, Topology
 from chassis.errors import SessionEndedError, describe
 
 log = structlog.get_logger(__name__)
@@ -128,22 +129,45 @@ async def until_closed(connection: AbstractConnection, channel: AbstractChannel)
     raise SessionEndedError("connection closed" if has_ended(connection) else "channel closed")
 
 
-async def declare(channel: AbstractChannel, wanted: Topology) -> None:
+async def declare(connection: AbstractConnection, wanted: Topology) -> None:
     """Declare what a service needs; fails as long as an exchange of another service does not exist yet.
 
-    Each declaration has its own time to be answered: together they may take long on a slow link.
+    Each declaration has its own time to be answered: together they may take long on a slow link. A queue that is there
+    with other arguments is used as it is, so that old code and new code can run side by side.
     """
-    for exchange in wanted.exchanges:
-        await _answered(channel.declare_exchange(exchange.name, aio_pika.ExchangeType.TOPIC, durable=True))
-    queues = {
-        queue.name: await _answered(channel.declare_queue(queue.name, durable=True, arguments=queue.arguments))
-        for queue in wanted.queues
-    }
-    for binding in wanted.bindings:
-        await _answered(queues[binding.queue].bind(binding.exchange, binding.routing_key))
+    async with connection.channel() as channel:
+        for exchange in wanted.exchanges:
+            await answered(channel.declare_exchange(exchange.name, aio_pika.ExchangeType.TOPIC, durable=True))
+    for queue in wanted.queues:
+        if not await is_as_declared(connection, queue):
+            log.warning("queue has other arguments than declared; `python -m chassis renew` mends it", queue=queue.name)
+    async with connection.channel() as channel:
+        for binding in wanted.bindings:
+            bound = await channel.get_queue(binding.queue, ensure=False)
+            await answered(bound.bind(binding.exchange, binding.routing_key))
 
 
-async def _answered(call: Awaitable[Answer]) -> Answer:
+async def is_as_declared(connection: AbstractConnection, queue: Queue) -> bool:
+    """Declare a queue; whether it has the arguments that it should have, now. If not, that costs a channel."""
+    try:
+        async with connection.channel() as channel:
+            await answered(channel.declare_queue(queue.name, durable=True, arguments=queue.arguments))
+    except ChannelPreconditionFailed:
+        return False
+    return True
+
+
+async def exists(connection: AbstractConnection, queue: str) -> bool:
+    """Whether there is a queue; to ask for one that is missing costs a channel."""
+    try:
+        async with connection.channel() as channel:
+            await answered(channel.declare_queue(queue, passive=True))
+    except ChannelNotFoundEntity:
+        return False
+    return True
+
+
+async def answered(call: Awaitable[Answer]) -> Answer:
     """What the broker answers in time."""
     with cancelled_by_nobody():
         async with asyncio.timeout(CALL_TIMEOUT):

@@ -3,6 +3,7 @@
 | error | a step that can refuse | a step that has to succeed |
 | --- | --- | --- |
 | the message cannot be understood | parks | parks |
+| its version is newer than this code | another attempt, for a day | another attempt, for a day |
 | its process has died each time while it was handled | parks | parks |
 | the step is not written yet | parks | another attempt |
 | the database can never store the value (PostgreSQL, class 22) | parks | another attempt |

@@ -1,4 +1,4 @@
-"""Relay: publishes what the outbox holds, and deletes what the broker has confirmed.
+"""Relay: publishes what the outbox holds, and moves what the broker has confirmed out of it.
 
 A message is published from memory right after its commit. The sweeper is for what a crash or an outage left
 behind; both may publish the same message, which the inbox of the receiver tells apart.
@@ -67,9 +67,10 @@ class Relay:
         await _for_ever(self.sweep_once, SWEEP_INTERVAL)
 
     async def sweep_once(self) -> None:
-        """Take over every message whose lease has run out, and let it depart."""
+        """Take over every message whose lease has run out, or that is asked for again, and let it depart."""
 
         async def take_over(transaction: Transaction) -> list[Outgoing]:
+            await transaction.session.repeat(MAX_SWEPT)
             return await transaction.session.lease(MAX_SWEPT)
 
         found = MAX_SWEPT
@@ -106,7 +107,7 @@ class Relay:
 
 
 async def _nothing(_: Transaction) -> None:
-    """No work: the transaction only deletes the confirmed rows."""
+    """No work: the transaction only forgets the confirmed rows."""
 
 
 async def _for_ever(once: Callable[[], Awaitable[None]], pause: float) -> None:

@@ -16,27 +16,31 @@ from chassis.broker.policy import is_worth_another_attempt
 from chassis.choreography.envelope import HEADERS
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
-from chassis.errors import describe
+from chassis.errors import NewerVersionError, describe
 
 ATTEMPT = "x-attempt"
-FIRST_FAILED = "x-first-failed-at"
+FIRST_FAILED, STEP, LAST_ERROR = "x-first-failed-at", "x-step", "x-last-error"
 MAX_COUNTED = 1_000_000
 MAX_TEXT = 500
 _DELAYS = tuple(RETRY_DELAYS)
 LONGEST_DELAY = _DELAYS[-1]
 LONGEST_DELAY_SECONDS = RETRY_DELAYS[LONGEST_DELAY] / 1000
+MAX_UPGRADE_SECONDS = 24 * 60 * 60
+"""How long a message waits for code that understands its version"""
 
 
 def after(step: Step, attempts: int, error: Exception) -> str:
     """Where a message goes that has failed `attempts` times, now with `error`: the name of a delay, or `parked`.
 
     A step that cannot refuse has to succeed in the end (a compensation, or anything after the pivot): it goes on
-    at the longest delay.
+    at the longest delay. So does, for a day, a message that waits for newer code.
     """
     if not is_worth_another_attempt(step, error):
         return PARKED
     if attempts <= len(_DELAYS):
         return _DELAYS[attempts - 1]
+    if isinstance(error, NewerVersionError):
+        return LONGEST_DELAY if attempts * LONGEST_DELAY_SECONDS < MAX_UPGRADE_SECONDS else PARKED
     return PARKED if step.can_refuse else LONGEST_DELAY
 
 
@@ -86,7 +90,11 @@ def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
 
 def attempts_of(message: DeliveredMessage) -> int:
     """How often a message has failed; one that somebody put back from the parked ones begins anew."""
-    headers = headers_of(message)
+    return attempts_in(headers_of(message))
+
+
+def attempts_in(headers: Mapping[str, Any]) -> int:
+    """The same, by the headers of the message."""
     deaths = headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else {}
     if isinstance(latest, dict) and str(latest.get("queue", "")).endswith(f".{PARKED}"):
@@ -108,8 +116,8 @@ def _headers(old: Mapping[str, Any], step: Step, attempts: int, error: Exception
     return kept | {
         FIRST_FAILED: since if _is_text(since) else datetime.now(UTC).isoformat(),
         ATTEMPT: attempts,
-        "x-step": step.queue,
-        "x-last-error": describe(error)[:MAX_TEXT],
+        STEP: step.queue,
+        LAST_ERROR: describe(error)[:MAX_TEXT],
     }
 
 

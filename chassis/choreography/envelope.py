@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from chassis.errors import MalformedMessageError
+from chassis.errors import MalformedMessageError, NewerVersionError
 from contracts.event import Event
 
 HEADERS = (
@@ -42,7 +42,7 @@ class Envelope:
             "ce-specversion": "1.0",
             "ce-id": str(self.event_id),
             "ce-source": f"/{self.event.service}",
-            "ce-type": type_of(type(self.event)),
+            "ce-type": f"{self.event.name}.v{self.event.says}",
             "ce-time": self.occurred_at.isoformat(),
             "ce-subject": saga_id,
             "ce-correlationid": saga_id,
@@ -57,13 +57,18 @@ def type_of(event: type[Event]) -> str:
 
 
 def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes) -> Envelope:
-    """The envelope in a message; raises MalformedMessageError when it is none of the events in `hears`."""
+    """The envelope in a message; raises MalformedMessageError when it is none of the events in `hears`.
+
+    Raises NewerVersionError when it is one of them in a version that only newer code understands.
+    """
     try:
         event_type, version = _heard(hears, str(headers["ce-type"]))
-        cause = headers.get("ce-causationid")
+        event_id, cause = UUID(headers["ce-id"]), headers.get("ce-causationid")
+        if version > event_type.version:
+            raise NewerVersionError(f"{event_type.name} is known up to version {event_type.version}, not {version}")
         return Envelope(
             event=event_type.read(version, body),
-            event_id=UUID(headers["ce-id"]),
+            event_id=event_id,
             causation_id=UUID(cause) if cause else None,
             occurred_at=datetime.fromisoformat(headers["ce-time"]),
             traceparent=str(headers.get("traceparent", "")),

@@ -9,19 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.step import Step
 
 RETRY_DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 """How long a message rests before it is tried again, in milliseconds, growing from attempt to attempt."""
 
 PARKED = "parked"
 
-DELIVERY_LIMIT = 1_000
-"""A message that a consumer lost this often without saying anything is parked: it probably kills its process.
+ASKS = "amq.direct"
+"""Over it a service is asked to say something again: it is there in every broker, nobody can delete it, and nothing
+but the queues of asks is bound to it."""
 
-RabbitMQ before 4.0 counts lost connections too, so the limit has to leave room for many restarts.
+DELIVERY_LIMIT = 50
+"""A message that was handed out this often and not acknowledged is parked by the broker.
+
+A step parks what kills its process long before (`chassis.run.suspicion`). This is for what it cannot see, and leaves
+room: RabbitMQ before 4.0 counts lost connections too, for every message that had been handed out.
 """
 
+MAX_LENGTH = 1_000_000
+"""How many messages the queue of a step may hold, before the broker refuses more and they wait in their outboxes."""
 
 LOOKING_LIMIT = 1_000_000
 """Looking at a parked message counts as a delivery; RabbitMQ 4 would limit those to 20 if nobody said otherwise."""
@@ -75,7 +81,8 @@ def topology(service: Service) -> Topology:
     return Topology(
         exchanges=(Exchange(service.name), Exchange(names.waiting), Exchange(names.redeliver)),
         queues=(
-            *(_step_queue(step) for step in service.listening),
+            *(_working_queue(service.name, step.queue) for step in service.listening),
+            _working_queue(service.name, resay_queue(service.name)),
             *(_retry_queue(service.name, delay, ms) for delay, ms in RETRY_DELAYS.items()),
             _parked_queue(service.name),
         ),
@@ -84,9 +91,35 @@ def topology(service: Service) -> Topology:
 
 
 def permissions(service: str, others: Iterable[str]) -> Permissions:
-    """A service writes to what is its own, and reads what the exchanges of the others have for it."""
-    own = rf"^{service}(\..*)?$"
-    return Permissions(configure=own, write=own, read=rf"^({service}\..*|{'|'.join(sorted({service, *others}))})$")
+    """A service writes to what is its own, reads what the exchanges of the others have for it, and may ask."""
+    asks = ASKS.replace(".", r"\.")
+    return Permissions(
+        configure=rf"^{service}(\..*)?$",
+        write=rf"^({service}(\..*)?|{asks})$",
+        read=rf"^({service}\..*|{asks}|{'|'.join(sorted({service, *others}))})$",
+    )
+
+
+def policy_name(service: str) -> str:
+    """The policy of the queues that a service works through."""
+    return f"{service}.steps"
+
+
+def policies(services: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What may change while queues hold messages, by the name of the policy, in the words of RabbitMQ's API.
+
+    The arguments of a queue cannot be changed, so they hold only what its messages depend on.
+    """
+    limits = {"delivery-limit": DELIVERY_LIMIT, "max-length": MAX_LENGTH}
+    return {
+        policy_name(service): {
+            "pattern": rf"^{service}\.(?!{PARKED}$)[^.]+$",
+            "apply-to": "queues",
+            "priority": 0,
+            "definition": limits,
+        }
+        for service in services
+    }
 
 
 @dataclass(frozen=True)
@@ -102,14 +135,18 @@ def retry_names(service: str) -> RetryNames:
     return RetryNames(waiting=f"{service}.retry", redeliver=f"{service}.redeliver")
 
 
-def _step_queue(step: Step) -> Queue:
+def resay_queue(service: str) -> str:
+    """The queue of what a service is asked to say again, and the routing key that leads there."""
+    return f"{service}.resay"
+
+
+def _working_queue(service: str, name: str) -> Queue:
     arguments = {
         "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERY_LIMIT,
-        "x-dead-letter-exchange": retry_names(step.service).waiting,
-        "x-dead-letter-routing-key": f"{PARKED}.{step.queue}",
+        "x-dead-letter-exchange": retry_names(service).waiting,
+        "x-dead-letter-routing-key": f"{PARKED}.{name}",
     }
-    return Queue(step.queue, arguments | _AT_LEAST_ONCE)
+    return Queue(name, arguments | _AT_LEAST_ONCE)
 
 
 def _retry_queue(service: str, delay: str, milliseconds: int) -> Queue:
@@ -142,6 +179,9 @@ def _bindings(service: Service) -> Iterator[Binding]:
         for event in step.hears:
             yield Binding(event.service, event.name, step.queue)
         yield Binding(names.redeliver, f"*.{step.queue}", step.queue)
+    asks = resay_queue(service.name)
+    yield Binding(ASKS, asks, asks)
+    yield Binding(names.redeliver, f"*.{asks}", asks)
     for delay in RETRY_DELAYS:
         yield Binding(names.waiting, f"{delay}.#", f"{service.name}.retry.{delay}")
     yield Binding(names.waiting, f"{PARKED}.#", f"{service.name}.{PARKED}")

@@ -15,6 +15,8 @@ from chassis.cli import parked as parked_cli
 from chassis.cli.address import management_url, unreachable
 from chassis.cli.here import here
 from chassis.cli.new import new
+from chassis.cli.renew import renew
+from chassis.cli.resay import resay
 from chassis.documents import drift as drifting
 from chassis.documents import picture
 from chassis.documents.published import publish as write_published
@@ -24,6 +26,8 @@ from chassis.errors import describe
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(parked_cli.app, name="parked")
 app.command()(new)
+app.command()(resay)
+app.command()(renew)
 console = Console()
 
 

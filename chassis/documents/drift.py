@@ -6,14 +6,15 @@ from typing import Any
 import httpx2
 
 from chassis.choreography.graph import Choreography
-from chassis.choreography.topology import permissions, topology
+from chassis.choreography.topology import permissions, policies, topology
 
+_POLICY = ("pattern", "apply-to", "priority", "definition")
 Inventory = dict[str, dict[str, Any]]
 """What a broker holds: for each kind of thing, its names and what is to be known of each."""
 
 
 def declared(graph: Choreography) -> Inventory:
-    """Exchanges, queues, bindings and permissions as they should be."""
+    """Exchanges, queues, bindings, permissions and policies as they should be."""
     parts = [topology(service) for service in graph.services]
     names = [service.name for service in graph.services]
     bindings = [binding for part in parts for binding in part.bindings]
@@ -22,6 +23,7 @@ def declared(graph: Choreography) -> Inventory:
         "queue": {one.name: {"durable": True, "arguments": one.arguments} for part in parts for one in part.queues},
         "binding": {_binding(one.exchange, one.routing_key, one.queue): {} for one in sorted(bindings)},
         "permissions": {name: vars(permissions(name, names)) for name in names},
+        "policy": policies(names),
     }
 
 
@@ -41,6 +43,7 @@ def live(management_url: str, vhost: str = "/") -> Inventory:
                 if one["source"]
             },
             "permissions": {one["user"]: _patterns(one) for one in _permissions(client, vhost)},
+            "policy": {one["name"]: {key: one[key] for key in _POLICY} for one in ask("policies")},
         }
 
 
@@ -51,7 +54,7 @@ def compare(wanted: Inventory, found: Inventory) -> list[str]:
 
 def _compare(kind: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"missing {kind}: {name}" for name in wanted if name not in found)
-    if kind != "permissions":  # people have users of their own
+    if kind not in ("permissions", "policy"):  # people have users and policies of their own
         yield from (f"extra {kind}: {name}" for name in _ours(found) if name not in wanted)
     for name, value in wanted.items():
         if name in found and found[name] != value:

@@ -18,7 +18,7 @@ from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, Delivers,
 from chassis.choreography import envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
-from chassis.errors import MalformedMessageError, NotPublishedError, SessionEndedError, describe
+from chassis.errors import MalformedMessageError, NewerVersionError, NotPublishedError, SessionEndedError, describe
 from chassis.run.batch import BatchRunner
 from chassis.run.delivery import Delivery, acknowledge
 from chassis.run.judge import Judge
@@ -139,7 +139,7 @@ class Consumer(ABC):
         for message in messages:
             try:
                 understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
-            except MalformedMessageError as error:
+            except (MalformedMessageError, NewerVersionError) as error:
                 malformed.append((message, error))
         for delivery in understood:
             self._struggling.pop(delivery.envelope.event_id, None)
@@ -174,7 +174,8 @@ class Consumer(ABC):
             metrics.parkings.labels(self.step.queue).inc()
         else:
             metrics.retries.labels(self.step.queue, destination).inc()
-        is_struggling = destination == LONGEST_DELAY and not self.step.can_refuse
+        is_lasting = not self.step.can_refuse or isinstance(error, NewerVersionError)
+        is_struggling = destination == LONGEST_DELAY and is_lasting
         if is_struggling:
             self._struggling[UUID(event_id)] = _now() + 2 * LONGEST_DELAY_SECONDS
         report = log.error if destination == PARKED or is_struggling else log.warning

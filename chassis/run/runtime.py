@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import Pauses, Serve, declare, has_ended, supervise
+from chassis.broker.connection import Pauses, Serve, has_ended, supervise
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
+from chassis.broker.resay import set_up
 from chassis.choreography.declaration import Service
 from chassis.choreography.step import Kind, Step
-from chassis.choreography.topology import PARKED, topology
+from chassis.choreography.topology import PARKED
 from chassis.errors import describe
+from chassis.run.answering import answering
 from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer, Declare
 from chassis.run.door import Door
@@ -77,8 +79,14 @@ class Runtime:
         self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
-        self._jobs = (*jobs, Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))))
+        said = Retention("said", "at", timedelta(hours=settings.said_hours))
+        self._jobs = (
+            *jobs,
+            Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))),
+            Job(PURGE_INTERVAL, purging(said)),
+        )
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._declaring = asyncio.Lock()
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
         """Why the service has not begun, as long as it has not"""
@@ -146,13 +154,15 @@ class Runtime:
 
     async def _consume(self, connection: AbstractConnection) -> None:
         """Declare everything, then consume for all steps, each by itself, until the connection ends."""
+        hours = self._settings.said_hours
 
         async def declare_all() -> None:
-            async with connection.channel() as channel:
-                await declare(channel, topology(self.service))
+            async with self._declaring:
+                await set_up(connection, self.service, self.database, hours)
 
         await declare_all()
-        async with asyncio.TaskGroup() as group:
+        answers = answering(connection, self.service, self.database, hours, declare_all)
+        async with answers, asyncio.TaskGroup() as group:
             for consumer in self.consumers:
                 group.create_task(_keep(consumer, connection, declare_all))
 

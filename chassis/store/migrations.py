@@ -13,12 +13,12 @@ from alembic import command, context, op
 from alembic.config import Config
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chassis.store import inbox, outbox, suspects
+from chassis.store import inbox, outbox, said, suspects
 from chassis.store.models import frame
 from chassis.store.postgres import async_url
 
 _LOCK = 0x5A6A  # any number will do, as long as all replicas take the same
-FRAME = (inbox.inbox, outbox.outbox, suspects.suspect)
+FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue)
 """The tables of the chassis, which every service's migrations create."""
 
 
@@ -116,6 +116,39 @@ def index_inbox_by_block() -> None:
     """Take `index_inbox_by_age` back."""
     op.drop_index("ix_inbox_at", "inbox")
     op.create_index("ix_inbox_at", "inbox", ["at"], postgresql_using="brin")
+
+
+def create_said() -> None:
+    """The tables with which what was said can be said again, in their first version; it must never change either."""
+    op.create_table(
+        "said",
+        sa.Column("event_id", sa.Uuid, nullable=False),
+        sa.Column("saga_id", sa.Uuid, nullable=False),
+        sa.Column("routing_key", sa.String(64), nullable=False),
+        sa.Column("mandatory", sa.Boolean, nullable=False),
+        sa.Column("headers", sa.JSON, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("ix_said_at", "said", ["at"])
+    op.create_table(
+        "asked",
+        sa.Column("event", sa.String(64), primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reached", sa.DateTime(timezone=True)),
+    )
+    op.create_table(
+        "own_queue",
+        sa.Column("name", sa.String(255), primary_key=True),
+        sa.Column("lost_at", sa.DateTime(timezone=True)),
+    )
+
+
+def drop_said() -> None:
+    """Take `create_said` back."""
+    for table in ("own_queue", "asked", "said"):
+        op.drop_table(table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Outbox: what was said in a transaction, kept with it until the broker has it."""
+"""Outbox: what was said in a transaction, kept with it until the broker has it, and in `said` for a while longer."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -13,6 +13,7 @@ from chassis.choreography.envelope import Envelope
 from chassis.ids import new_id
 from chassis.store.mapper import Connection
 from chassis.store.models import Timestamp, frame
+from chassis.store.said import COLUMNS
 
 LEASE = timedelta(seconds=10)
 """How long a process may take to publish a row before a sweeper may take the row over."""
@@ -54,7 +55,7 @@ class Outgoing:
             routing_key=event.name,
             mandatory=not event.end,
             headers=envelope.headers(),
-            body=event.model_dump_json(),
+            body=event.written(),
         )
 
     @property
@@ -63,10 +64,14 @@ class Outgoing:
         return datetime.fromisoformat(self.headers["ce-time"])
 
 
-_FORGET = "DELETE FROM outbox WHERE event_id = ANY($1::uuid[])"
-# Both in one statement, which saves each busy transaction a round trip.
+_GONE = f"""
+    WITH gone AS (DELETE FROM outbox WHERE event_id = ANY($1::uuid[]) RETURNING {COLUMNS}),
+    kept AS (INSERT INTO said ({COLUMNS}, at) SELECT {COLUMNS}, clock_timestamp() FROM gone)
+    """  # noqa: S608  # text of this module
+_FORGET = f"{_GONE} SELECT"
+# All in one statement, which saves each busy transaction a round trip.
 _PUT = f"""
-    WITH gone AS ({_FORGET})
+    {_GONE}
     INSERT INTO outbox (event_id, saga_id, routing_key, mandatory, headers, body, leased_until)
     SELECT event_id, saga_id, routing_key, mandatory, headers::json, body, clock_timestamp() + $2::interval
     FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[])
@@ -97,7 +102,7 @@ WAITING = """
 
 
 async def put(connection: Connection, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
-    """Insert messages, leased to this process for publishing, and delete confirmed ones."""
+    """Insert messages, leased to this process for publishing, and move confirmed ones to what is said."""
     await connection.execute(
         _PUT,
         list(confirmed),
@@ -118,7 +123,7 @@ async def lease(connection: Connection, limit: int) -> list[Outgoing]:
 
 
 async def forget(connection: Connection, confirmed: Collection[UUID]) -> None:
-    """Delete messages that the broker has confirmed."""
+    """Move messages that the broker has confirmed to what is said."""
     await connection.execute(_FORGET, list(confirmed))
 
 

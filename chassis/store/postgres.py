@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 
 from chassis.choreography.envelope import Envelope
 from chassis.errors import CommitUnknownError, RolledBackError
-from chassis.store import inbox, outbox
+from chassis.store import inbox, outbox, said
 from chassis.store.failures import is_connection_lost, is_contention
 from chassis.store.mapper import Connection, mapper_of
 from chassis.store.outbox import Outgoing
@@ -104,15 +104,19 @@ class PostgresSession:
         return await inbox.handled(self._connection, step, event_ids)
 
     async def put(self, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
-        """Store messages in the outbox, leased to this process, and delete confirmed ones."""
+        """Store messages in the outbox, leased to this process, and take confirmed ones out of it."""
         await outbox.put(self._connection, messages, confirmed)
 
     async def lease(self, limit: int) -> list[Outgoing]:
         """Take over up to `limit` messages of the outbox whose lease has run out."""
         return await outbox.lease(self._connection, limit)
 
+    async def repeat(self, limit: int) -> None:
+        """Put up to `limit` confirmed messages that are asked for back to the outbox, free to be taken over."""
+        await said.repeat(self._connection, limit, outbox.LEASE)
+
     async def forget(self, confirmed: Collection[UUID]) -> None:
-        """Delete messages from the outbox."""
+        """Take confirmed messages out of the outbox."""
         await outbox.forget(self._connection, confirmed)
 
     async def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:

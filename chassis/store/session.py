@@ -39,13 +39,16 @@ class Session(Protocol):
         """Those of the events that `step` has handled."""
 
     async def put(self, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
-        """Store messages in the outbox, leased to this process, and delete confirmed ones."""
+        """Store messages in the outbox, leased to this process, and take confirmed ones out of it."""
 
     async def lease(self, limit: int) -> list[Outgoing]:
         """Take over up to `limit` messages of the outbox whose lease has run out."""
 
+    async def repeat(self, limit: int) -> None:
+        """Put up to `limit` confirmed messages that are asked for back to the outbox, free to be taken over."""
+
     async def forget(self, confirmed: Collection[UUID]) -> None:
-        """Delete messages from the outbox."""
+        """Take confirmed messages out of the outbox."""
 
     async def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         """The result of a statement of SQLAlchemy Core."""

@@ -1,8 +1,8 @@
 """Health: alive means that the process answers; ready, that nothing which can be seen from here keeps it from its part.
 
-Seen from here: the database answers and has the revision that the code expects; the broker can be published to, and
-has confirmed something lately if there was something to confirm; every step has its consumer, and has committed
-something lately if it had work; no task in the background has ended.
+Seen from here: the database answers and has the revision that the code expects, or a later one; the broker can be
+published to, and has confirmed something lately if there was something to confirm; every step has its consumer, and has
+committed something lately if it had work; no task in the background has ended.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from starlette.datastructures import State
 
 from chassis.errors import describe
 from chassis.run.runtime import Runtime
+from chassis.store.revision import serves
 from chassis.store.transaction import Transaction
 
 CHECK_TIMEOUT = 3
@@ -66,7 +67,7 @@ async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
     revision, database = await _ask_database(runtime)
     return {
         "database": database,
-        "migrations": OK if revision == head else f"expected {head}, found {revision}",
+        "migrations": OK if serves(revision, head) else f"expected {head}, found {revision}",
         "broker": runtime.broker_trouble or OK,
         "consumers": _of_consumers(runtime) or OK,
         "background": f"ended: {', '.join(runtime.ended)}" if runtime.ended else OK,

@@ -13,7 +13,7 @@ import httpx2
 from aio_pika.exceptions import DeliveryError
 from pamqp.common import FieldTable
 
-from chassis.choreography.topology import permissions
+from chassis.choreography.topology import permissions, policies
 from stack.credentials import ADMIN, Credentials
 from stack.directory import Directory, write_private
 from stack.errors import StackError
@@ -164,6 +164,7 @@ class Node:
                 {"user": ADMIN, "vhost": _PROBE, **everything},
                 *({"user": name, "vhost": "/", **right} for name, right in rights.items()),
             ],
+            "policies": [{"vhost": "/", "name": name, **policy} for name, policy in policies(self.services).items()],
         }
 
     def _user(self, name: str) -> dict[str, str]:
@@ -194,11 +195,11 @@ class ForeignBroker:
         return parts._replace(netloc=f"{user}:{self.credentials.password(user)}@{place}").geturl()
 
     async def create_users(self) -> None:
-        """Make one user per service through the HTTP API, or bring an existing one up to date."""
+        """Make one user and one policy per service through the HTTP API, or bring existing ones up to date."""
         if not self.management_url:
             return
         try:
-            await self._put_users()
+            await self._put_users_and_policies()
         except httpx2.HTTPStatusError as error:
             # Without the URL: the password is in it.
             answer = error.response
@@ -208,7 +209,7 @@ class ForeignBroker:
         except httpx2.HTTPError as error:
             raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}; mend it, or unset it") from error
 
-    async def _put_users(self) -> None:
+    async def _put_users_and_policies(self) -> None:
         vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")
         async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
             for service in self.services:
@@ -216,3 +217,5 @@ class ForeignBroker:
                 rights = asdict(permissions(service, self.services))
                 (await api.put(f"/api/users/{service}", json=user)).raise_for_status()
                 (await api.put(f"/api/permissions/{vhost}/{service}", json=rights)).raise_for_status()
+            for name, policy in policies(self.services).items():
+                (await api.put(f"/api/policies/{vhost}/{name}", json=policy)).raise_for_status()

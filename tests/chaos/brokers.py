@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 
 from stack.services import SERVICES
+from tests.chaos.consumers import locked
 from tests.chaos.drill import Fault
 from tests.chaos.environment import nothing_blamed
 from tests.chaos.site import Site
@@ -12,6 +13,7 @@ from tests.chaos.site import Site
 ALARM_SECONDS = 8.0
 BACK_WITHIN = 60.0
 CALM_SECONDS = 15.0
+WAITING_SECONDS = 2.0
 
 
 async def restarted(site: Site) -> int:
@@ -24,6 +26,16 @@ async def restarted(site: Site) -> int:
 async def killed(site: Site) -> int:
     """It dies, and comes again."""
     await site.node.kill()
+    await _answers(site)
+    return 1
+
+
+async def emptied(site: Site) -> int:
+    """It comes again with its users and nothing else: no exchange, no queue, and nothing that a slow step had left."""
+    async with locked(site, "point"):
+        await asyncio.sleep(WAITING_SECONDS)
+        for command in ("stop_app", "force_reset", "start_app"):
+            await site.node.ctl(command)
     await _answers(site)
     return 1
 

@@ -30,7 +30,7 @@ LOCKS = {
 
 async def slow(site: Site) -> int:
     """Two services wait for rows that somebody else has locked, so their queues grow."""
-    async with _locked(site, "point"), _locked(site, "payment"):
+    async with locked(site, "point"), locked(site, "payment"):
         await asyncio.sleep(LOCKED_SECONDS)
     return 2
 
@@ -49,7 +49,7 @@ async def timed_out(site: Site) -> int:
     await _set_timeout(site, TIMEOUT_MS, TICK_MS)
     try:
         for service in ("payment", "seat", "payment", "seat"):
-            async with _locked(site, service):
+            async with locked(site, service):
                 known = await _timeouts(site)
                 await eventually(partial(_timeouts, site), known.__lt__)
     finally:
@@ -60,7 +60,7 @@ async def timed_out(site: Site) -> int:
 async def deleted(site: Site) -> int:
     """The queues of three steps are deleted, so the broker cancels their consumers.
 
-    A deleted queue takes along what is in it. So nothing is let in before, and it is deleted when it is empty:
+    Here nothing is lost with them: nothing is let in before, and it is deleted when it is empty:
     meanwhile the broker gives the events back, and they stay in their outboxes.
     """
     async with site.broker() as broker, await aio_pika.connect(site.environment["RABBITMQ_URL"]) as connection:
@@ -78,6 +78,17 @@ async def deleted(site: Site) -> int:
     return len(DELETED)
 
 
+async def deleted_while_observed(site: Site) -> int:
+    """The same queues are deleted with what is in them, while an observer's queue takes all that is said meanwhile."""
+    connection = await aio_pika.connect(site.environment["RABBITMQ_URL"])
+    async with connection, site.broker() as broker, broker.observe():
+        for name in DELETED:
+            await broker.delete(name)
+        for name in DELETED:
+            await eventually(partial(_is_consumed, connection, name), within=BACK_WITHIN)
+    return len(DELETED)
+
+
 async def _is_consumed(connection: AbstractConnection, queue: str) -> bool:
     """Whether a queue exists and somebody consumes from it; asking for one that does not exist costs a channel."""
     try:
@@ -89,7 +100,7 @@ async def _is_consumed(connection: AbstractConnection, queue: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _locked(site: Site, service: str) -> AsyncIterator[None]:
+async def locked(site: Site, service: str) -> AsyncIterator[None]:
     """A table of a service is locked by a session of somebody else while the context lasts."""
     async with site.session(service) as session, session.transaction():
         await session.execute(LOCKS[service])

@@ -1,4 +1,4 @@
-"""Faults of messages: doubled, late, out of order, broken, of a version that nobody knows, given back."""
+"""Faults of messages: doubled, late, out of order, broken, of a version that never was, given back."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ async def corrupted(site: Site) -> int:
 
 async def of_unknown_version(site: Site) -> int:
     """Every step gets events of a version that is not known here, beside the good ones."""
-    return await _poisoned(site, _from_the_future)
+    return await _poisoned(site, _of_no_version)
 
 
 async def returned(site: Site) -> int:
@@ -93,9 +93,9 @@ def _nameless(message: AbstractIncomingMessage) -> Poison:
     return message.body, {name: value for name, value in message.headers.items() if name != "ce-id"}
 
 
-def _from_the_future(message: AbstractIncomingMessage) -> Poison:
+def _of_no_version(message: AbstractIncomingMessage) -> Poison:
     event = str(message.headers["ce-type"]).rpartition(".")[0]
-    return message.body, {**message.headers, "ce-type": f"{event}.v99"}
+    return message.body, {**message.headers, "ce-type": f"{event}.v0"}
 
 
 def _queues(bindings: list[Binding]) -> dict[str, list[str]]:

@@ -19,6 +19,12 @@ async def test_broker_that_is_restarted_is_found_again(drill: Drill) -> None:
 
 
 @pytest.mark.chaos
+async def test_broker_that_comes_back_empty_is_filled_again(drill: Drill) -> None:
+    """What was lost with its queues is said again, and every checkout that was in flight ends."""
+    await drill.run("broker: comes back empty", brokers.emptied, spares=PROGRAMS)
+
+
+@pytest.mark.chaos
 async def test_full_memory_of_the_broker_only_delays(drill: Drill) -> None:
     """While the memory alarm is on nothing is published, and all of it afterwards."""
     await drill.run("broker: memory alarm", brokers.memory_alarm, spares=PROGRAMS)

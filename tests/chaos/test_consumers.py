@@ -14,6 +14,11 @@ async def test_deleted_queues_are_declared_again(drill: Drill) -> None:
     await drill.run("consumer cancelled: queue deleted", consumers.deleted, spares=PROGRAMS)
 
 
+async def test_what_a_deleted_queue_held_is_said_again(drill: Drill) -> None:
+    """An observer that has taken an event does not make up for the step that has to hear it."""
+    await drill.run("queue deleted while an observer is bound", consumers.deleted_while_observed, spares=PROGRAMS)
+
+
 async def test_consumers_that_time_out_come_back(drill: Drill) -> None:
     """When the broker closes channels because nothing is acknowledged, their consumers come back."""
     await drill.run("channel closed: consumer timeout", consumers.timed_out, spares=PROGRAMS)

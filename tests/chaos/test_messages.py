@@ -25,7 +25,7 @@ async def test_corrupted_messages_are_parked(drill: Drill) -> None:
 
 
 async def test_unknown_versions_are_parked(drill: Drill) -> None:
-    """Events of an unknown version are parked, exactly these, and hold nobody up."""
+    """Events of a version that never was are parked, exactly these, and hold nobody up."""
     await drill.run("messages: unknown version", messages.of_unknown_version, spares=PROGRAMS)
 
 

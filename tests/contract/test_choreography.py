@@ -7,7 +7,7 @@ import pytest
 from chassis.choreography.declaration import Service
 from chassis.choreography.loading import load
 from chassis.choreography.step import FROM_OUTSIDE, Kind, Step
-from chassis.choreography.topology import Binding, topology
+from chassis.choreography.topology import ASKS, Binding, topology
 from tests.choreography import BEGUN, ENDS, HEARS_AND_SAYS, PIVOT, UNDOES, exchange, names
 from tests.contract.test_events import EVENTS
 
@@ -65,8 +65,8 @@ def test_queues_are_bound_to_the_exchanges_of_those_who_speak(service: Service) 
     # when
     declared = topology(service)
     # then
-    retries = {f"{service.name}.retry", f"{service.name}.redeliver"}
-    assert {binding for binding in declared.bindings if binding.exchange not in retries} == written
+    others = {f"{service.name}.retry", f"{service.name}.redeliver", ASKS}
+    assert {binding for binding in declared.bindings if binding.exchange not in others} == written
     assert {queue.name for queue in declared.queues} >= set(own)
 
 

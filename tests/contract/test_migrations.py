@@ -27,6 +27,8 @@ from chassis.store.postgres import async_url
 ROOT = Path(__file__).parents[2]
 FRAME = {table.name for table in migrations.FRAME}
 VERSION = "alembic_version"
+NEXT_REVISION = "ALTER TABLE inbox ADD COLUMN later text; UPDATE alembic_version SET version_num = '9999'"
+"""What a revision of a later release may do"""
 
 # What PostgreSQL itself says about a database, in a form in which two can be compared.
 DESCRIPTION = """
@@ -46,6 +48,13 @@ async def create_database(admin_url: str) -> str:
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     return f"{admin_url.rpartition('/')[0]}/{name}"
+
+
+async def execute(url: str, statements: str) -> None:
+    """Run statements in a database."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(statements)
+    await connection.close()
 
 
 async def within(url: str, work: Callable[[sa.Connection], Any]) -> Any:
@@ -185,6 +194,24 @@ async def test_newest_revision_is_known_by_its_file(service: str) -> None:
     """What the code expects of its database is what Alembic takes for the head."""
     scripts = ScriptDirectory(str(scripts_of(service)))
     assert revision.head(scripts_of(service)) == scripts.get_current_head()
+
+
+async def test_newer_database_is_left_as_it_is(migrated: str, service: str) -> None:
+    """Code of the release before starts on it, beside the new code or after it."""
+    # given
+    await execute(migrated, NEXT_REVISION)
+    before = await within(migrated, described)
+    # when
+    await revision.ensure(migrated, scripts_of(service))
+    # then
+    assert await revision.current(migrated) == "9999"
+    assert await within(migrated, described) == before
+
+
+@pytest.mark.parametrize(("found", "is_served"), [(None, False), ("0001", False), ("0002", True), ("0010", True)])
+def test_revision_serves_what_expects_it_or_an_earlier_one(found: str | None, is_served: bool) -> None:
+    """Revisions expand first, so code that expects one works with all that follow."""
+    assert revision.serves(found, "0002") == is_served
 
 
 async def test_migration_that_fails_is_no_start(postgres_admin_url: str, tmp_path: Path) -> None:

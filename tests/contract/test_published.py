@@ -14,7 +14,7 @@ from chassis.choreography.graph import Choreography, EventType
 from chassis.choreography.loading import load
 from chassis.documents.examples import enveloped
 from chassis.documents.published import DOCS, FOLDER, publish, refuse_changes, stale
-from chassis.errors import MalformedMessageError, PublishedChangedError
+from chassis.errors import NewerVersionError, PublishedChangedError
 from contracts import checkout
 
 ROOT = Path(__file__).parents[2]
@@ -91,12 +91,12 @@ def test_an_old_completed_checkout_is_lifted_with_no_seats() -> None:
     assert lifted.amount == golden["body"]["amount"]
 
 
-def test_a_version_from_the_future_is_refused() -> None:
-    """A newer version than the code knows is malformed to it, which parks the message instead of guessing."""
+def test_a_version_from_the_future_is_for_newer_code() -> None:
+    """A newer version than the code knows is not guessed at; the message waits."""
     golden = json.loads((ROOT / FOLDER / "events/checkout.completed.v2.json").read_text())
     headers, body = message("checkout.completed.v3", golden["body"])
 
-    with pytest.raises(MalformedMessageError, match=r"known in version 1, 2, this is version 3"):
+    with pytest.raises(NewerVersionError, match=r"known up to version 2, not 3"):
         parse([checkout.Completed], headers, body)
 
 

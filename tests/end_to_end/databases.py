@@ -11,7 +11,10 @@ from stack.services import SERVICES
 
 Row = dict[str, Any]
 
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'outbox' ORDER BY tablename"
+_TABLES = """
+    SELECT tablename FROM pg_tables
+    WHERE schemaname = 'public' AND tablename NOT IN ('outbox', 'said') ORDER BY tablename
+"""
 
 
 def database_url(environment: Mapping[str, str], service: str) -> str:
@@ -58,7 +61,7 @@ class Databases:
         assert not done.endswith(" 0"), f"{done}: {statement}"
 
     async def dump(self, *services: str) -> dict[str, list[str]]:
-        """Every row of every table, of all databases unless some are named; outboxes, which come and go, are not in."""
+        """Every row of every table, of all databases unless some are named; what is to be sent or sent is not in."""
         dumps = await asyncio.gather(*(self._dump(service) for service in services or SERVICES))
         return {table: rows for dump in dumps for table, rows in dump.items()}
 

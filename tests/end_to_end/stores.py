@@ -79,9 +79,12 @@ class Store:
         """Take away what a test has left."""
 
         async def delete(transaction: Transaction) -> None:
-            await transaction.session.forget([message.event_id for message in self.heard])
-            for statement in () if self.memory else DELETE:
-                await transaction.fetch(statement)
+            said = [message.event_id for message in self.heard]
+            await transaction.session.forget(said)
+            if not self.memory:
+                await transaction.fetch("DELETE FROM said WHERE event_id = ANY($1)", said)
+                for statement in DELETE:
+                    await transaction.fetch(statement)
 
         await self.database.run(delete)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -52,6 +53,25 @@ async def test_service_waits_for_its_database(settings: Settings) -> None:
             ready = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "ready")
         # then
         assert ready["database"] == "ok"
+
+
+async def test_old_code_starts_beside_new_code(settings: Settings, environment: Mapping[str, str]) -> None:
+    """A database that a later release has migrated is as good, for a process that starts and for one that runs."""
+    # given
+    connection = await asyncpg.connect(environment["POINT_DATABASE_URL"])
+    known = await connection.fetchval("SELECT version_num FROM alembic_version")
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    port, running = int(settings["POINT_PORT"]), urlsplit(environment["POINT_URL"]).port or 0
+    try:
+        # when
+        async with started(settings):
+            new = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "ready")
+            old = await readiness(running)
+    finally:
+        await connection.execute("UPDATE alembic_version SET version_num = $1", known)
+        await connection.close()
+    # then
+    assert (new["migrations"], old["migrations"]) == ("ok", "ok")
 
 
 async def test_service_says_that_the_database_does_not_let_it_in(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from tests.end_to_end.quiet import quiet
 from tests.end_to_end.system import System
 
 HEARD = {step: [f"{exchange(event)}/{event}" for event in heard_by(step)] for step in HEARS_AND_SAYS}
+ASKED = [f"{service}.resay" for service in SERVICES]
 DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 SAFE = {"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
 
@@ -37,25 +38,35 @@ async def test_exchanges(broker: Broker) -> None:
 
 
 async def test_queues(broker: Broker) -> None:
-    """There is one durable quorum queue per step, one per service and delay, one per service for what is parked."""
+    """There is one durable quorum queue per step, one per service and delay, two per service: for asks, and parked."""
     queues = await _named(broker, "queues")
 
     retries = {f"{service}.retry.{delay}" for service in SERVICES for delay in DELAYS}
-    assert queues.keys() == HEARD.keys() | retries | {f"{service}.parked" for service in SERVICES}
+    own = {f"{service}.{kind}" for service in SERVICES for kind in ("parked", "resay")}
+    assert queues.keys() == HEARD.keys() | retries | own
     assert {(one["type"], one["durable"], one["auto_delete"]) for one in queues.values()} == {("quorum", True, False)}
 
 
-@pytest.mark.parametrize("step", HEARD)
+@pytest.mark.parametrize("step", [*HEARD, *ASKED])
 async def test_arguments_of_a_step(broker: Broker, step: str) -> None:
     """What kills a step again and again goes to the parked messages, and is not lost on the way."""
     arguments = (await _named(broker, "queues"))[step]["arguments"]
 
-    limit = arguments.pop("x-delivery-limit")
-    assert limit > 0
     assert arguments == SAFE | {
         "x-dead-letter-exchange": f"{step.partition('.')[0]}.retry",
         "x-dead-letter-routing-key": f"parked.{step}",
     }
+
+
+@pytest.mark.parametrize("step", [*HEARD, *ASKED])
+async def test_limits_of_a_step(broker: Broker, step: str) -> None:
+    """They come from a policy, so that they can be changed while messages wait."""
+    queue = (await _named(broker, "queues"))[step]
+
+    limits = queue["effective_policy_definition"]
+    assert queue["policy"] == f"{step.partition('.')[0]}.steps"
+    assert 3 < limits["delivery-limit"] <= 100
+    assert limits["max-length"] > 0
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -76,20 +87,21 @@ async def test_bindings(broker: Broker) -> None:
     bindings = {(one["source"], one["routing_key"], one["destination"]) for one in found}
 
     events = {(*heard.split("/"), step) for step, several in HEARD.items() for heard in several}
-    redelivered = {(f"{step.partition('.')[0]}.redeliver", f"*.{step}", step) for step in HEARD}
+    redelivered = {(f"{step.partition('.')[0]}.redeliver", f"*.{step}", step) for step in (*HEARD, *ASKED)}
+    asked = {("amq.direct", queue, queue) for queue in ASKED}
     delayed = {(f"{one}.retry", f"{delay}.#", f"{one}.retry.{delay}") for one in SERVICES for delay in DELAYS}
     parked = {(f"{one}.retry", "parked.#", f"{one}.parked") for one in SERVICES}
-    assert bindings == events | redelivered | delayed | parked
+    assert bindings == events | asked | redelivered | delayed | parked
 
 
 async def test_every_step_has_its_consumer(broker: Broker) -> None:
-    """Each step's queue has a consumer with a limit on what it takes at once."""
+    """Each step's queue has a consumer with a limit on what it takes at once, and so have the queues of asks."""
 
     async def consumers() -> dict[str, int]:
         found = await broker.ask("consumers/%2F")
         return {one["queue"]["name"]: one["prefetch_count"] for one in found if _own(one["queue"]["name"])}
 
-    prefetch = await eventually(consumers, lambda found: found.keys() == HEARD.keys())
+    prefetch = await eventually(consumers, lambda found: found.keys() == {*HEARD, *ASKED})
 
     assert all(count > 0 for count in prefetch.values())
 

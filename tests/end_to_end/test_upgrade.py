@@ -39,10 +39,14 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The system as it was when checkout.completed had one version, which did not name the seats."""
+    """The system as it was when checkout.completed had one version, without seats, and queues had their limits."""
     tree = tmp_path_factory.mktemp("old-code")
     for package in CODE:
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+    limited = tree / "chassis/choreography/topology.py"
+    queues, no_limit = limited.read_text(), 'arguments = {\n        "x-queue-type": "quorum",\n        "x-dead'
+    assert no_limit in queues
+    limited.write_text(queues.replace(no_limit, no_limit.replace('"x-dead', '"x-delivery-limit": 1_000, "x-dead')))
     contract = tree / "contracts/checkout.py"
     text, upcaster = contract.read_text(), "@upcaster(Completed, version=1)\n"
     assert 'service="payment", version=2)' in text
@@ -73,6 +77,9 @@ async def test_sagas_that_wait_in_the_first_version_end_in_the_second(directory:
         newest = await Platform(system).delivered(await _buy(system))
         assert len(json.loads(newest["body"])["data"]["seat_ids"]) == 1
         assert await broker.depth("payment.parked") == 0
+        queue = await broker.ask("queues/%2F/payment.send")
+        assert queue["arguments"]["x-delivery-limit"] == 1_000, "the queue was made anew, and nobody asked for it"
+        assert await eventually(partial(_limit, broker)) < 1_000
 
 
 def _run(tree: Path, directory: Path, command: str) -> None:
@@ -89,6 +96,12 @@ async def _system(directory: Path) -> AsyncIterator[tuple[System, Broker]]:
     environment = stack.environment(directory)
     async with System.of(environment) as system, Broker.of(environment) as broker:
         yield system, broker
+
+
+async def _limit(broker: Broker) -> int:
+    """The limit on deliveries that a policy sets; the broker says it a little later than it applies it."""
+    queue = await broker.ask("queues/%2F/payment.send")
+    return int(queue.get("effective_policy_definition", {}).get("delivery-limit", 0))
 
 
 async def _buy(system: System) -> UUID:

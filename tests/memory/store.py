@@ -190,7 +190,7 @@ class MemorySession:
 
     @statement
     async def put(self, messages: Sequence[Outgoing], confirmed: Collection[UUID]) -> None:
-        """Store messages in the outbox, leased to this process, and delete confirmed ones."""
+        """Store messages in the outbox, leased to this process, and take confirmed ones out of it."""
         await self._delete(confirmed)
         until = self.source.now() + LEASE
         for message in messages:
@@ -207,9 +207,12 @@ class MemorySession:
             self.write(OUTBOX, message.event_id, Stored(message, self.source.now() + LEASE))
         return taken
 
+    async def repeat(self, limit: int) -> None:
+        """Nothing is asked for again: memory loses no queue."""
+
     @statement
     async def forget(self, confirmed: Collection[UUID]) -> None:
-        """Delete messages from the outbox."""
+        """Take confirmed messages out of the outbox."""
         await self._delete(confirmed)
 
     async def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis.broker.retry import after
 from chassis.choreography.step import Step
-from chassis.errors import MalformedMessageError, MissingRowError
+from chassis.errors import MalformedMessageError, MissingRowError, NewerVersionError
 from tests.unit.lamps import Broken, Dark, Lit, Pressed, a_service
 
 LATER = MissingRowError("not yet")
@@ -55,6 +55,14 @@ def test_a_step_that_cannot_refuse_is_never_given_up(attempts: int) -> None:
 def test_what_nobody_understands_is_parked_at_once(step: Step) -> None:
     """The message is the same at every attempt."""
     assert after(step, 1, MalformedMessageError("no JSON")) == "parked"
+
+
+@pytest.mark.parametrize("step", [can_refuse(), cannot_refuse()], ids=["can refuse", "cannot refuse"])
+def test_what_newer_code_understands_waits_for_it_for_a_day(step: Step) -> None:
+    """An upgrade may take a while; what is still unknown after that is for a person."""
+    newer = NewerVersionError("known up to version 1")
+    assert [after(step, attempts, newer) for attempts in (1, 4, 5, 100)] == ["1s", "2m", "2m", "2m"]
+    assert after(step, 720, newer) == "parked"
 
 
 @pytest.mark.parametrize(

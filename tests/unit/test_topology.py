@@ -5,7 +5,16 @@ import re
 import pytest
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.topology import RETRY_DELAYS, Binding, Exchange, permissions, retry_names, topology
+from chassis.choreography.topology import (
+    DELIVERY_LIMIT,
+    RETRY_DELAYS,
+    Binding,
+    Exchange,
+    permissions,
+    policies,
+    retry_names,
+    topology,
+)
 from tests.unit.lamps import Broken, Dark, Lit, Pressed, a_service
 
 
@@ -42,6 +51,7 @@ def test_each_step_has_a_queue() -> None:
     assert [queue.name for queue in topology(two_steps()).queues] == [
         "lamps.light",
         "lamps.rest",
+        "lamps.resay",
         "lamps.retry.1s",
         "lamps.retry.5s",
         "lamps.retry.30s",
@@ -51,7 +61,7 @@ def test_each_step_has_a_queue() -> None:
 
 
 def test_queues_are_bound_to_what_their_steps_hear() -> None:
-    """One binding for each event, and one for redeliveries of any delay."""
+    """One binding for each event, one for asks, and one for redeliveries of any delay."""
     bindings = set(topology(two_steps()).bindings)
     assert {binding for binding in bindings if binding.exchange != "lamps.retry"} == {
         Binding("lamps", "lamps.pressed", "lamps.light"),
@@ -59,6 +69,8 @@ def test_queues_are_bound_to_what_their_steps_hear() -> None:
         Binding("lamps", "lamps.broken", "lamps.rest"),
         Binding("lamps.redeliver", "*.lamps.light", "lamps.light"),
         Binding("lamps.redeliver", "*.lamps.rest", "lamps.rest"),
+        Binding("amq.direct", "lamps.resay", "lamps.resay"),
+        Binding("lamps.redeliver", "*.lamps.resay", "lamps.resay"),
     }
 
 
@@ -79,9 +91,8 @@ def test_all_queues_are_quorum_queues_that_lose_nothing() -> None:
 
 
 def test_a_message_that_kills_its_consumers_is_parked() -> None:
-    """The limit is explicit and positive, and what exceeds it keeps where it came from."""
+    """What was handed out too often keeps where it came from."""
     light = topology(two_steps()).queues[0]
-    assert light.arguments["x-delivery-limit"] > 0
     assert light.arguments["x-dead-letter-exchange"] == "lamps.retry"
     assert light.arguments["x-dead-letter-routing-key"] == "parked.lamps.light"
 
@@ -98,7 +109,7 @@ def test_a_parked_message_can_be_sent_back() -> None:
     """Rejected, it goes to the exchange that routes it to the queue it came from; looking at it is no attempt."""
     parked = topology(two_steps()).queues[-1]
     assert parked.arguments["x-dead-letter-exchange"] == retry_names("lamps").redeliver
-    assert parked.arguments["x-delivery-limit"] > topology(two_steps()).queues[0].arguments["x-delivery-limit"]
+    assert parked.arguments["x-delivery-limit"] > DELIVERY_LIMIT
 
 
 def test_delays_grow() -> None:
@@ -119,6 +130,21 @@ def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
     allowed = permissions("lamps", ["fans"])
     assert not re.search(allowed.configure, name)
     assert not re.search(allowed.write, name)
+
+
+def test_limits_are_no_arguments_of_what_is_worked_through() -> None:
+    """They may change while the queue holds messages, and arguments cannot."""
+    pattern = policies(["lamps"])["lamps.steps"]["pattern"]
+    limited = [queue for queue in topology(two_steps()).queues if re.search(pattern, queue.name)]
+    assert [queue.name for queue in limited] == ["lamps.light", "lamps.rest", "lamps.resay"]
+    assert not {"x-delivery-limit", "x-max-length"} & {name for queue in limited for name in queue.arguments}
+
+
+def test_a_service_may_ask_others_but_not_delete_the_way_to_them() -> None:
+    """The exchange of asks is the broker's own."""
+    allowed = permissions("lamps", ["fans"])
+    assert re.search(allowed.write, "amq.direct")
+    assert not re.search(allowed.configure, "amq.direct")
 
 
 def test_a_service_may_bind_to_the_exchanges_of_others_only() -> None:

@@ -7,7 +7,7 @@ This is its face for `steps.py`: how to declare steps. What else a service needs
 from chassis.choreography.awaiting import awaited
 from chassis.choreography.cadence import ask_again
 from chassis.choreography.declaration import By, Service, Via
-from chassis.errors import DeclarationError
+from chassis.errors import DeclarationError, NeedsPersonError
 from chassis.ids import new_id
 
-__all__ = ["By", "DeclarationError", "Service", "Via", "ask_again", "awaited", "new_id"]
+__all__ = ["By", "DeclarationError", "NeedsPersonError", "Service", "Via", "ask_again", "awaited", "new_id"]

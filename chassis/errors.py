@@ -97,6 +97,10 @@ class QueueInUseError(BrokerError):
     """A queue cannot be made anew while somebody consumes from it."""
 
 
+class NeedsPersonError(ChoreographyError):
+    """Raised by a step whose message will not succeed before a person has done something: it is parked at once."""
+
+
 class DeadlyMessageError(BrokerError):
     """A message that ends the process that handles it, as often as it has been tried."""
 

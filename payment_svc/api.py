@@ -27,6 +27,7 @@ from chassis.web import (
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from payment_svc.operations import operations_router
 from payment_svc.progress import progress_router
+from payment_svc.refusals import refusals_router
 from payment_svc.steps import request
 
 router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -132,6 +133,7 @@ async def checkout(checkout_id: UUID, user_id: CurrentUser, runtime: CurrentRunt
 
 router.include_router(progress_router)
 router.include_router(operations_router)
+router.include_router(refusals_router)
 
 
 async def accept(transaction: Transaction, requests: Sequence[CheckoutRequest]) -> list[CheckoutState | Problem]:

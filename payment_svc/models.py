@@ -130,8 +130,12 @@ class Checkout(Table, table=True):
 class Delivery(Table, table=True):
     """A payment that the external platform has answered for good."""
 
+    __table_args__ = (sa.Index("ix_delivery_refused", "delivered_at", postgresql_where=sa.text("status = 'FAILED'")),)
+
     checkout_id: UUID = Field(primary_key=True)
     payment_id: UUID
     status: DeliveryStatus = state_field(DeliveryStatus)
     reason: str | None = Field(default=None, max_length=64)
+    refused: str | None = Field(default=None, sa_type=sa.Text)
+    """The event that the platform refused to be told of, as JSON"""
     delivered_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC), index=True)

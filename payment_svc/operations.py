@@ -15,6 +15,7 @@ from chassis.store import Transaction
 from chassis.web import CurrentOperator, CurrentRuntime, documented
 from contracts import checkout
 from payment_svc.models import Checkout, CheckoutStatus
+from payment_svc.refusals import count_refused
 from payment_svc.steps import service
 
 operations_router = APIRouter(prefix="/operations", tags=["operations"])
@@ -63,7 +64,8 @@ async def alarms(transaction: Transaction, policy: StuckPolicy) -> list[str]:
     stuck = select(Checkout.checkout_id).where(*_is_stuck(policy)).limit(MAX_LISTED).subquery()
     count = (await transaction.execute(select(sa.func.count()).select_from(stuck))).scalar() or 0
     seconds = policy.after.total_seconds()
-    return [f"{count} checkouts are pending for more than {seconds:g} s: GET /operations/stuck"] if count else []
+    pending = [f"{count} checkouts are pending for more than {seconds:g} s: GET /operations/stuck"] if count else []
+    return pending + await count_refused(transaction)
 
 
 def _is_stuck(policy: StuckPolicy) -> tuple[sa.ColumnElement[bool], ...]:

@@ -10,17 +10,23 @@ import aiohttp
 from standardwebhooks import Webhook
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from chassis import NeedsPersonError
 from contracts.checkout import Completed
 
 ATTEMPTS = 3
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 
-# The platform has understood and will never take this very delivery; every other answer may change.
-_FINAL = {400: "bad-request", 410: "gone", 413: "too-large", 422: "unprocessable"}
+_GONE = "platform-says-gone"
+# The platform does not understand what it is sent. To send the same again does not help; to mend one of the two does.
+_NOT_UNDERSTOOD = (400, 413, 422)
 
 
 class PlatformUnavailableError(Exception):
     """The platform did not take a delivery, but may take it later."""
+
+
+class NotUnderstoodError(NeedsPersonError):
+    """The platform does not understand a delivery, and will not before somebody mends something."""
 
 
 class Platform:
@@ -43,7 +49,7 @@ class Platform:
         """Deliver a paid payment; returns why the platform refuses it for good, or None when it took it.
 
         `delivery_id` is the same in every attempt, and the platform stores a delivery once by its id. Raises
-        PlatformUnavailableError when some attempts in a row have found it unable.
+        PlatformUnavailableError when some attempts in a row have found it unable, and NotUnderstoodError.
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(PlatformUnavailableError),
@@ -57,8 +63,10 @@ class Platform:
         status = await self._post(body, self._headers(str(delivery_id), body))
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return None
-        if status in _FINAL:
-            return f"platform-says-{_FINAL[status]}"
+        if status == HTTPStatus.GONE:
+            return _GONE
+        if status in _NOT_UNDERSTOOD:
+            raise NotUnderstoodError(f"the platform answered {status}: mend it or this service, then redrive")
         raise PlatformUnavailableError(f"the platform answered {status}")
 
     async def _post(self, body: str, headers: dict[str, str]) -> int:

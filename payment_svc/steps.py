@@ -136,7 +136,11 @@ async def send(completed: checkout.Completed, platform: Platform) -> tuple[payme
     refusal = await platform.deliver(completed.checkout_id, completed)
     status = DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT
     answered = Delivery(
-        checkout_id=completed.checkout_id, payment_id=completed.payment_id, status=status, reason=refusal
+        checkout_id=completed.checkout_id,
+        payment_id=completed.payment_id,
+        status=status,
+        reason=refusal,
+        refused=completed.model_dump_json() if refusal else None,
     )
     if refusal:
         return payment.SendFailed.after(completed, reason=refusal), answered

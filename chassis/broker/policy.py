@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | the message cannot be understood | parks | parks |
 | its version is newer than this code | another attempt, for a day | another attempt, for a day |
+| the step says that a person has to do something first | parks | parks |
 | its process has died each time while it was handled | parks | parks |
 | the step is not written yet | parks | another attempt |
 | the database can never store the value (PostgreSQL, class 22) | parks | another attempt |
@@ -13,13 +14,13 @@ What the environment does is no error of a message: whoever meets it waits (`cha
 """
 
 from chassis.choreography.step import Step
-from chassis.errors import DeadlyMessageError, MalformedMessageError
+from chassis.errors import DeadlyMessageError, MalformedMessageError, NeedsPersonError
 from chassis.store.failures import is_data_error
 
 
 def is_worth_another_attempt(step: Step, error: Exception) -> bool:
     """Whether the message of a step may succeed later, without anybody changing it or the code."""
-    if isinstance(error, (MalformedMessageError, DeadlyMessageError)):
+    if isinstance(error, (MalformedMessageError, DeadlyMessageError, NeedsPersonError)):
         return False
     if isinstance(error, NotImplementedError) or is_data_error(error):
         return not step.can_refuse

@@ -14,6 +14,7 @@ from chassis.store.failures import is_transient
 from chassis.store.outbox import Outgoing
 from chassis.store.session import Source
 from chassis.store.transaction import IDENTITY, Identity, Transaction
+from chassis.telemetry import metrics
 
 Result = TypeVar("Result")
 Work = Callable[[Transaction], Awaitable[Result]]
@@ -97,6 +98,8 @@ class Database:
             self._departures.confirm(confirmed)
             raise
         crash_point(Point.AFTER_COMMIT, (message.routing_key for message in messages))
+        for message in messages:
+            metrics.said.labels(message.routing_key).inc()
         for subscriber in self._subscribers:
             subscriber(messages)
         return result

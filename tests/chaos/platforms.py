@@ -3,12 +3,10 @@
 import asyncio
 from typing import Any
 
-from aio_pika.abc import AbstractIncomingMessage
-
 from tests.chaos.drill import Fault
 from tests.chaos.site import Site
-from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import Operator
 
 SECONDS = 10.0
 SLOW = 5.5
@@ -21,8 +19,6 @@ _UNTOLD = """
     SELECT count(*) FROM unnest($1::uuid[]) AS completed (checkout_id) LEFT JOIN delivery USING (checkout_id)
     WHERE delivery.checkout_id IS NULL
 """
-_FORGET_REFUSED = "DELETE FROM delivery WHERE status = 'FAILED' RETURNING checkout_id"
-_FORGET_HEARD = "DELETE FROM inbox WHERE step = 'payment.send' AND saga_id = $1"
 
 
 async def errors(site: Site) -> int:
@@ -48,17 +44,13 @@ def refusing(inner: Fault) -> Fault:
     """It refuses what it should take, while something else goes wrong; then a person has all of that sent again."""
 
     async def fault(site: Site) -> int:
-        async with site.broker() as broker, broker.observe(["payment"], "checkout.completed") as completed:
-            # Whatever is refused from here on has completed since somebody listens.
-            await _told(site)
-            try:
-                await _set(site, mode="refuse")
-                injected = await inner(site)
-            finally:
-                await site.platform.recover()
-            await _told(site)
-            await _send_again(site, broker, completed)
-            await _told(site)
+        try:
+            await _set(site, mode="error", status=410)
+            injected = await inner(site)
+        finally:
+            await site.platform.recover()
+        await _told(site)
+        await _send_again(site)
         return injected
 
     return fault
@@ -95,13 +87,14 @@ async def _told(site: Site) -> None:
         await eventually(untold, lambda count: not count, TOLD_WITHIN)
 
 
-async def _send_again(site: Site, broker: Broker, completed: Observer) -> None:
-    """Forget that deliveries were refused, and repeat what led to them."""
-    async with site.session("payment") as session:
-        for row in await session.fetch(_FORGET_REFUSED):
-            await session.execute(_FORGET_HEARD, row["checkout_id"])
-            await broker.put("payment.send", _of(completed, str(row["checkout_id"])))
+async def _send_again(site: Site) -> None:
+    """What an operator does about deliveries that were refused."""
+    operator = Operator(site.system)
 
+    async def look() -> list[Any]:
+        refused: list[Any] = await operator.get("payment", "/operations/refused")
+        for one in refused:
+            await operator.ask("POST", "payment", f"/operations/refused/{one['checkout_id']}/send")
+        return refused
 
-def _of(completed: Observer, saga_id: str) -> AbstractIncomingMessage:
-    return next(message for message in completed.messages if message.correlation_id == saga_id)
+    await eventually(look, lambda refused: not refused, TOLD_WITHIN)

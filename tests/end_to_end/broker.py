@@ -214,13 +214,20 @@ class Broker:
 
     async def unpark(self, service: str, count: int, mark: str = BARRIER) -> list[AbstractIncomingMessage]:
         """Take so many messages with this mark, once they are there, out of those that a service has parked."""
+        return await self._unpark(service, count, MARK + mark)
+
+    async def unpark_saga(self, service: str, saga_id: UUID) -> AbstractIncomingMessage:
+        """Take a message of a saga, once it is there, out of those that a service has parked."""
+        return (await self._unpark(service, 1, str(saga_id)))[0]
+
+    async def _unpark(self, service: str, count: int, correlation_id: str) -> list[AbstractIncomingMessage]:
         found: list[AbstractIncomingMessage] = []
 
         async def look() -> int:
             async with await self._connection.channel() as channel:
                 queue = await channel.get_queue(f"{service}.parked", ensure=False)
                 while (message := await queue.get(fail=False)) is not None:
-                    if message.correlation_id == MARK + mark:
+                    if message.correlation_id == correlation_id:
                         found.append(message)
                         await message.ack()
             return len(found)

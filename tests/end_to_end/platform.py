@@ -14,9 +14,10 @@ class Platform:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    async def fail(self, mode: str, count: int | None = None) -> None:
+    async def fail(self, mode: str, count: int | None = None, status: int = 503) -> None:
         """Fail from now on, `count` times if that is given."""
-        answer = await self._system.ask("PUT", "platform", "/failures", json={"mode": mode, "count": count})
+        failures = {"mode": mode, "count": count, "status": status}
+        answer = await self._system.ask("PUT", "platform", "/failures", json=failures)
         assert answer.status_code == OK, answer.text
 
     async def recover(self) -> None:

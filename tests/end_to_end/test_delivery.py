@@ -1,16 +1,17 @@
 """The delivery to the external platform: after the pivot, so it is tried until it is done."""
 
-from uuid import UUID
+from http import HTTPStatus
 
 import pytest
 
 from tests.end_to_end.broker import Broker, Observer
-from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.standing import standing
 from tests.end_to_end.system import System
 
-FAILS, STORES, KNOWS = 503, 201, 200
+FAILS, STORES, KNOWS, GONE = 503, 201, 200, 410
+REASON = "platform-says-gone"
 AT_ONCE = 3
 """Attempts in a row, before the message goes to rest."""
 
@@ -83,34 +84,66 @@ async def test_slow_platform_has_one_delivery(
 
 
 async def test_refused_delivery_is_left_to_a_person(
-    system: System, fan: Fan, paying: Hold, platform: Platform, broker: Broker, observer: Observer
+    system: System, fan: Fan, paying: Hold, platform: Platform, observer: Observer, operator: Operator
 ) -> None:
-    """A delivery that the platform refuses for good is said to have failed, with the reason, and is not repeated."""
-    await platform.fail("refuse", 1)
+    """A delivery that the platform refuses for good is said to have failed, is listed, and can be sent again."""
+    await platform.fail("error", 1, status=GONE)
 
     checkout_id = await fan.begin(paying)
 
     failed = await observer.heard(checkout_id, "payment.send-failed")
     assert "payment.sent" not in observer.names(checkout_id)
-    assert await platform.attempts(checkout_id) == [422]
-    assert await platform.delivery(checkout_id) is None
-    after = await standing(system, fan, paying)
-    ((status, reason),) = after.deliveries
-    assert status == "FAILED"
-    assert (reason or "").startswith("platform-says-unprocessable")
-    assert f'"{reason}"'.encode() in failed.body
-    assert after.checkouts[-1].status == "COMPLETED"
+    assert await platform.attempts(checkout_id) == [GONE]
+    assert (await standing(system, fan, paying)).deliveries == (("FAILED", REASON),)
+    assert REASON.encode() in failed.body
+    (listed,) = [one for one in await _refused(operator) if one["checkout_id"] == str(checkout_id)]
+    assert (listed["reason"], listed["payment_id"]) == (REASON, str(paying.payment_id))
+    assert any("/operations/refused" in alarm for alarm in (await operator.get("payment", "/readyz"))["alarms"])
 
-    await _send_again(system, broker, observer, platform, checkout_id)
+    again = await operator.ask("POST", "payment", f"/operations/refused/{checkout_id}/send")
 
-
-async def _send_again(
-    system: System, broker: Broker, observer: Observer, platform: Platform, checkout_id: UUID
-) -> None:
-    """What a person does about a delivery that was refused: forget that it was, and repeat what led to it."""
-    for table in ("delivery WHERE checkout_id = $1", "inbox WHERE step = 'payment.send' AND saga_id = $1"):
-        await system.databases.change("payment", f"DELETE FROM {table}", checkout_id)  # noqa: S608
-    completed = next(one for one in observer.messages if one.type == "checkout.completed")
-    await broker.put("payment.send", completed)
+    assert again.status_code == HTTPStatus.NO_CONTENT, again.text
     await observer.heard(checkout_id, "payment.sent")
-    assert (await platform.attempts(checkout_id))[-1] == STORES
+    assert await platform.attempts(checkout_id) == [GONE, STORES]
+    assert (await standing(system, fan, paying)).deliveries == (("SENT", None),)
+    assert str(checkout_id) not in [one["checkout_id"] for one in await _refused(operator)]
+    once_more = await operator.ask("POST", "payment", f"/operations/refused/{checkout_id}/send")
+    assert once_more.status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_platform_that_refuses_again_is_a_conflict(
+    fan: Fan, paying: Hold, platform: Platform, observer: Observer, operator: Operator
+) -> None:
+    """Nothing has changed then, and the delivery stays in the list; it is no business of fans."""
+    await platform.fail("error", 2, status=GONE)
+    checkout_id = await fan.begin(paying)
+    await observer.heard(checkout_id, "payment.send-failed")
+    path = f"/operations/refused/{checkout_id}/send"
+
+    answers = [(await one.ask("POST", "payment", path)).status_code for one in (operator, fan)]
+
+    assert answers == [HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN]
+    assert str(checkout_id) in [one["checkout_id"] for one in await _refused(operator)]
+    assert (await operator.ask("POST", "payment", path)).status_code == HTTPStatus.NO_CONTENT
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_delivery_that_is_not_understood_is_parked_at_once(
+    fan: Fan, paying: Hold, platform: Platform, broker: Broker, observer: Observer, status: int
+) -> None:
+    """To send the same again would not help; once somebody has mended what was wrong, it is redriven."""
+    await platform.fail("error", 1, status=status)
+
+    checkout_id = await fan.begin(paying)
+    message = await broker.unpark_saga("payment", checkout_id)
+
+    assert message.headers["x-step"] == "payment.send"
+    assert str(status) in str(message.headers["x-last-error"])
+    assert await platform.attempts(checkout_id) == [status]
+    await broker.put("payment.send", message)
+    await observer.heard(checkout_id, "payment.sent")
+
+
+async def _refused(operator: Operator) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = await operator.get("payment", "/operations/refused")
+    return found

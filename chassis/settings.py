@@ -79,7 +79,7 @@ class ServiceSettings(BaseSettings):
     shutdown_seconds: float = Field(default=6.0, gt=0)
     """How long an orderly end may take, after the requests under way have been answered"""
     inbox_days: float = Field(default=30, ge=1)
-    """How long a step remembers what it handled, at the least: while messages are parked, it forgets nothing"""
+    """How long a step remembers what it handled; twice as long while messages are parked"""
     said_hours: float = Field(default=24, gt=0, le=24)
     """How long what the broker has confirmed is kept, so that it can be said again when a queue is lost"""
 

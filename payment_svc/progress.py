@@ -1,15 +1,15 @@
 """The progress of a checkout as Server-Sent Events (WHATWG HTML, section 9.2).
 
 What a checkout has gone through, as far as this service has heard, is what its inbox says; nothing else has to be
-written down. The events of one checkout come in one order, so their positions serve as ids, and a client that lost
-its connection goes on after the last that it saw.
+written down. The events of one checkout come in one order, so their moments, in microseconds, serve as ids, and a
+client that lost its connection goes on after the last that it saw, also when earlier ones are forgotten meanwhile.
 """
 
 import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -28,18 +28,25 @@ from payment_svc.models import Checkout, CheckoutStatus
 progress_router = APIRouter(tags=["checkouts"])
 
 _MEDIA_TYPE = "text/event-stream"
-_POSITION = re.compile(r"[0-9]{1,6}")
+_ID = re.compile(r"[0-9]{1,16}")
+_MICROSECOND = timedelta(microseconds=1)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 QUIET_SECONDS = 15
 LONGEST_STREAM_SECONDS = 300
 
 
 class Happening(BaseModel):
-    """One event of a checkout: what happened, and when this service knew."""
+    """One event of a checkout: what happened, and when this service knew; `at` is later than that of the one before."""
 
     event: str
     at: datetime
     checkout_id: UUID
     reason: str | None = None
+
+    @property
+    def id(self) -> int:
+        """The id of the event in its stream."""
+        return (self.at - _BEGINNING) // _MICROSECOND
 
 
 @progress_router.get(
@@ -58,29 +65,29 @@ async def events(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """What happens to the checkout, as it happens, until it has ended."""
-    seen = int(last_event_id) if last_event_id and _POSITION.fullmatch(last_event_id) else 0
+    seen = int(last_event_id) if last_event_id and _ID.fullmatch(last_event_id) else 0
     history = await _history(runtime, checkout_id, user_id)
-    if _is_over(history) and seen >= len(history):
+    if _is_over(history) and seen >= history[-1].id:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return EventSourceResponse(_stream(runtime, checkout_id, user_id, seen))
 
 
 async def _stream(runtime: Runtime, checkout_id: UUID, user_id: str, seen: int) -> AsyncIterator[bytes]:
-    """The events after the first `seen`; ends with the checkout, the process or five minutes, and clients reconnect."""
+    """The events after `seen`; ends with the checkout, the process or five minutes, and clients reconnect."""
     ends = asyncio.get_running_loop().time() + LONGEST_STREAM_SECONDS
 
     async def look() -> list[Happening] | None:
         history = await _history(runtime, checkout_id, user_id)
-        return history if len(history) > seen or _is_over(history) else None
+        return history if history[-1].id > seen or _is_over(history) else None
 
     while asyncio.get_running_loop().time() < ends and not runtime.waiters.ended:
         history = await runtime.waiters.until(checkout_id, look, QUIET_SECONDS)
         if history is None:
             yield KEEPALIVE_COMMENT
             continue
-        for number, happening in enumerate(history[seen:], start=seen + 1):
-            yield _encode(number, happening)
-        seen = len(history)
+        for happening in (one for one in history if one.id > seen):
+            yield _encode(happening)
+        seen = max(seen, history[-1].id)
         if _is_over(history):
             return
 
@@ -103,10 +110,13 @@ def _happenings(attempt: Checkout, heard: list[tuple[str, datetime]]) -> list[Ha
     ends = {CheckoutStatus.COMPLETED: checkout.Completed.name, CheckoutStatus.FAILED: checkout.Failed.name}
     names = [(checkout.Requested.name, attempt.created_at)]
     names += [(name, at) for name, at in heard if name != checkout.Completed.name]
-    happenings = [Happening(event=name, at=at, checkout_id=attempt.checkout_id) for name, at in names]
+    names += [(ends[attempt.status], attempt.finished_at)] if attempt.finished_at is not None else []
+    happenings, before = list[Happening](), _BEGINNING
+    for name, at in names:
+        before = max(at, before + _MICROSECOND)
+        happenings.append(Happening(event=name, at=before, checkout_id=attempt.checkout_id))
     if attempt.finished_at is not None:
-        end, at = ends[attempt.status], attempt.finished_at
-        happenings.append(Happening(event=end, at=at, checkout_id=attempt.checkout_id, reason=attempt.reason))
+        happenings[-1].reason = attempt.reason
     return happenings
 
 
@@ -114,6 +124,6 @@ def _is_over(history: list[Happening]) -> bool:
     return history[-1].event in (checkout.Completed.name, checkout.Failed.name)
 
 
-def _encode(number: int, happening: Happening) -> bytes:
+def _encode(happening: Happening) -> bytes:
     data = json.dumps(happening.model_dump(mode="json"))
-    return format_sse_event(data_str=data, event=happening.event, id=str(number))
+    return format_sse_event(data_str=data, event=happening.event, id=str(happening.id))

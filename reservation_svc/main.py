@@ -8,12 +8,14 @@ from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
 from reservation_svc.api import router
 from reservation_svc.expiry import alarms, expire_due, oldest_requested, under_way
+from reservation_svc.models import OVER
 from reservation_svc.settings import Settings
 from reservation_svc.steps import HoldPolicy, service
 
 
 def definition(settings: Settings) -> Definition:
     """The service as a whole."""
+    over = Retention("reservation", "created_at", timedelta(days=settings.hold_days), OVER)
     answers = Retention("idempotency", "at", timedelta(days=settings.idempotency_days))
     return Definition(
         service,
@@ -28,7 +30,7 @@ def definition(settings: Settings) -> Definition:
         },
         jobs=(
             Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),
-            Job(PURGE_INTERVAL, purging(answers)),
+            Job(PURGE_INTERVAL, purging(answers, over)),
         ),
         unfinished=oldest_requested,
         alarms=alarms,

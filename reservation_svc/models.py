@@ -15,6 +15,10 @@ LATE_ENOUGH = sa.text("now() + interval '10 minutes'")
 """When the clock asks about a hold of a version that did not know about asking"""
 
 
+OVER = "status IN ('REJECTED', 'EXPIRED', 'CANCELLED') AND ask_at IS NULL"
+"""Of which holds nothing is left and nothing more will come"""
+
+
 class Table(SQLModel, registry=registry()):
     """The base of the tables of this service."""
 
@@ -37,6 +41,7 @@ class Reservation(Table, table=True):
         sa.UniqueConstraint("payment_id", "seat_id"),
         sa.Index("ix_reservation_due", "expires_at", postgresql_where=sa.text("status = 'TEMP'")),
         sa.Index("ix_reservation_ask_at", "ask_at", postgresql_where=sa.text("ask_at IS NOT NULL")),
+        sa.Index("ix_reservation_over", "created_at", postgresql_where=sa.text(OVER)),
         sa.Index("ix_reservation_requested", "created_at", postgresql_where=sa.text("status = 'REQUESTED'")),
     )
 

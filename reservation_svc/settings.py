@@ -18,6 +18,8 @@ class Settings(ServiceSettings):
     """How long after its request seats may still be held"""
     expiry_interval_seconds: float = Field(default=1, gt=0)
     """How often the service looks for holds whose time is up"""
+    hold_days: float = Field(default=90, gt=0)
+    """How long holds are kept of which nothing is left; what was bought stays"""
     idempotency_days: float = Field(default=1, gt=0)
     """How long the answer to an Idempotency-Key is kept"""
     max_under_way: int = Field(default=500, ge=1)

@@ -24,7 +24,10 @@ from chassis.choreography.topology import PARKED
 from chassis.errors import UnreachableBrokerError
 
 TIMEOUT = 10
+LOOK_SECONDS = 60
+"""How long the parked messages of one service are looked at"""
 MAX_LOOKED_AT = 10_000
+"""How many of one service"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Parked:
 
 @asynccontextmanager
 async def looking(rabbitmq_url: str, services: Sequence[str]) -> AsyncIterator[list[Parked]]:
-    """All parked messages; those that are neither put back nor discarded stay parked, in their order.
+    """All parked messages, of each service up to a limit; those that are not put back or discarded stay, in order.
 
     Raises UnreachableBrokerError.
     """
@@ -73,16 +76,15 @@ async def looking(rabbitmq_url: str, services: Sequence[str]) -> AsyncIterator[l
         raise UnreachableBrokerError(reason_of(error)) from error
     async with connection:
         try:
-            async with asyncio.timeout(TIMEOUT * 6):
-                found = await _find(connection, services)
+            found = [one for service in services for one in await _find(connection, service)]
         except (AMQPError, OSError) as error:
             raise UnreachableBrokerError(reason_of(error)) from error
         yield found
 
 
-async def _find(connection: AbstractConnection, services: Sequence[str]) -> list[Parked]:
+async def _find(connection: AbstractConnection, service: str) -> list[Parked]:
     found: list[Parked] = []
-    for service in services:
+    async with asyncio.timeout(LOOK_SECONDS):
         channel = await connection.channel()
         queue = await channel.get_queue(f"{service}.{PARKED}", ensure=False)
         while len(found) < MAX_LOOKED_AT and (message := await queue.get(fail=False)) is not None:

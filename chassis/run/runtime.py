@@ -79,11 +79,12 @@ class Runtime:
         self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
         inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
+        suspects = Retention("suspect", "at", inbox.age)
         said = Retention("said", "at", timedelta(hours=settings.said_hours))
         self._jobs = (
             *jobs,
-            Job(PURGE_INTERVAL, unless_parked(self.parked, purging(inbox))),
-            Job(PURGE_INTERVAL, purging(said)),
+            Job(PURGE_INTERVAL, unless_parked(self.parked, inbox)),
+            Job(PURGE_INTERVAL, purging(said, suspects)),
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._declaring = asyncio.Lock()

@@ -99,6 +99,7 @@ def create_suspect() -> None:
         sa.Column("process", sa.Uuid, primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
     )
+    op.create_index("ix_suspect_at", "suspect", ["at"])
 
 
 def drop_suspect() -> None:

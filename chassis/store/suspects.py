@@ -19,6 +19,7 @@ suspect = sa.Table(
     sa.Column("event_id", sa.Uuid, primary_key=True),
     sa.Column("process", sa.Uuid, primary_key=True),
     sa.Column("at", Timestamp, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Index("ix_suspect_at", "at"),
 )
 
 _NOTE = """

@@ -15,6 +15,7 @@ from chassis.store.retention import MAX_DELETED, Retention, purging, unless_park
 from chassis.store.transaction import Transaction
 from payment_svc.main import definition
 from payment_svc.settings import Settings
+from reservation_svc.models import OVER, Reservation, Status
 
 OLD, YOUNG = 2 * MAX_DELETED + 1, 7
 MONTH = timedelta(days=30)
@@ -28,6 +29,7 @@ _INSERT = sa.text(
 ).bindparams(sa.bindparam("age", type_=sa.Interval))
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=91)
+FAR = datetime.now(UTC) + timedelta(days=1)
 _CHECKOUT = sa.text(
     """
     INSERT INTO checkout (checkout_id, payment_id, user_id, amount, deadline, status, created_at, finished_at)
@@ -95,29 +97,78 @@ async def test_old_rows_go_and_young_ones_stay(database: CountingDatabase) -> No
 
 @pytest.mark.parametrize("depth", [1.0, float("nan")])
 async def test_inbox_outlives_whatever_is_parked(database: CountingDatabase, depth: float) -> None:
-    """While messages are parked, or nobody knows, the inbox forgets nothing, however old it is."""
+    """While messages are parked, or nobody knows, the inbox keeps what is old."""
 
     # given
     async def parked() -> float:
         return depth
 
     # when
-    await unless_parked(parked, purging(INBOX))(database)
+    for _ in range(3):
+        await unless_parked(parked, INBOX)(database)
     # then
     assert await _left(database) == OLD + YOUNG
 
 
+async def test_inbox_does_not_grow_for_ever(database: CountingDatabase) -> None:
+    """What is twice as old as it may be goes, whatever is parked."""
+
+    # given
+    async def parked() -> float:
+        return 1.0
+
+    # when
+    await unless_parked(parked, Retention("inbox", "at", MONTH / 2))(database)
+    # then
+    assert await _left(database) == YOUNG
+
+
 async def test_inbox_forgets_when_nothing_is_parked(database: CountingDatabase) -> None:
-    """Once the parked queue is empty, old rows go."""
+    """Once the parked queue was found empty twice, so that nobody is looking at a message, old rows go."""
 
     # given
     async def parked() -> float:
         return 0.0
 
-    # when
-    await unless_parked(parked, purging(INBOX))(database)
-    # then
+    purge = unless_parked(parked, INBOX)
+    # when, then
+    await purge(database)
+    assert await _left(database) == OLD + YOUNG
+    await purge(database)
     assert await _left(database) == YOUNG
+
+
+async def test_holds_that_are_over_go_and_what_was_bought_stays(environment: Mapping[str, str]) -> None:
+    """A hold of which nothing is left goes after a while; one that is paid, or still asked about, does not."""
+    # given
+    database = Database(Postgres(environment["RESERVATION_DATABASE_URL"], pool_size=2), Departures())
+    rows = [
+        Reservation(
+            payment_id=uuid4(), user_id="retention", seat_id=1, status=status, ask_at=ask_at, created_at=LONG_AGO
+        )
+        for status, ask_at in ((Status.EXPIRED, None), (Status.EXPIRED, FAR), (Status.CONFIRMED, None))
+    ]
+    payment_ids = [row.payment_id for row in rows]
+    retention = Retention("reservation", "created_at", timedelta(days=90), OVER)
+
+    async def insert(transaction: Transaction) -> None:
+        transaction.add(*rows)
+
+    async def left(transaction: Transaction) -> list[tuple[Status, bool]]:
+        found = await transaction.lock(Reservation, "payment_id", payment_ids)
+        return sorted((row.status, row.ask_at is None) for row in found)
+
+    async def forget(transaction: Transaction) -> None:
+        await transaction.fetch("DELETE FROM reservation WHERE payment_id = ANY($1::uuid[])", payment_ids)
+
+    await database.run(insert)
+    # when
+    await purging(retention)(database)
+    # then
+    kept = await database.run(left)
+    await database.run(forget)
+    await database.drain(1)
+    assert kept == [(Status.CONFIRMED, True), (Status.EXPIRED, False)]
 
 
 async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from chassis.errors import MalformedMessageError, NewerVersionError, NotPublishe
 from chassis.run.batch import BatchRunner
 from chassis.run.delivery import Delivery, acknowledge
 from chassis.run.judge import Judge
+from chassis.run.skew import SKEW
 from chassis.run.suspicion import LIFE, Life, Suspicion
 from chassis.store.departures import Departures
 from chassis.telemetry import metrics
@@ -143,6 +144,7 @@ class Consumer(ABC):
                 malformed.append((message, error))
         for delivery in understood:
             self._struggling.pop(delivery.envelope.event_id, None)
+            SKEW.note(delivery.envelope.event.service, delivery.envelope.occurred_at)
         return understood, malformed
 
     async def _send_on(self, failed: Iterable[Failed]) -> None:

@@ -14,6 +14,9 @@ turned_away = Counter("saga_turned_away", "Requests turned away, by what there w
 outbox_depth = Gauge("saga_outbox_depth", "Events that are said and not known to be published, up to 10,000.")
 outbox_oldest = Gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.")
 parked = Gauge("saga_parked_messages", "Messages in the parked queue of the service.")
+clock_ahead = Gauge(
+    "saga_clock_ahead_seconds", "How far the clock of a service is ahead of this one, at the least.", ["service"]
+)
 consumers = Gauge("saga_consumers", "Consumers of this process, by queue.", ["queue"])
 struggling = Gauge("saga_struggling_messages", "Messages of steps that must succeed and keep failing.", ["step"])
 unfinished_oldest = Gauge("saga_unfinished_oldest_seconds", "Age of the oldest work that the service owns.")

@@ -1,5 +1,6 @@
 """Bearer tokens: who asks is the `sub` of a signed token, never a field of the request."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from chassis.web.problem import Problem
 from contracts.event import UserId
 
 ALGORITHM = "HS256"
+LEEWAY = timedelta(seconds=30)
+"""How far the clock of whoever issues tokens may be apart from this one (RFC 7519, section 4.1.4)"""
 OPERATOR = "operator"
 _scheme = HTTPBearer(auto_error=False, bearerFormat="JWT")
 
@@ -24,9 +27,18 @@ class Claims(BaseModel):
 
 
 def read_claims(token: str, secret: str) -> Claims:
-    """The claims of a valid token; raises Problem 401 for any other."""
+    """The claims of a valid token; raises Problem 401 for any other.
+
+    When it was issued decides nothing: a token of a clock that is ahead would be refused for being fresh.
+    """
     try:
-        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], options={"require": ["sub", "exp"]})
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[ALGORITHM],
+            options={"require": ["sub", "exp"], "verify_iat": False},
+            leeway=LEEWAY,
+        )
         return Claims.model_validate(claims)
     except (jwt.InvalidTokenError, ValidationError) as error:
         raise _unauthorized("The bearer token is not valid.", 'Bearer error="invalid_token"') from error

@@ -15,6 +15,7 @@ from starlette.datastructures import State
 
 from chassis.errors import describe
 from chassis.run.runtime import Runtime
+from chassis.run.skew import SKEW
 from chassis.store.revision import serves
 from chassis.store.transaction import Transaction
 
@@ -94,7 +95,7 @@ async def _ask_database(runtime: Runtime) -> tuple[str, str]:
 
 def _alarms(runtime: Runtime) -> list[str]:
     failing = ((consumer.step.queue, consumer.struggling) for consumer in runtime.consumers)
-    return [f"{queue} keeps failing for {count} messages" for queue, count in failing if count]
+    return [*(f"{queue} keeps failing for {count} messages" for queue, count in failing if count), *SKEW.alarms]
 
 
 async def _own_alarms(state: State) -> list[str]:

@@ -193,12 +193,13 @@ def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
 def asked(world: World) -> Iterator[tuple[str, partial[None]]]:
     """What the clocks ask about, because it should have ended."""
     for attempt in world.rows(Checkout):
-        if attempt.is_overdue(world.now):
+        if attempt.is_overdue(world.clock("payment")):
             yield (
                 f"{world.names[attempt.checkout_id]} is asked about",
                 partial(World.chase, checkout_id=attempt.checkout_id),
             )
-    unanswered = (row for row in world.rows(Reservation) if row.status != Status.TEMP and row.is_due(world.now))
+    now = world.clock("reservation")
+    unanswered = (row for row in world.rows(Reservation) if row.status != Status.TEMP and row.is_due(now))
     for payment_id in dict.fromkeys(row.payment_id for row in unanswered):
         yield f"{world.names[payment_id]} is asked about", partial(World.expire, payment_id=payment_id)
 
@@ -206,7 +207,8 @@ def asked(world: World) -> Iterator[tuple[str, partial[None]]]:
 def _due(world: World, status: Status) -> dict[UUID, None]:
     """Holds in this state whose time is up."""
     rows = (row for row in world.rows(Reservation) if row.status == status)
-    return dict.fromkeys(row.payment_id for row in rows if row.expires_at is not None and row.expires_at <= world.now)
+    now = world.clock("reservation")
+    return dict.fromkeys(row.payment_id for row in rows if row.expires_at is not None and row.expires_at <= now)
 
 
 def _messages(world: World) -> Iterator[tuple[str, tuple[str, UUID]]]:
@@ -249,7 +251,7 @@ def _replays(world: World) -> Named:
 
 def _is_remembered(world: World, queue: str, event: Event) -> bool:
     """Whether the inbox must not have forgotten it yet."""
-    return queue in REMEMBERED and isinstance(event, Timed) and world.now < event.deadline
+    return queue in REMEMBERED and isinstance(event, Timed) and world.clock("seat") < event.deadline
 
 
 def _name(world: World, queue: str, event_id: UUID) -> str:

@@ -1,7 +1,7 @@
 """Who wants what in a simulated world, and how much trouble there may be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -82,6 +82,8 @@ class Scenario:
     trouble: tuple[Trouble, ...] = ()
     max_trouble: int = 0
     without: frozenset[Safeguard] = frozenset()
+    skew: Mapping[str, timedelta] = field(default_factory=dict)
+    """How far the clock of a service is ahead; 0 where nothing is said"""
     overlap: int = 0
     """How many processes may be in the middle of something at once; 0: each ends before the next one begins"""
 

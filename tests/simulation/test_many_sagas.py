@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from multiprocessing import get_context
 
 import pytest
@@ -62,7 +63,10 @@ REASONS = {
 CROWDED_FIGHT = replace(FIGHT, trouble=(*FIGHT.trouble, *SIDE_BY_SIDE), overlap=3)
 # The same, and messages get lost, so that clocks have to ask.
 LOSSY_FIGHT = replace(FIGHT, trouble=(*FIGHT.trouble, Trouble.DISCARD, Trouble.OVERDUE))
-FIGHTS = (FIGHT, CROWDED_FIGHT, LOSSY_FIGHT)
+# The same, and clocks differ by almost as much as is tolerated.
+SKEWED_FIGHT = replace(LOSSY_FIGHT, skew={"point": timedelta(seconds=2), "reservation": timedelta(seconds=-2.5)})
+FIGHTS = (FIGHT, CROWDED_FIGHT, LOSSY_FIGHT, SKEWED_FIGHT)
+ASTRAY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,15 @@ def test_a_seed_means_the_same_run_each_time() -> None:
     # then
     assert again.trace == first.trace == replayed.trace
     assert again.world.fingerprint() == first.world.fingerprint() == replayed.world.fingerprint()
+
+
+@pytest.mark.parametrize("service", ["point", "reservation", "payment", "seat"])
+@pytest.mark.parametrize("astray", [ASTRAY, -ASTRAY], ids=["ahead", "behind"])
+def test_clock_that_is_far_astray_breaks_nothing(service: str, astray: timedelta) -> None:
+    """Whatever it has refused or let through too late, all invariants hold in the end."""
+    lost = replace(LOSSY_FIGHT, skew={service: astray})
+    bad = [run.violations for run in (wander(lost, seed) for seed in range(ENOUGH)) if run.violations]
+    assert not bad, bad[0]
 
 
 @pytest.mark.parametrize("safeguard", [Safeguard.INBOX, Safeguard.OUTBOX, Safeguard.ATOMIC_COMMIT])

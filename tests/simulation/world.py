@@ -117,6 +117,10 @@ class World:
         """What is committed in the database of each service."""
         return {name: server.committed for name, server in self.servers.items()}
 
+    def clock(self, service: str) -> datetime:
+        """What time it is for a service."""
+        return self.now + self.scenario.skew.get(service, NO_TIME)
+
     @property
     def is_quiet(self) -> bool:
         """Whether every message has been handled and every outbox is empty."""
@@ -136,7 +140,7 @@ class World:
 
     def ask(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /reservations`."""
-        wished = (self._name(wish.name), wish.user_id, wish.seat_ids, self.now + CHECKOUT_TIME)
+        wished = (self._name(wish.name), wish.user_id, wish.seat_ids, self.clock("reservation") + CHECKOUT_TIME)
 
         async def work(transaction: Transaction) -> None:
             transaction.apply(STEPS["reservation.request"].function(*wished))
@@ -146,13 +150,14 @@ class World:
     def check_out(self, wish: Wish, trouble: Trouble | None = None) -> None:
         """`POST /checkouts`, which refuses a payment that somebody else speaks for."""
         payment_id, checkout_id = id_of(wish.name), self._next_checkout(wish)
-        deadline = self.now + CHECKOUT_TIME
+        now = self.clock("payment")
+        deadline = now + CHECKOUT_TIME
         self._asked.add(checkout_id)
 
         async def work(transaction: Transaction) -> None:
             (owed,) = await transaction.lock(Payment, "payment_id", [payment_id])
             if owed.status in self.free:
-                transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, self.now))
+                transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, now))
 
         self._request(payment, work, trouble, lambda _: self._asked.discard(checkout_id))
 
@@ -171,7 +176,7 @@ class World:
 
         async def work(transaction: Transaction) -> None:
             rows = await transaction.lock(Reservation, "payment_id", [payment_id])
-            transaction.apply(STEPS["reservation.expire"].function(rows, self.now))
+            transaction.apply(STEPS["reservation.expire"].function(rows, self.clock("reservation")))
 
         self._request(reservation, work, trouble)
 
@@ -180,7 +185,7 @@ class World:
 
         async def work(transaction: Transaction) -> None:
             (attempt,) = await transaction.lock(Checkout, "checkout_id", [checkout_id])
-            transaction.apply(STEPS["payment.chase"].function(attempt, self.now))
+            transaction.apply(STEPS["payment.chase"].function(attempt, self.clock("payment")))
 
         self._request(payment, work, trouble)
 
@@ -347,7 +352,7 @@ class World:
     def _node(self, service: Service, trouble: Trouble | None, later: timedelta) -> Node:
         server, without = self.servers[service.name], self.scenario.without
         source = UnguardedSource(server, without) if without else MemorySource(server)
-        source.now = lambda: self.now + later
+        source.now = lambda: self.clock(service.name) + later
         is_heard = trouble is not Trouble.UNCONFIRMED
         node = Node(service, source, BROKER, {**POLICIES, Platform: self.platform}, is_heard=is_heard)
         node.subscribe(self._know)

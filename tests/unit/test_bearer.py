@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from chassis.web.bearer import ALGORITHM, Claims, read_claims
+from chassis.web.bearer import ALGORITHM, LEEWAY, Claims, read_claims
 from chassis.web.problem import Problem
 
 KEY, OTHER_KEY = "k" * 64, "l" * 64
@@ -78,3 +78,11 @@ def test_any_other_token_is_refused(bad: str) -> None:
     assert refused.value.status == HTTPStatus.UNAUTHORIZED
     assert refused.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
     assert refused.value.detail == "The bearer token is not valid."
+
+
+@pytest.mark.parametrize("changes", [{"iat": timedelta(minutes=5)}, {"exp": -LEEWAY / 2}, {"nbf": LEEWAY / 2}], ids=str)
+def test_clock_of_the_issuer_may_differ(changes: dict[str, timedelta]) -> None:
+    """A token that is fresh by a clock that is ahead, or just over by one that is behind, is taken."""
+    now = datetime.now(UTC)
+    said = claims(**{name: now + offset for name, offset in changes.items()})
+    assert read_claims(token(said), KEY).sub == "ann"

@@ -5,8 +5,10 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from chassis.crash import VARIABLE, Point
 from stack.directory import ROOT
@@ -22,6 +24,7 @@ SAID = {
     "seat": "seat.reserved",
 }
 """By each service, the event whose commit is the last thing that its second process does"""
+BESIDE_SECONDS = 3.0
 READY_WITHIN, DEAD_WITHIN, PUBLISHED_WITHIN = 60.0, 60.0, 30.0
 
 
@@ -48,13 +51,27 @@ async def _die(site: Site, service: str, second: asyncio.subprocess.Process) -> 
     return len(left)
 
 
+async def side_by_side(site: Site) -> int:
+    """Two processes of each service are at work, and the first ones are killed, one after the other."""
+    async with contextlib.AsyncExitStack() as replicas:
+        for service in SAID:
+            await replicas.enter_async_context(second(site, service))
+        for service in SAID:
+            await site.programs.end(f"{service}_svc", signal.SIGKILL)
+            await eventually(partial(site.is_ready, service), within=READY_WITHIN)
+            await asyncio.sleep(BESIDE_SECONDS)
+    return len(SAID)
+
+
 @contextlib.asynccontextmanager
-async def second(site: Site, service: str, tree: Path = ROOT) -> AsyncIterator[asyncio.subprocess.Process]:
+async def second(
+    site: Site, service: str, tree: Path = ROOT, more: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A second process of a service, ready; it takes orders to crash of its own, and goes away with the context."""
     port, orders = _free_port(), _orders(site)
     orders.mkdir(exist_ok=True)
     environment = _environment(await site.programs.running(f"{service}_svc"))
-    environment |= {f"{service.upper()}_PORT": str(port), VARIABLE: str(orders)}
+    environment |= {f"{service.upper()}_PORT": str(port), VARIABLE: str(orders), **more}
     with (site.programs.path / "logs" / f"{service}_svc-2.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *[sys.executable, "-m", f"{service}_svc.main"], cwd=tree, env=environment, stdout=log, stderr=log

@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from tests.chaos import brokers, consumers, crashes, endings, messages, networks, platforms, replicas, servers
+from tests.chaos import (
+    brokers,
+    clocks,
+    consumers,
+    crashes,
+    endings,
+    environment,
+    messages,
+    networks,
+    platforms,
+    replicas,
+    servers,
+    upgrades,
+)
 from tests.chaos.crashes import REFUSED
 from tests.chaos.drill import Drill, Fault, at_once
 from tests.chaos.ledger import Ledger
@@ -49,10 +62,18 @@ def faults_of_programs(chance: random.Random) -> dict[str, Fault]:
 def faults_alone() -> dict[str, Fault]:
     """Each fault of the broker, each for which one has to speak to it, and each during which something is promised."""
     return _named(
-        *(brokers.restarted, brokers.killed, brokers.memory_alarm, brokers.disk_alarm),
+        *(brokers.restarted, brokers.killed, brokers.emptied, brokers.memory_alarm, brokers.disk_alarm),
         *(messages.duplicated, messages.late_and_out_of_order, messages.corrupted, messages.of_unknown_version),
-        *(messages.returned, consumers.deleted, consumers.timed_out, endings.terminated, replicas.second_killed),
-    )
+        *(messages.returned, consumers.deleted, consumers.deleted_while_observed, consumers.timed_out),
+        *(endings.terminated, replicas.second_killed, replicas.side_by_side, upgrades.rolled_and_rolled_back),
+    ) | {
+        "broker: alarm for 20 s": brokers.memory_alarm_that_lasts(20),
+        "clock: ahead": clocks.astray(clocks.ASTRAY_SECONDS),
+        "clock: behind": clocks.astray(-clocks.ASTRAY_SECONDS),
+        "database: read-only": environment.read_only(environment.SHORT),
+        "database: inboxes locked": environment.table_locked(),
+        "database: a stranger's lock": environment.row_locked(environment.SHORT),
+    }
 
 
 def next_fault(chance: random.Random) -> tuple[str, Fault]:

@@ -12,3 +12,8 @@ pytestmark = pytest.mark.chaos
 async def test_what_a_dead_replica_left_goes_out_through_the_other(drill: Drill) -> None:
     """When second processes die between commit and publish, the first ones publish what these had said."""
     await drill.run("kill -9 of one of two replicas", replicas.second_killed, spares=PROGRAMS)
+
+
+async def test_two_replicas_of_everything_are_survived(drill: Drill) -> None:
+    """Replicas share queues and databases, and what one leaves behind the other does."""
+    await drill.run("two replicas of everything", replicas.side_by_side)

@@ -28,7 +28,7 @@ READY_WITHIN, DEAD_WITHIN, PUBLISHED_WITHIN = 60.0, 60.0, 30.0
 async def second_killed(site: Site) -> int:
     """The second processes die when they have committed and not yet published; nobody starts them again."""
     async with contextlib.AsyncExitStack() as replicas:
-        seconds = {service: await replicas.enter_async_context(_second(site, service)) for service in SAID}
+        seconds = {service: await replicas.enter_async_context(second(site, service)) for service in SAID}
         return sum(await asyncio.gather(*(_die(site, service, process) for service, process in seconds.items())))
 
 
@@ -49,7 +49,7 @@ async def _die(site: Site, service: str, second: asyncio.subprocess.Process) -> 
 
 
 @contextlib.asynccontextmanager
-async def _second(site: Site, service: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def second(site: Site, service: str, tree: Path = ROOT) -> AsyncIterator[asyncio.subprocess.Process]:
     """A second process of a service, ready; it takes orders to crash of its own, and goes away with the context."""
     port, orders = _free_port(), _orders(site)
     orders.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ async def _second(site: Site, service: str) -> AsyncIterator[asyncio.subprocess.
     environment |= {f"{service.upper()}_PORT": str(port), VARIABLE: str(orders)}
     with (site.programs.path / "logs" / f"{service}_svc-2.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", f"{service}_svc.main"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            *[sys.executable, "-m", f"{service}_svc.main"], cwd=tree, env=environment, stdout=log, stderr=log
         )
     try:
         await eventually(lambda: answers(f"http://{HERE}:{port}/readyz"), within=READY_WITHIN)

@@ -85,7 +85,7 @@ def any_event(event: EventType) -> st.SearchStrategy[Event]:
 
 def body(event: EventType) -> dict[str, Any]:
     """The body of a good message."""
-    good: dict[str, Any] = json.loads(example(event).model_dump_json())
+    good: dict[str, Any] = json.loads(example(event).written())
     return good
 
 
@@ -114,7 +114,7 @@ def test_an_event_survives_its_way_through_json(event: EventType, data: st.DataO
     # when
     read = parse([event], enveloped(event).headers(), written.written().encode()).event
     # then
-    assert read == written
+    assert event.says < event.version or read == written
     assert read.saga_id == written.saga_id
     assert hash(read) == hash(written)
 
@@ -162,7 +162,7 @@ def test_an_event_is_told_from_all_others(event: EventType) -> None:
     message = enveloped(event)
     # when, then
     with pytest.raises(MalformedMessageError, match="is not heard here"):
-        parse(others, message.headers(), message.event.model_dump_json().encode())
+        parse(others, message.headers(), message.event.written().encode())
 
 
 @every_event

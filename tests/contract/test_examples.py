@@ -61,7 +61,7 @@ def test_an_example_travels_unchanged(event: type[Event]) -> None:
     """An example is an instance of its event that survives the way through a message."""
     envelope = enveloped(event)
 
-    understood = parse([event], envelope.headers(), envelope.event.model_dump_json().encode())
+    understood = parse([event], envelope.headers(), envelope.event.written().encode())
 
     assert understood == envelope
     assert envelope.event == example(event)

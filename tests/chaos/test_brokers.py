@@ -36,6 +36,7 @@ async def test_full_disk_of_the_broker_only_delays(drill: Drill) -> None:
     await drill.run("broker: disk alarm", brokers.disk_alarm, spares=PROGRAMS)
 
 
+@pytest.mark.chaos
 async def test_alarm_that_outlasts_all_patience_only_delays(drill: Drill) -> None:
     """Nothing is said twice, sent to another attempt or parked, and nobody connects anew."""
     await drill.run("broker: alarm for 20 s", brokers.memory_alarm_that_lasts(20), spares=PROGRAMS)

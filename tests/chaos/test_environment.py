@@ -7,6 +7,7 @@ from tests.chaos.drill import Drill
 from tests.chaos.programs import PROGRAMS
 
 
+@pytest.mark.chaos
 async def test_stranger_who_locks_a_row_keeps_up_its_owner_only(drill: Drill) -> None:
     """While one wallet is locked, everybody else's checkouts complete."""
     await drill.run("database: a stranger's lock", environment.row_locked(environment.SHORT), spares=PROGRAMS)
@@ -17,6 +18,7 @@ async def test_databases_that_refuse_to_write_are_waited_for(drill: Drill) -> No
     await drill.run("database: read-only", environment.read_only(environment.SHORT), spares=PROGRAMS)
 
 
+@pytest.mark.chaos
 async def test_locked_inbox_is_seen_and_waited_for(drill: Drill) -> None:
     """While nothing can be committed, no service says that it is ready, and no message is blamed."""
     await drill.run("database: inboxes locked", environment.table_locked(), spares=PROGRAMS)

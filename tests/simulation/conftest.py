@@ -1,15 +1,40 @@
 """The frame logs what it does; in thousands of worlds nobody reads it."""
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from typing import Any
 
 import pytest
 import structlog
+
+LOOKING = pytest.StashKey[tuple[Executor, Iterable[Any]]]()
+"""What the processors are at, and what comes of it"""
 
 
 def be_quiet() -> None:
     """Log nothing from now on."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def be_quiet_and_nice() -> None:
+    """As well, let everybody else go first."""
+    be_quiet()
+    os.nice(19)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin with what takes longest before anything else runs."""
+    asking = [item for item in session.items if isinstance(item, pytest.Function) and "every_seed" in item.fixturenames]
+    if asking and not session.config.option.collectonly:
+        session.config.stash[LOOKING] = asking[0].module.begin()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave nobody at work, however the session ends."""
+    if LOOKING in session.config.stash:
+        session.config.stash[LOOKING][0].shutdown(wait=False, cancel_futures=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -90,6 +90,11 @@ def topology(service: Service) -> Topology:
     )
 
 
+def news_key(service: str) -> str:
+    """Under what the processes of a service tell each other what has moved; their own queues begin with it."""
+    return f"{service}.news"
+
+
 def permissions(service: str, others: Iterable[str]) -> Permissions:
     """A service writes to what is its own, reads what the exchanges of the others have for it, and may ask."""
     asks = ASKS.replace(".", r"\.")

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 from chassis.choreography.graph import Choreography
-from chassis.choreography.topology import permissions, policies, topology
+from chassis.choreography.topology import news_key, permissions, policies, topology
 
 _POLICY = ("pattern", "apply-to", "priority", "definition")
 Inventory = dict[str, dict[str, Any]]
@@ -36,15 +36,25 @@ def live(management_url: str, vhost: str = "/") -> Inventory:
 
         return {
             "exchange": {one["name"]: {"type": one["type"], "durable": one["durable"]} for one in ask("exchanges")},
-            "queue": {one["name"]: {"durable": one["durable"], "arguments": one["arguments"]} for one in ask("queues")},
+            "queue": {
+                one["name"]: {"durable": one["durable"], "arguments": one["arguments"]}
+                for one in ask("queues")
+                if not _is_private(one["name"])
+            },
             "binding": {
                 _binding(one["source"], one["routing_key"], one["destination"]): {}
                 for one in ask("bindings")
-                if one["source"]
+                if one["source"] and not _is_private(one["destination"])
             },
             "permissions": {one["user"]: _patterns(one) for one in _permissions(client, vhost)},
             "policy": {one["name"]: {key: one[key] for key in _POLICY} for one in ask("policies")},
         }
+
+
+def _is_private(queue: str) -> bool:
+    """Whether a queue belongs to one process, and goes with it."""
+    service, _, _ = queue.partition(".")
+    return queue.startswith(f"{news_key(service)}.")
 
 
 def compare(wanted: Inventory, found: Inventory) -> list[str]:

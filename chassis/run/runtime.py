@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from chassis.run.batch import BatchRunner
 from chassis.run.consumer import BatchConsumer, Consumer, Declare
 from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
+from chassis.run.news import News
 from chassis.run.requests import Requests
 from chassis.run.startup import prepare
 from chassis.run.under_way import Bound, UnderWay
@@ -31,6 +32,7 @@ from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
 from chassis.store.departures import Departures
+from chassis.store.outbox import Outgoing
 from chassis.store.postgres import Postgres
 from chassis.store.retention import PURGE_INTERVAL, Retention, purging, unless_parked
 
@@ -65,13 +67,14 @@ class Runtime:
         self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
         self.waiters = Waiters()
         self._departures = Departures()
+        self._news = News(service.name, self.publisher, self.waiters)
         url = settings.database_url.get_secret_value()
         self.database = Database(Postgres(url, settings.database_pool), self._departures)
         requesting = Database(Postgres(url, settings.request_pool), self._departures)
         self.requests = Requests(requesting)
         self._under_way = UnderWay.of(service, bound)
         for database in (self.database, requesting):
-            database.subscribe(lambda said: self.waiters.notify(message.saga_id for message in said))
+            database.subscribe(self._moved)
             database.subscribe(self._under_way.hear)
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
@@ -127,6 +130,7 @@ class Runtime:
         self._supervise("consume", self._consume)
         self._run("sweep", self.relay.sweep())
         self._run("forget", self.relay.forget())
+        self._run("news", self._news.serve())
         if self._under_way.bound is not None:
             self._run("under way", self._under_way.watch(self._under_way.bound, self.database))
         for number in range(PUMPS):
@@ -147,6 +151,12 @@ class Runtime:
         await self._cancel(["publish", *pumps])
         await asyncio.gather(self.requests.drain(quarter), self.database.drain(quarter))
 
+    def _moved(self, said: Sequence[Outgoing]) -> None:
+        """Wake who waits for these sagas, here and elsewhere."""
+        moved = {message.saga_id for message in said}
+        self.waiters.notify(moved)
+        self._news.tell(moved)
+
     def _consumer(self, step: Step, max_batch: int) -> Consumer:
         if step.kind is Kind.EFFECT:
             return EffectConsumer(step, self.database, self._dependencies, self.publisher, max_batch)
@@ -163,7 +173,7 @@ class Runtime:
 
         await declare_all()
         answers = answering(connection, self.service, self.database, hours, declare_all)
-        async with answers, asyncio.TaskGroup() as group:
+        async with answers, self._news.heard(connection), asyncio.TaskGroup() as group:
             for consumer in self.consumers:
                 group.create_task(_keep(consumer, connection, declare_all))
 

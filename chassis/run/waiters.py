@@ -1,4 +1,4 @@
-"""Waiters: requests that wait for what a step of this process commits, without polling."""
+"""Waiters: requests that wait for what a step commits, in this process or in another, without polling."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 from uuid import UUID
 
+from chassis.telemetry import metrics
+
 Value = TypeVar("Value")
 
-OTHER_REPLICAS = 1.0
-"""Seconds after which a waiting request looks by itself, because another replica may have done the step."""
+UNTOLD, TOLD = 1.0, 15.0
+"""Seconds after which a waiting request looks by itself: where other processes cannot tell, and where they do"""
 
 
 class Waiters:
@@ -18,6 +20,8 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self.is_told = False
+        """Whether this process hears what other ones have done"""
         self.ended = False
         """Whether nobody may wait any longer, because the process has been asked to end"""
 
@@ -47,13 +51,16 @@ class Waiters:
             self._leave(saga_id, news)
 
     async def _look_until(self, news: asyncio.Event, look: Callable[[], Awaitable[Value | None]]) -> Value | None:
+        why = "asked"
         while True:
             news.clear()
+            metrics.looks.labels(why).inc()
             if (seen := await look()) is not None or self.ended:
                 return seen
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(OTHER_REPLICAS):
+                async with asyncio.timeout(TOLD if self.is_told else UNTOLD):
                     await news.wait()
+            why = "told" if news.is_set() else "by itself"
 
     def _leave(self, saga_id: UUID, news: asyncio.Event) -> None:
         self._waiting[saga_id].discard(news)

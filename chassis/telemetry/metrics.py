@@ -8,6 +8,7 @@ effect_seconds = Histogram("saga_effect_seconds", "The I/O of one effect, with i
 retries = Counter("saga_retries", "Events sent to another attempt, by the delay before it.", ["step", "delay"])
 parkings = Counter("saga_parkings", "Messages put aside for a person.", ["step"])
 said = Counter("saga_said", "Events that were said and committed.", ["event"])
+looks = Counter("saga_looks", "Looks at the database by requests that wait for an outcome.", ["why"])
 unpublished = Counter("saga_unpublished", "Attempts to publish an event that the broker did not confirm.", ["event"])
 turned_away = Counter("saga_turned_away", "Requests turned away, by what there was too much of.", ["reason"])
 

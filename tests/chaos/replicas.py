@@ -6,16 +6,20 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from uuid import UUID
 
 from chassis.crash import VARIABLE, Point
 from stack.directory import ROOT
 from stack.run.probe import answers
 from tests.chaos.gate import HERE
 from tests.chaos.site import Site
+from tests.end_to_end.catalogue import CHEAP
 from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import Fan
 
 SAID = {
     "point": "point.spent",
@@ -25,7 +29,16 @@ SAID = {
 }
 """By each service, the event whose commit is the last thing that its second process does"""
 BESIDE_SECONDS = 3.0
+WAITING = 12
 READY_WITHIN, DEAD_WITHIN, PUBLISHED_WITHIN = 60.0, 60.0, 30.0
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second process, and where it listens."""
+
+    process: asyncio.subprocess.Process
+    port: int
 
 
 async def second_killed(site: Site) -> int:
@@ -35,11 +48,11 @@ async def second_killed(site: Site) -> int:
         return sum(await asyncio.gather(*(_die(site, service, process) for service, process in seconds.items())))
 
 
-async def _die(site: Site, service: str, second: asyncio.subprocess.Process) -> int:
+async def _die(site: Site, service: str, second: "Second") -> int:
     """Let a second process die; how many events it has left to the first, which publishes them."""
     (_orders(site) / f"{SAID[service]}@{Point.AFTER_COMMIT}").touch()
     async with asyncio.timeout(DEAD_WITHIN):
-        assert await second.wait() == -signal.SIGKILL
+        assert await second.process.wait() == -signal.SIGKILL
     async with site.session(service) as session:
         rows = await session.fetch("SELECT event_id FROM outbox WHERE routing_key = $1", SAID[service])
         left = [row["event_id"] for row in rows]
@@ -49,6 +62,36 @@ async def _die(site: Site, service: str, second: asyncio.subprocess.Process) -> 
 
         await eventually(unpublished, lambda count: not count, PUBLISHED_WITHIN)
     return len(left)
+
+
+async def woken(site: Site) -> int:
+    """Whoever waits at one process for what the other one does is told, and does not look by itself."""
+    async with second(site, "payment") as other:
+        fans = [Fan(site.system) for _ in range(WAITING)]
+        seat_ids = await site.catalogue.new_date(WAITING, CHEAP)
+        holds = await asyncio.gather(*(fan.hold(seat_id) for fan, seat_id in zip(fans, seat_ids, strict=True)))
+        await asyncio.gather(*(fan.charge(hold.total) for fan, hold in zip(fans, holds, strict=True)))
+        before = await _looks_by_itself(site)
+        answers = [await fan.order(hold.payment_id, wait=10) for fan, hold in zip(fans, holds, strict=True)]
+        site.accepted.update(UUID(answer.json()["checkout_id"]) for answer in answers)
+        assert {answer.json()["status"] for answer in answers} == {"completed"}
+        assert await _looks_by_itself(site) == before
+        assert await _done(site, other), "the other process has done nothing"
+    return WAITING
+
+
+async def _looks_by_itself(site: Site) -> float:
+    return _metric((await site.system.ask("GET", "payment", "/metrics")).text, 'saga_looks_total{why="by itself"}')
+
+
+async def _done(site: Site, other: "Second") -> float:
+    """How many batches of the step after which a checkout is completed another process has committed."""
+    answer = await site.system.http.get(f"http://{HERE}:{other.port}/metrics")
+    return _metric(answer.text, 'saga_batch_size_count{step="payment.complete"}')
+
+
+def _metric(text: str, name: str) -> float:
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
 async def side_by_side(site: Site) -> int:
@@ -66,7 +109,7 @@ async def side_by_side(site: Site) -> int:
 @contextlib.asynccontextmanager
 async def second(
     site: Site, service: str, tree: Path = ROOT, more: Mapping[str, str] = MappingProxyType({})
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AsyncIterator["Second"]:
     """A second process of a service, ready; it takes orders to crash of its own, and goes away with the context."""
     port, orders = _free_port(), _orders(site)
     orders.mkdir(exist_ok=True)
@@ -78,7 +121,7 @@ async def second(
         )
     try:
         await eventually(lambda: answers(f"http://{HERE}:{port}/readyz"), within=READY_WITHIN)
-        yield process
+        yield Second(process, port)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -17,3 +17,8 @@ async def test_what_a_dead_replica_left_goes_out_through_the_other(drill: Drill)
 async def test_two_replicas_of_everything_are_survived(drill: Drill) -> None:
     """Replicas share queues and databases, and what one leaves behind the other does."""
     await drill.run("two replicas of everything", replicas.side_by_side)
+
+
+async def test_wait_at_one_replica_is_ended_by_the_other(drill: Drill) -> None:
+    """What the other replica does is told, so that nobody asks the database in the meantime."""
+    await drill.run("a wait, and the other replica", replicas.woken, spares=PROGRAMS)

@@ -15,7 +15,7 @@ FOREVER = 60.0
 @pytest.fixture(autouse=True)
 def _nobody_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is not woken sleeps on."""
-    monkeypatch.setattr(module, "OTHER_REPLICAS", FOREVER)
+    monkeypatch.setattr(module, "UNTOLD", FOREVER)
 
 
 class Watched:
@@ -98,7 +98,7 @@ async def test_news_during_a_look_are_not_lost() -> None:
 async def test_a_request_looks_by_itself_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another replica did is seen without news."""
     # given
-    monkeypatch.setattr(module, "OTHER_REPLICAS", 0)
+    monkeypatch.setattr(module, "UNTOLD", 0)
     watched = Watched()
     waiting = asyncio.create_task(Waiters().until(ONE, watched.look, FOREVER))
     await watched.until_looked()

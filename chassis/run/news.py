@@ -1,0 +1,110 @@
+"""News: tells the other processes of a service which sagas have moved, so that requests that wait there look at once.
+
+Each process has a queue of its own that dies with it, on an exchange that is always there. It is not bound to what the
+service says: a queue there would take events that no step takes, and they would count as heard. News are published only
+while another process has said lately that it is there, so a process that is alone says nothing but that it lives.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import structlog
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from pamqp.common import FieldTable
+
+from chassis.broker.burst import Parcel
+from chassis.broker.connection import answered
+from chassis.broker.retry import Delivers
+from chassis.choreography.topology import ASKS, news_key
+from chassis.errors import NotPublishedError, describe
+from chassis.ids import new_id
+from chassis.run.waiters import Waiters
+
+log = structlog.get_logger(__name__)
+
+HELLO_SECONDS = 5.0
+MISSED_AFTER = 3 * HELLO_SECONDS
+MAX_TOLD = 1_000
+"""How many sagas one message names"""
+MAX_WAITING = 10_000
+"""How many messages wait for a process that does not take them; it looks by itself now and then"""
+
+
+class News:
+    """What one process of a service tells the others, and hears from them."""
+
+    def __init__(self, service: str, publisher: Delivers, waiters: Waiters) -> None:
+        self._key = news_key(service)
+        self._publisher = publisher
+        self._waiters = waiters
+        self._process = str(new_id())
+        self._heard: dict[str, float] = {}
+        """When each other process was heard last"""
+        self._moved: set[UUID] = set()
+        self._some = asyncio.Event()
+
+    def tell(self, saga_ids: Iterable[UUID]) -> None:
+        """These sagas have moved here; whoever waits for them elsewhere is told, if there is anybody."""
+        if self._others() and len(self._moved) < MAX_WAITING:
+            self._moved.update(saga_ids)
+            self._some.set()
+
+    async def serve(self) -> None:
+        """For ever: say now and then that this process is there, and at once what has moved."""
+        while True:
+            moved = [str(saga_id) for saga_id, _ in zip(tuple(self._moved), range(MAX_TOLD), strict=False)]
+            self._moved.difference_update(map(UUID, moved))
+            await self._publish(moved)
+            if not self._moved:
+                self._some.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HELLO_SECONDS):
+                    await self._some.wait()
+
+    @asynccontextmanager
+    async def heard(self, connection: AbstractConnection) -> AsyncIterator[None]:
+        """While the context lasts, wake those who wait here for what has moved elsewhere."""
+        async with connection.channel(publisher_confirms=False) as channel:
+            underlay = await channel.get_underlay_channel()
+            name = f"{self._key}.{self._process}"
+            limit: FieldTable = {"x-max-length": MAX_WAITING}
+            await answered(underlay.queue_declare(name, exclusive=True, auto_delete=True, arguments=limit))
+            await answered(underlay.queue_bind(name, ASKS, self._key))
+            await answered(underlay.basic_consume(name, self._hear, no_ack=True))
+            self._waiters.is_told = True
+            try:
+                yield
+            finally:
+                self._waiters.is_told = False
+
+    async def _hear(self, message: DeliveredMessage) -> None:
+        try:
+            said = json.loads(message.body)
+            process, moved = str(said["process"]), [UUID(one) for one in said["moved"]]
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("news not understood", error=describe(error))
+            return
+        if process != self._process:
+            is_new = process not in self._others()
+            self._heard[process] = _now()
+            if is_new:
+                self._some.set()  # it should know at once that it is not alone
+            self._waiters.notify(moved)
+
+    async def _publish(self, moved: list[str]) -> None:
+        body = json.dumps({"process": self._process, "moved": moved}).encode()
+        parcel = Parcel(ASKS, self._key, {}, body, type="news", correlation_id=None, timestamp=None, mandatory=False)
+        with contextlib.suppress(NotPublishedError):  # who waits looks by himself in the end
+            await self._publisher.deliver(parcel)
+
+    def _others(self) -> list[str]:
+        return [process for process, at in self._heard.items() if _now() - at < MISSED_AFTER]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -189,6 +189,8 @@ class Figures(BaseModel):
     growth: Growth | None = None
     overload: Overload | None = None
     large: Large | None = None
+    endurance: dict[int, dict[str, int]] = Field(default_factory=dict)
+    """The memory of broker and services, by program, after so many checkouts"""
     drivers: list[Driver] = Field(default_factory=list)
     peak_memory: dict[str, int] = Field(default_factory=dict)
     goals: list[Goal] = Field(default_factory=list)

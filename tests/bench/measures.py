@@ -37,6 +37,7 @@ OVERLOAD = 3.0
 """How many times the load that saturates is more than enough"""
 CURVE = 100
 PROCESSES = 2
+PARTS = 10
 
 
 async def saturation(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
@@ -170,6 +171,15 @@ async def at_scale(stand: Stand, scale: Scale, figures: Figures, progress: Progr
     figures.large = await large.measure(stand.url(ADMIN_DATABASE), scale.large, progress.next)
 
 
+async def endurance(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """What broker and services hold in memory, the more checkouts they have done."""
+    figures.endurance[0] = stand.resident()
+    for part in range(1, PARTS + 1):
+        progress.next(f"{LABELS['broker']}, part {part} of {PARTS} of {scale.endurance:,}")
+        await contenders.saga_from_broker(stand, scale.endurance // PARTS)
+        figures.endurance[part * scale.endurance // PARTS] = stand.resident()
+
+
 def _rows(figures: Figures, name: str, seconds: float) -> int:
     """As many checkouts as a contender can do in this time, by what is known of it, and some more through REST."""
     known = figures.saturation[name].rounds if name in figures.saturation else [GUESS]
@@ -224,8 +234,9 @@ MEASURES = {
     "overload": Measure(overload, lambda scale: 2 * scale.rounds),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
     "drivers": Measure(between_drivers, lambda _: 1),
+    "endurance": Measure(endurance, lambda _: PARTS),
     "scale": Measure(at_scale, lambda _: 1 + len(SERVICES)),
 }
 """By name, in the order of a run"""
-ASIDE = {"drivers", "scale"}
-"""Not about the saga as it is, but about a decision: measured only when it is named"""
+ASIDE = {"drivers", "endurance", "scale"}
+"""About a decision, or for long: measured only when it is named"""

@@ -19,8 +19,17 @@ def cpu_seconds(roots: Iterable[int]) -> float:
 
 def peak_bytes(pid: int) -> int:
     """The most memory that a process has had in RAM at one time."""
+    return _memory(pid, "VmHWM")
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory that a process has in RAM now."""
+    return _memory(pid, "VmRSS")
+
+
+def _memory(pid: int, name: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    line = next(line for line in lines if line.startswith("VmHWM:"))
+    line = next(line for line in lines if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024
 
 

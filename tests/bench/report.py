@@ -1,7 +1,7 @@
 """A run in words: tables for people, and the files of `docs/bench`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -29,6 +29,8 @@ def tables(figures: Figures) -> Iterator[Table]:
     if figures.large:
         yield _large_tables(figures.large)
         yield _slowest(figures.large)
+    if figures.endurance:
+        yield _endurance(figures.endurance)
     yield _single(figures)
     if figures.goals:
         yield _goals(figures)
@@ -114,6 +116,14 @@ def _drivers(drivers: Sequence[Driver]) -> Table:
             f"{1000 * mean(one.server_cpu):.2f}\n{mean(one.server_cpu) / mean(other.server_cpu):.2f}",
             _beside(one.per_second, other.per_second, 1),
         )
+    return shown
+
+
+def _endurance(memory: Mapping[int, Mapping[str, int]]) -> Table:
+    programs = list(next(iter(memory.values())))
+    shown = Table("checkouts", *programs, title="memory after so many checkouts, MiB", title_justify="left")
+    for done, sizes in memory.items():
+        shown.add_row(f"{done:,}", *(f"{sizes[name] / MIB:.0f}" for name in programs))
     return shown
 
 

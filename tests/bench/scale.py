@@ -31,6 +31,7 @@ class Scale:
     driver_rounds: int
     overload_seconds: float
     large: int
+    endurance: int
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -46,6 +47,7 @@ FULL = Scale(
     driver_rounds=15,
     overload_seconds=20,
     large=10_000_000,
+    endurance=50_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -59,4 +61,5 @@ QUICK = Scale(
     driver_rounds=3,
     overload_seconds=12,
     large=1_000_000,
+    endurance=10_000,
 )

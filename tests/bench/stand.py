@@ -19,7 +19,7 @@ from stack.directory import Directory
 from stack.run.probe import answers
 from stack.services import SERVICES
 from tests.bench import facade, rows
-from tests.bench.processes import cpu_seconds, peak_bytes
+from tests.bench.processes import cpu_seconds, peak_bytes, resident_bytes
 from tests.chaos.programs import PROGRAMS, Programs, variables
 from tests.end_to_end.databases import database_url
 from tests.end_to_end.eventually import eventually
@@ -103,6 +103,11 @@ class Stand:
         """The processor time that everything has used so far, by what it belongs to."""
         pids = {name: self.programs.pid(name) for name in (*PROGRAMS, "rabbitmq", "postgres", "platform")}
         return {name: cpu_seconds([pid]) for name, pid in pids.items() if pid is not None}
+
+    def resident(self) -> dict[str, int]:
+        """The memory that broker and services have now, in bytes."""
+        pids = {name: self.programs.pid(name) for name in ("rabbitmq", *PROGRAMS)}
+        return {name: resident_bytes(pid) for name, pid in pids.items() if pid is not None}
 
     def note_peaks(self) -> None:
         """Remember the most memory that each service has had until now."""

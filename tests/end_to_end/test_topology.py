@@ -25,6 +25,11 @@ def _own(name: str) -> bool:
     return bool(name) and not name.startswith("amq.")
 
 
+def _shared(queue: str) -> bool:
+    """Whether a queue outlives its process."""
+    return _own(queue) and ".news." not in queue
+
+
 async def _named(broker: Broker, what: str) -> dict[str, dict[str, Any]]:
     found = await broker.ask(f"{what}/%2F")
     return {one["name"]: one for one in found if _own(one["name"]) and not one.get("exclusive")}
@@ -62,7 +67,11 @@ async def test_arguments_of_a_step(broker: Broker, step: str) -> None:
 @pytest.mark.parametrize("step", [*HEARD, *ASKED])
 async def test_limits_of_a_step(broker: Broker, step: str) -> None:
     """They come from a policy, so that they can be changed while messages wait."""
-    queue = (await _named(broker, "queues"))[step]
+
+    async def look() -> dict[str, Any]:
+        return (await _named(broker, "queues"))[step]
+
+    queue = await eventually(look, lambda found: "effective_policy_definition" in found)
 
     limits = queue["effective_policy_definition"]
     assert queue["policy"] == f"{step.partition('.')[0]}.steps"
@@ -84,8 +93,7 @@ async def test_arguments_of_a_delay(broker: Broker, service: str) -> None:
 
 async def test_bindings(broker: Broker) -> None:
     """Every step is bound to the events that it hears, and to the way back from its delays, and to nothing else."""
-    found = [one for one in await broker.ask("bindings/%2F") if one["source"] and _own(one["destination"])]
-    found = [one for one in found if ".news." not in one["destination"]]
+    found = [one for one in await broker.ask("bindings/%2F") if one["source"] and _shared(one["destination"])]
     bindings = {(one["source"], one["routing_key"], one["destination"]) for one in found}
 
     events = {(*heard.split("/"), step) for step, several in HEARD.items() for heard in several}
@@ -101,7 +109,7 @@ async def test_every_step_has_its_consumer(broker: Broker) -> None:
 
     async def consumers() -> dict[str, int]:
         found = await broker.ask("consumers/%2F")
-        return {one["queue"]["name"]: one["prefetch_count"] for one in found if _own(one["queue"]["name"])}
+        return {one["queue"]["name"]: one["prefetch_count"] for one in found if _shared(one["queue"]["name"])}
 
     prefetch = await eventually(consumers, lambda found: found.keys() == {*HEARD, *ASKED})
 

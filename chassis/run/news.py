@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 from pamqp.common import FieldTable
 
 from chassis.broker.burst import Parcel
-from chassis.broker.connection import answered
+from chassis.broker.connection import answered, has_ended, until_closed
 from chassis.broker.retry import Delivers
 from chassis.choreography.topology import ASKS, news_key
 from chassis.errors import NotPublishedError, describe
@@ -29,8 +29,9 @@ log = structlog.get_logger(__name__)
 
 HELLO_SECONDS = 5.0
 MISSED_AFTER = 3 * HELLO_SECONDS
+PAUSE_SECONDS = 1.0
 MAX_TOLD = 1_000
-"""How many sagas one message names"""
+"""How many sagas one message names, and how many of the latest a process that comes is told of"""
 MAX_WAITING = 10_000
 """How many messages wait for a process that does not take them; it looks by itself now and then"""
 
@@ -43,6 +44,8 @@ class News:
         self._publisher = publisher
         self._waiters = waiters
         self._process = str(new_id())
+        self._recent: dict[UUID, None] = {}
+        """What has moved lately: a process that comes may have looked before that, and not have been known yet"""
         self._heard: dict[str, float] = {}
         """When each other process was heard last"""
         self._moved: set[UUID] = set()
@@ -50,9 +53,14 @@ class News:
 
     def tell(self, saga_ids: Iterable[UUID]) -> None:
         """These sagas have moved here; whoever waits for them elsewhere is told, if there is anybody."""
-        if self._others() and len(self._moved) < MAX_WAITING:
-            self._moved.update(saga_ids)
-            self._some.set()
+        for saga_id in saga_ids:
+            self._recent.pop(saga_id, None)
+            self._recent[saga_id] = None
+            if self._others() and len(self._moved) < MAX_WAITING:
+                self._moved.add(saga_id)
+                self._some.set()
+        while len(self._recent) > MAX_TOLD:
+            del self._recent[next(iter(self._recent))]
 
     async def serve(self) -> None:
         """For ever: say now and then that this process is there, and at once what has moved."""
@@ -69,18 +77,35 @@ class News:
     @asynccontextmanager
     async def heard(self, connection: AbstractConnection) -> AsyncIterator[None]:
         """While the context lasts, wake those who wait here for what has moved elsewhere."""
-        async with connection.channel(publisher_confirms=False) as channel:
-            underlay = await channel.get_underlay_channel()
-            name = f"{self._key}.{self._process}"
-            limit: FieldTable = {"x-max-length": MAX_WAITING}
-            await answered(underlay.queue_declare(name, exclusive=True, auto_delete=True, arguments=limit))
-            await answered(underlay.queue_bind(name, ASKS, self._key))
-            await answered(underlay.basic_consume(name, self._hear, no_ack=True))
-            self._waiters.is_told = True
+        task = asyncio.create_task(self._listen(connection))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _listen(self, connection: AbstractConnection) -> None:
+        """One session after the other; whatever ends one is no concern of the consumers beside it."""
+        while not has_ended(connection):
             try:
-                yield
+                async with connection.channel(publisher_confirms=False) as channel:
+                    await self._session(connection, channel)
+            except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
+                log.warning("other processes are not heard at the moment", error=describe(error))
             finally:
                 self._waiters.is_told = False
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _session(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
+        """Hear until the end, in a queue of a new name: the broker may keep the old one, whose connection it holds."""
+        underlay = await channel.get_underlay_channel()
+        name = f"{self._key}.{new_id()}"
+        limit: FieldTable = {"x-max-length": MAX_WAITING}
+        await answered(underlay.queue_declare(name, exclusive=True, auto_delete=True, arguments=limit))
+        await answered(underlay.queue_bind(name, ASKS, self._key))
+        await answered(underlay.basic_consume(name, self._hear, no_ack=True))
+        self._waiters.is_told = True
+        await until_closed(connection, channel)
 
     async def _hear(self, message: DeliveredMessage) -> None:
         try:
@@ -93,6 +118,7 @@ class News:
             is_new = process not in self._others()
             self._heard[process] = _now()
             if is_new:
+                self._moved.update(self._recent)
                 self._some.set()  # it should know at once that it is not alone
             self._waiters.notify(moved)
 

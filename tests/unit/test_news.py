@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chassis.broker.burst import Parcel
 from chassis.errors import NotPublishedError
-from chassis.run.news import News
+from chassis.run.news import MAX_TOLD, News
 from chassis.run.waiters import Waiters
 
 ONE = UUID(int=1)
@@ -88,6 +88,34 @@ async def test_wait_is_ended_by_what_another_process_has_done() -> None:
         assert await waiting == "done"
 
     assert [str(ONE)] in [one["moved"] for one in street.said]
+
+
+async def test_process_that_comes_is_told_what_has_moved_lately() -> None:
+    """It may have looked before that, and nobody knew yet that it is there."""
+    street, waiters = Street(), Waiters()
+    here, there = News("lamp", street, waiters), News("lamp", street, Waiters())
+    waiters.is_told = True
+    street.processes = [here, there]
+    looks, seen = 0, asyncio.Event()
+
+    async def look() -> str | None:
+        nonlocal looks
+        looks += 1
+        seen.set()
+        return "done" if looks > 1 else None
+
+    waiting = asyncio.create_task(waiters.until(ONE, look, LONG))
+    await seen.wait()
+    there.tell([ONE])
+    async with living(here, there):
+        assert await waiting == "done"
+
+
+def test_what_has_moved_is_remembered_within_bounds() -> None:
+    """A process that is never joined by another does not grow."""
+    one = News("lamp", Street(), Waiters())
+    one.tell(UUID(int=number) for number in range(2 * MAX_TOLD))
+    assert list(one._recent) == [UUID(int=number) for number in range(MAX_TOLD, 2 * MAX_TOLD)]
 
 
 async def test_broker_that_takes_nothing_ends_no_process() -> None:

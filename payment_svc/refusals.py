@@ -54,6 +54,7 @@ async def refused(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list
         HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.CONFLICT,
+        HTTPStatus.BAD_GATEWAY,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
@@ -65,8 +66,10 @@ async def send_again(checkout_id: UUID, operator_id: CurrentOperator, runtime: C
     refused = await runtime.requests.run(_found(checkout_id))
     try:
         event, answered = await send(refused, runtime.dependency(Platform))
-    except (PlatformUnavailableError, NotUnderstoodError) as error:
+    except PlatformUnavailableError as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"Not sent: {error}.", "platform-unavailable") from error
+    except NotUnderstoodError as error:
+        raise Problem(HTTPStatus.BAD_GATEWAY, f"Not sent: {error}.", "platform-does-not-understand") from error
     if isinstance(event, payment.SendFailed):
         raise Problem(HTTPStatus.CONFLICT, f"The platform has refused it again: {event.reason}.", "refused-again")
 

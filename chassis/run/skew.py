@@ -18,7 +18,7 @@ from contracts.event import TOLERANCE
 log = structlog.get_logger(__name__)
 
 REMEMBERED_SECONDS = 60.0
-"""How long the furthest that was seen counts, once it is not seen any more"""
+"""How long a clock counts as ahead, once nothing of the future is heard any more"""
 
 
 class Seen(NamedTuple):
@@ -48,12 +48,13 @@ class Skew:
     def note(self, service: str, occurred_at: datetime, now: datetime | None = None) -> None:
         """A service has said something at this moment of its own clock."""
         ahead = (occurred_at - (now or datetime.now(UTC))).total_seconds()
-        known = self._furthest.get(service)
-        if known is not None and ahead < known.ahead and self._elapsed() - known.at < REMEMBERED_SECONDS:
+        tolerated, known = TOLERANCE.total_seconds(), self._furthest.get(service)
+        is_known = known is not None and self._elapsed() - known.at < REMEMBERED_SECONDS
+        if known is not None and is_known and ahead < known.ahead and ahead <= tolerated:
             return
         self._furthest[service] = Seen(ahead, self._elapsed())
         metrics.clock_ahead.labels(service).set(max(ahead, 0.0))
-        if ahead > TOLERANCE.total_seconds() and (known is None or known.ahead <= TOLERANCE.total_seconds()):
+        if ahead > tolerated and not (is_known and known is not None and known.ahead > tolerated):
             log.error("clocks differ by more than is tolerated", ahead=service, seconds=round(ahead, 1))
 
 

@@ -49,12 +49,14 @@ class Skew:
         """A service has said something at this moment of its own clock."""
         ahead = (occurred_at - (now or datetime.now(UTC))).total_seconds()
         tolerated, known = TOLERANCE.total_seconds(), self._furthest.get(service)
-        is_known = known is not None and self._elapsed() - known.at < REMEMBERED_SECONDS
-        if known is not None and is_known and ahead < known.ahead and ahead <= tolerated:
-            return
-        self._furthest[service] = Seen(ahead, self._elapsed())
-        metrics.clock_ahead.labels(service).set(max(ahead, 0.0))
-        if ahead > tolerated and not (is_known and known is not None and known.ahead > tolerated):
+        if known is not None and self._elapsed() - known.at >= REMEMBERED_SECONDS:
+            known = None
+        if known is not None and ahead < known.ahead and ahead <= tolerated:
+            return  # it has waited somewhere, and proves nothing
+        furthest = max(ahead, known.ahead) if known is not None else ahead
+        self._furthest[service] = Seen(furthest, self._elapsed())
+        metrics.clock_ahead.labels(service).set(max(furthest, 0.0))
+        if ahead > tolerated and (known is None or known.ahead <= tolerated):
             log.error("clocks differ by more than is tolerated", ahead=service, seconds=round(ahead, 1))
 
 

@@ -60,3 +60,12 @@ def test_clock_that_was_set_right_is_forgotten(skew: Skew, clock: Clock) -> None
     assert not skew.alarms
     skew.note("seat", NOON, NOON)
     assert not skew.alarms
+
+
+def test_alarm_stays_while_the_clock_is_ahead(skew: Skew, clock: Clock) -> None:
+    """It names the furthest that was seen, and every message of the future keeps it up."""
+    skew.note("seat", NOON + 2 * FAR, NOON)
+    for _ in range(3):
+        clock.seconds += REMEMBERED_SECONDS / 2
+        skew.note("seat", NOON + FAR, NOON)
+    assert [alarm.partition(" s ")[0] for alarm in skew.alarms] == ["the clock of seat is ahead of this one by 12"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ OF_STEPS = (Point.BEFORE_TRANSACTION, Point.AFTER_INBOX)
 OF_EVENTS = tuple(point for point in Point if point not in OF_STEPS)
 PASSED_WITHIN = 600.0
 FROZEN_SECONDS = 30.0
+SPREAD = 3
 REFUSED = "payment.send-failed"
 """Said only while the platform refuses what it should not."""
 
@@ -35,6 +37,15 @@ class Order(NamedTuple):
 def every_order() -> list[Order]:
     """Each crash point of each step: of the step itself, and of each event that it may say."""
     return list(dict.fromkeys(order for step in load(ROOT).steps for order in _orders(step)))
+
+
+def some_orders() -> list[Order]:
+    """One crash point of each kind, forward and back, spread over the steps."""
+    kinds = defaultdict[tuple[Point, str], list[Order]](list)
+    for order in every_order():
+        if order.subject != REFUSED:
+            kinds[order.point, order.way].append(order)
+    return [orders[SPREAD * number % len(orders)] for number, orders in enumerate(kinds.values())]
 
 
 def _orders(step: Step) -> Iterator[Order]:

@@ -14,6 +14,12 @@ from tests.chaos.shoppers import EVENLY
 RATE = 8.0
 
 
+async def test_crash_points_of_every_kind_are_survived(drill: Drill) -> None:
+    """Forward and back, some step or event is cut off at each of the crash points."""
+    await drill.run("kill -9 at some crash points", killed_at(crashes.some_orders()), ways=EVENLY, rate=RATE)
+
+
+@pytest.mark.chaos
 @pytest.mark.timeout(1200)
 async def test_every_crash_point_of_every_step_is_survived(drill: Drill) -> None:
     """Each step, and each event that it may say, is cut off at each of its crash points, forward and back."""

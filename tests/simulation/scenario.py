@@ -35,9 +35,9 @@ CRASHES = (Trouble.CRASH_BEFORE_COMMIT, Trouble.CRASH_BEFORE_PUBLISH, Trouble.CR
 FAILURES = (*CRASHES, Trouble.UNCONFIRMED)
 """What can end whatever a service does, a request as well as a batch."""
 TECHNICAL = (Trouble.DUPLICATE, Trouble.RAISE, Trouble.RAISE_FIRST, *FAILURES)
+"""What must not make a difference to anybody."""
 SIDE_BY_SIDE = (Trouble.KILL, Trouble.LEASES_END)
 """As well, of what is in the middle of something."""
-"""What must not make a difference to anybody."""
 WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
 """What may make a difference, but a consistent one."""
 
@@ -53,8 +53,6 @@ class Safeguard(StrEnum):
     ACKNOWLEDGE_AFTER_COMMIT = "acknowledge after commit"
     ROW_LOCKS = "row locks"
     ORDERED_LOCKS = "ordered locks"
-    ORDERED_INBOX = "ordered inbox"
-    LEASE = "lease"
     CLOCK = "clock"
 
 

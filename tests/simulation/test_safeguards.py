@@ -155,7 +155,9 @@ CASES = (
     inside("seat.hold", hold_without_looking, TWO_FANS, "I2"),
     inside("payment.pay", pay_without_looking, in_trouble(ONE_FAN, Trouble.DEADLINE), "deadlines hold"),
     instead("unlock", Payment, "unlock", lambda _: None, replace(ONE_FAN, points={"ann": 50}), "I5"),
-    instead("confirms", MemoryPublisher, "publish", publish_blindly, in_trouble(ONE_FAN, Trouble.UNCONFIRMED), "holds"),
+    instead(
+        "confirms", MemoryPublisher, "publish", publish_blindly, in_trouble(ONE_FAN, Trouble.UNCONFIRMED), "holds agree"
+    ),
     instead("retry", Retry, "again", drop, in_trouble(ONE_FAN, Trouble.RAISE), "holds agree"),
     instead("sweep", Relay, "sweep_once", never, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_PUBLISH), "I8"),
     Case(

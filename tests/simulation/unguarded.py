@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.choreography.envelope import Envelope
 from chassis.store.outbox import Outgoing
 from chassis.store.session import Row
-from tests.memory.committed import INBOX, OUTBOX, Name, Stored
+from tests.memory.committed import INBOX, OUTBOX, Name
 from tests.memory.isolation import MemoryServer
 from tests.memory.store import MemorySession, MemorySource
 from tests.simulation.scenario import Safeguard
@@ -55,9 +55,5 @@ class UnguardedSession(MemorySession):
 
     def lock_order(self, name: Name, keys: list[Any]) -> Iterable[Any]:
         """Every other transaction takes the rows the other way round, if the order is switched off."""
-        order = Safeguard.ORDERED_INBOX if name == INBOX else Safeguard.ORDERED_LOCKS
-        return reversed(keys) if order in self._without and self.isolated.number % 2 else keys
-
-    def may_lease(self, stored: Stored) -> bool:
-        """Takes over everything, if the lease is switched off."""
-        return Safeguard.LEASE in self._without or super().may_lease(stored)
+        is_reversed = Safeguard.ORDERED_LOCKS in self._without and name != INBOX and self.isolated.number % 2
+        return reversed(keys) if is_reversed else keys

@@ -10,7 +10,7 @@ FROM python:3.13-slim AS build
 COPY requirements.lock .
 RUN python -m venv --without-pip /opt/venv && \
     python -m pip --python /opt/venv/bin/python --disable-pip-version-check \
-        install --quiet --no-cache-dir --require-hashes -r requirements.lock
+        install --quiet --no-cache-dir --no-deps --require-hashes -r requirements.lock
 WORKDIR /app
 COPY . .
 # Bytecode is made here, because nothing can be written later.

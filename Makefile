@@ -95,5 +95,5 @@ $(READY): requirements-dev.lock
 	fi
 	@echo "installing the libraries into $(VENV)" >&2
 	@$(PYTHON) -m venv --clear $(VENV) >&2
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $< >&2
 	@touch $@

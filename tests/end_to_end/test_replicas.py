@@ -7,18 +7,17 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from pydantic import SecretStr
 
 from chassis.run import Runtime, news, waiters
 from chassis.store import Transaction
 from chassis.store.outbox import Outgoing
 from payment_svc.main import definition
 from payment_svc.models import Checkout, CheckoutStatus
-from payment_svc.settings import Settings
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import OK, Fan, Hold
+from tests.end_to_end.settings import payment_settings
 
 NEVER = 600.0
 WAIT = 30
@@ -30,16 +29,7 @@ STEPS = {"payment.pay", "payment.complete"}
 
 def _runtime(environment: Mapping[str, str], steps: set[str]) -> tuple[Runtime, Path]:
     """A second process of payment_svc, which is that of the test, and does these steps only; its migrations."""
-    known = definition(
-        Settings(
-            port=1,
-            database_url=SecretStr(environment["PAYMENT_DATABASE_URL"]),
-            rabbitmq_url=SecretStr(environment["RABBITMQ_URL"]),
-            token_secret=SecretStr(environment["TOKEN_SECRET"]),
-            platform_url=environment["PLATFORM_URL"],
-            platform_secret=SecretStr("whsec_" + 32 * "A"),
-        )
-    )
+    known = definition(payment_settings(environment))
     runtime = Runtime(known.service, known.settings, known.dependencies)
     runtime.consumers[:] = [one for one in runtime.consumers if one.step.queue in steps]
     return runtime, known.migrations

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from chassis.store.database import Database, Result, Work
 from chassis.store.departures import Departures
@@ -14,8 +13,8 @@ from chassis.store.postgres import Postgres
 from chassis.store.retention import MAX_DELETED, Retention, purging, unless_parked
 from chassis.store.transaction import Transaction
 from payment_svc.main import definition
-from payment_svc.settings import Settings
 from reservation_svc.models import OVER, Reservation, Status
+from tests.end_to_end.settings import payment_settings
 
 OLD, YOUNG = 2 * MAX_DELETED + 1, 7
 MONTH = timedelta(days=30)
@@ -190,21 +189,10 @@ async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[
 
     await database.run(insert)
     # when
-    for job in definition(_settings(environment)).jobs:
+    for job in definition(payment_settings(environment)).jobs:
         await job.work(database)
     # then
     kept = await database.run(left)
     await database.run(forget)
     await database.drain(1)
     assert kept == {pending}
-
-
-def _settings(environment: Mapping[str, str]) -> Settings:
-    return Settings(
-        port=1,
-        database_url=SecretStr(environment["PAYMENT_DATABASE_URL"]),
-        rabbitmq_url=SecretStr(environment["RABBITMQ_URL"]),
-        token_secret=SecretStr(environment["TOKEN_SECRET"]),
-        platform_url=environment["PLATFORM_URL"],
-        platform_secret=SecretStr("whsec_" + 32 * "A"),
-    )

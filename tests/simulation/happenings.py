@@ -15,9 +15,10 @@ from contracts.event import Event, Timed
 from payment_svc.models import Checkout, CheckoutStatus, Payment
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
+from tests.simulation import requests
 from tests.simulation.outside import STEPS, id_of
-from tests.simulation.scenario import FAILURES, Trouble, Wish
-from tests.simulation.world import PASSES, World
+from tests.simulation.scenario import FAILURES, PASSES, Trouble, Wish
+from tests.simulation.world import World
 
 Happening = Callable[[World], None]
 Named = Iterator[tuple[str, Happening]]
@@ -116,7 +117,7 @@ def _sweeps(world: World) -> Named:
 def _returns(world: World) -> Named:
     for row in world.rows(Seat):
         if row.status == SeatStatus.WITHDRAWN:
-            yield f"return seat {row.seat_id}", partial(World.put_back, seat_id=row.seat_id)
+            yield f"return seat {row.seat_id}", partial(requests.put_back, seat_id=row.seat_id)
 
 
 def troubles(world: World, kind: Trouble) -> Named:
@@ -132,7 +133,7 @@ def troubles(world: World, kind: Trouble) -> Named:
 def _outdated_looks(world: World) -> Named:
     for payment_id in _due(world, Status.CONFIRMED):
         name = f"{world.names[payment_id]} expires, {Trouble.OUTDATED_LOOK}"
-        yield name, partial(World.expire, payment_id=payment_id, trouble=Trouble.OUTDATED_LOOK)
+        yield name, partial(requests.expire, payment_id=payment_id, trouble=Trouble.OUTDATED_LOOK)
 
 
 def _kills(world: World) -> Named:
@@ -181,11 +182,11 @@ def _starts(world: World) -> Iterator[tuple[str, partial[None]]]:
     attempts = Counter(row.payment_id for row in world.rows(Checkout))
     for wish in world.scenario.wishes:
         if id_of(wish.name) not in world.names:
-            yield f"{wish.name} asks for {_listed(wish)}", partial(World.ask, wish=wish)
-        elif attempts[id_of(wish.name)] < wish.checkouts and statuses.get(id_of(wish.name)) in world.free:
-            yield f"{wish.name} checks out", partial(World.check_out, wish=wish)
+            yield f"{wish.name} asks for {_listed(wish)}", partial(requests.ask, wish=wish)
+        elif attempts[id_of(wish.name)] < wish.checkouts and statuses.get(id_of(wish.name)) in requests.free(world):
+            yield f"{wish.name} checks out", partial(requests.check_out, wish=wish)
     for payment_id in _due(world, Status.TEMP):
-        yield f"{world.names[payment_id]} expires", partial(World.expire, payment_id=payment_id)
+        yield f"{world.names[payment_id]} expires", partial(requests.expire, payment_id=payment_id)
     if world.scenario.is_asked:
         yield from asked(world)
 
@@ -196,12 +197,12 @@ def asked(world: World) -> Iterator[tuple[str, partial[None]]]:
         if attempt.is_overdue(world.clock("payment")):
             yield (
                 f"{world.names[attempt.checkout_id]} is asked about",
-                partial(World.chase, checkout_id=attempt.checkout_id),
+                partial(requests.chase, checkout_id=attempt.checkout_id),
             )
     now = world.clock("reservation")
     unanswered = (row for row in world.rows(Reservation) if row.status != Status.TEMP and row.is_due(now))
     for payment_id in dict.fromkeys(row.payment_id for row in unanswered):
-        yield f"{world.names[payment_id]} is asked about", partial(World.expire, payment_id=payment_id)
+        yield f"{world.names[payment_id]} is asked about", partial(requests.expire, payment_id=payment_id)
 
 
 def _due(world: World, status: Status) -> dict[UUID, None]:
@@ -233,7 +234,7 @@ def _batches(world: World) -> Iterator[tuple[str, list[UUID]]]:
 def _withdrawals(world: World) -> Named:
     for row in world.rows(Seat):
         if row.status not in (SeatStatus.WITHDRAWN, SeatStatus.RESERVED):
-            yield f"{Trouble.WITHDRAW} {row.seat_id}", partial(World.withdraw, seat_id=row.seat_id)
+            yield f"{Trouble.WITHDRAW} {row.seat_id}", partial(requests.withdraw, seat_id=row.seat_id)
 
 
 def _replays(world: World) -> Named:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from contracts.event import OVERDUE_AFTER
+
 HOLD_TIME = timedelta(minutes=10)
 CHECKOUT_TIME = timedelta(minutes=1)
 MAX_POINTS = 400
@@ -40,6 +42,14 @@ SIDE_BY_SIDE = (Trouble.KILL, Trouble.LEASES_END)
 """As well, of what is in the middle of something."""
 WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
 """What may make a difference, but a consistent one."""
+
+
+PASSES = {
+    Trouble.DEADLINE: CHECKOUT_TIME,
+    Trouble.OVERDUE: CHECKOUT_TIME + OVERDUE_AFTER,
+    Trouble.HOLDS_END: HOLD_TIME,
+}
+"""How much time passes"""
 
 
 class Safeguard(StrEnum):

@@ -4,6 +4,7 @@ import pytest
 
 from chassis.broker import retry
 from chassis.choreography.topology import RETRY_DELAYS
+from tests.simulation import requests
 from tests.simulation.outside import STEPS, id_of
 from tests.simulation.scenario import Trouble
 from tests.simulation.scheduler import conclude
@@ -18,7 +19,7 @@ MAX_TRIES = len(RETRY_DELAYS) + 1
 def world() -> World:
     """A world in which ann has asked for a seat."""
     begun = World(ONE_FAN)
-    begun.ask(WISH)
+    requests.ask(begun, WISH)
     return begun
 
 
@@ -38,7 +39,7 @@ def give_way(world: World) -> str:
         ((queue, event_id),) = world.pending
         world.deliver(queue, [event_id])
     world.wait(Trouble.HOLDS_END)
-    world.expire(id_of(WISH.name))
+    requests.expire(world, id_of(WISH.name))
     ((queue, _),) = world.pending
     return queue
 

@@ -5,10 +5,9 @@ Nothing in it happens by itself. Its methods are what can happen; `happenings` l
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,15 +22,12 @@ from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
-from contracts.event import OVERDUE_AFTER
-from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.models import Checkout, CheckoutStatus
 from payment_svc.platform import Platform
-from payment_svc.steps import service as payment
 from point_svc.models import Wallet
 from point_svc.steps import service as point
 from reservation_svc.models import Reservation
-from reservation_svc.steps import service as reservation
-from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
+from seat_svc.models import Concert, ConcertDate, Seat
 from seat_svc.steps import service as seat
 from tests.memory.broker import Message
 from tests.memory.committed import INBOX, Committed
@@ -40,7 +36,7 @@ from tests.memory.store import MemorySource
 from tests.simulation.node import Failure, Node, raising
 from tests.simulation.outside import BROKER, BY_NAME, EVENTS, POLICIES, SERVICES, STEPS, MemoryPlatform, id_of, read
 from tests.simulation.process import Ending, Process, crash_at
-from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, Safeguard, Scenario, Trouble, Wish
+from tests.simulation.scenario import PASSES, Safeguard, Scenario, Trouble
 from tests.simulation.unguarded import UnguardedSource
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -48,12 +44,6 @@ Waiting = tuple[str, UUID]
 """A queue and the event that waits in it"""
 
 NO_TIME = timedelta()
-PASSES = {
-    Trouble.DEADLINE: CHECKOUT_TIME,
-    Trouble.OVERDUE: CHECKOUT_TIME + OVERDUE_AFTER,
-    Trouble.HOLDS_END: HOLD_TIME,
-}
-"""How much time passes"""
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -71,7 +61,7 @@ class World:
         """What is beginning now"""
         self._leases_ended = 0
         """How often all leases have run out"""
-        self._asked: set[UUID] = set()
+        self.asked: set[UUID] = set()
         """The checkouts that are being asked for"""
         self.is_slow = False
         """Whether it stops at its first turn"""
@@ -94,7 +84,7 @@ class World:
         other = World.__new__(World)
         assert not self.running, "what has begun cannot be copied"
         other.scenario, other.now, other.trouble = self.scenario, self.now, self.trouble
-        other.running, other._asked, other.happening, other.is_slow = [], set(), self.happening, False
+        other.running, other.asked, other.happening, other.is_slow = [], set(), self.happening, False
         other.platform = MemoryPlatform()
         other.platform.deliveries.update(self.platform.deliveries)
         other._leases_ended = self._leases_ended
@@ -138,74 +128,14 @@ class World:
         """All rows of a table, whichever service has it."""
         return [row for server in self.servers.values() for row in server.committed.rows(model)]
 
-    def ask(self, wish: Wish, trouble: Trouble | None = None) -> None:
-        """`POST /reservations`."""
-        wished = (self._name(wish.name), wish.user_id, wish.seat_ids, self.clock("reservation") + CHECKOUT_TIME)
-
-        async def work(transaction: Transaction) -> None:
-            transaction.apply(STEPS["reservation.request"].function(*wished))
-
-        self._request(reservation, work, trouble)
-
-    def check_out(self, wish: Wish, trouble: Trouble | None = None) -> None:
-        """`POST /checkouts`, which refuses a payment that somebody else speaks for."""
-        payment_id, checkout_id = id_of(wish.name), self._next_checkout(wish)
-        now = self.clock("payment")
-        deadline = now + CHECKOUT_TIME
-        self._asked.add(checkout_id)
-
-        async def work(transaction: Transaction) -> None:
-            (owed,) = await transaction.lock(Payment, "payment_id", [payment_id])
-            if owed.status in self.free:
-                transaction.apply(STEPS["payment.request"].function(owed, checkout_id, deadline, now))
-
-        self._request(payment, work, trouble, lambda _: self._asked.discard(checkout_id))
-
-    @property
-    def free(self) -> Collection[PaymentStatus]:
-        """The states of a payment in which it can be checked out."""
-        unlocked = Safeguard.SEMANTIC_LOCK in self.scenario.without
-        return [PaymentStatus.PUBLISHED, *([PaymentStatus.PROCESSING, PaymentStatus.PAID] if unlocked else [])]
-
-    def _next_checkout(self, wish: Wish) -> UUID:
-        taken = {row.checkout_id for row in self.rows(Checkout)} | self._asked
-        return self._name(next(name for n in count(1) if id_of(name := f"{wish.name}/{n}") not in taken))
-
-    def expire(self, payment_id: UUID, trouble: Trouble | None = None) -> None:
-        """The clock of the holds judges one of them."""
-
-        async def work(transaction: Transaction) -> None:
-            rows = await transaction.lock(Reservation, "payment_id", [payment_id])
-            transaction.apply(STEPS["reservation.expire"].function(rows, self.clock("reservation")))
-
-        self._request(reservation, work, trouble)
-
-    def chase(self, checkout_id: UUID, trouble: Trouble | None = None) -> None:
-        """The clock of the checkouts looks at one of them."""
-
-        async def work(transaction: Transaction) -> None:
-            (attempt,) = await transaction.lock(Checkout, "checkout_id", [checkout_id])
-            transaction.apply(STEPS["payment.chase"].function(attempt, self.clock("payment")))
-
-        self._request(payment, work, trouble)
-
     def discard(self, queue: str, event_id: UUID) -> None:
         """A message is parked, and a person throws it away."""
-        self._count(Trouble.DISCARD)
+        self.count(Trouble.DISCARD)
         self.pending -= Counter([(queue, event_id)])
-
-    def withdraw(self, seat_id: int) -> None:
-        """An operator takes a seat off sale."""
-        self._count(Trouble.WITHDRAW)
-        self._operate(seat_id, lambda row: row.status != SeatStatus.WITHDRAWN, Seat.withdraw, -1)
-
-    def put_back(self, seat_id: int) -> None:
-        """An operator puts a withdrawn seat back."""
-        self._operate(seat_id, lambda row: row.status == SeatStatus.WITHDRAWN, Seat.put_back, 1)
 
     def wait(self, trouble: Trouble) -> None:
         """Time passes, and nobody does anything."""
-        self._count(trouble)
+        self.count(trouble)
         self.now += PASSES[trouble] + timedelta(seconds=1)
 
     def deliver(self, queue: str, event_ids: Sequence[UUID], trouble: Trouble | None = None) -> None:
@@ -223,7 +153,7 @@ class World:
 
     def duplicate(self, queue: str, event_id: UUID) -> None:
         """The broker will deliver a message twice."""
-        self._count(Trouble.DUPLICATE)
+        self.count(Trouble.DUPLICATE)
         self.pending[queue, event_id] += 1
 
     def may_fail(self, queue: str, event_id: UUID) -> bool:
@@ -232,7 +162,7 @@ class World:
 
     def replay(self, queue: str, event_id: UUID) -> None:
         """A message comes back after its inbox row has been purged."""
-        self._count(Trouble.REPLAY)
+        self.count(Trouble.REPLAY)
         name = STEPS[queue].service
         database = self.databases[name]
         self.servers[name].committed = database.after({INBOX: {(queue, event_id): None}}, {})
@@ -251,7 +181,7 @@ class World:
 
     def die(self, process: Process) -> None:
         """A process is killed in the middle of what it does."""
-        self._count(Trouble.KILL)
+        self.count(Trouble.KILL)
         process.die()
         self._receive()
 
@@ -276,26 +206,11 @@ class World:
                 if event_id == failure.envelope.event_id:
                     self.errors[queue, event_id] = failure.error
 
-    def _request(
+    def request(
         self, service: Service, work: Work[None], trouble: Trouble | None, ending: Ending | None = None
     ) -> None:
+        """Somebody asks a service for something, or its clock does."""
         self._begin(service, lambda node: node.run(work), trouble, ending)
-
-    def _operate(
-        self, seat_id: int, fits: Callable[[Seat], bool], change: Callable[[Seat], None], open_seats: int
-    ) -> None:
-        """What an operator does to a seat that is not sold."""
-
-        async def work(transaction: Transaction) -> None:
-            (row,) = await transaction.lock(Seat, "seat_id", [seat_id])
-            if row.status == SeatStatus.RESERVED:
-                return
-            (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
-            if fits(row):
-                change(row)
-                date.count(open_seats)
-
-        self._request(seat, work, None)
 
     def _begin(
         self,
@@ -306,7 +221,7 @@ class World:
         later: timedelta = NO_TIME,
     ) -> None:
         """Begin something in a replica of a service, and see it to its end unless it is slow or has to wait."""
-        self._count(trouble)
+        self.count(trouble)
         node = self._node(service, trouble, later)
 
         def end(result: Any) -> None:
@@ -358,10 +273,12 @@ class World:
         node.subscribe(self._know)
         return node
 
-    def _count(self, trouble: Trouble | None) -> None:
+    def count(self, trouble: Trouble | None) -> None:
+        """One more piece of trouble, if there is any."""
         self.trouble += trouble is not None
 
-    def _name(self, name: str) -> UUID:
+    def name(self, name: str) -> UUID:
+        """The id of what is called so, from now on."""
         self.names[id_of(name)] = name
         return id_of(name)
 
@@ -378,4 +295,4 @@ class World:
         async def work(transaction: Transaction) -> None:
             transaction.add(*rows)
 
-        self._request(service, work, None)
+        self.request(service, work, None)

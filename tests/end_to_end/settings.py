@@ -1,0 +1,19 @@
+"""The settings of a service that a test runs by itself, on the servers of the stack."""
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from payment_svc.settings import Settings
+
+
+def payment_settings(environment: Mapping[str, str]) -> Settings:
+    """Those of payment_svc; the stack tells nobody the secret of its platform, so this one is made up."""
+    return Settings(
+        port=1,
+        database_url=SecretStr(environment["PAYMENT_DATABASE_URL"]),
+        rabbitmq_url=SecretStr(environment["RABBITMQ_URL"]),
+        token_secret=SecretStr(environment["TOKEN_SECRET"]),
+        platform_url=environment["PLATFORM_URL"],
+        platform_secret=SecretStr("whsec_" + 32 * "A"),
+    )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 
 from chassis import awaited
+from chassis.run import STUCK_AFTER
 from chassis.store import Transaction
 from chassis.web import CurrentOperator, CurrentRuntime, documented
 from contracts import checkout
@@ -21,8 +22,6 @@ from payment_svc.steps import service
 operations_router = APIRouter(prefix="/operations", tags=["operations"])
 
 MAX_LISTED = 100
-STUCK_BEFORE = timedelta(minutes=1)
-"""What has been pending for longer makes no work for the steps"""
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ async def stuck(operator_id: CurrentOperator, runtime: CurrentRuntime) -> list[S
 
 async def alarms(transaction: Transaction, policy: StuckPolicy) -> list[str]:
     """What operators should look at."""
-    stuck = select(Checkout.checkout_id).where(*_is_stuck(policy)).limit(MAX_LISTED).subquery()
-    count = (await transaction.execute(select(sa.func.count()).select_from(stuck))).scalar() or 0
+    count = await transaction.count(sa.select(col(Checkout.checkout_id)).where(*_is_stuck(policy)), MAX_LISTED)
     seconds = policy.after.total_seconds()
     pending = [f"{count} checkouts are pending for more than {seconds:g} s: GET /operations/stuck"] if count else []
     return pending + await count_refused(transaction)
@@ -75,7 +73,7 @@ def _is_stuck(policy: StuckPolicy) -> tuple[sa.ColumnElement[bool], ...]:
 
 async def under_way(transaction: Transaction) -> int:
     """How many checkouts are pending that have begun not long ago."""
-    since = datetime.now(UTC) - STUCK_BEFORE
+    since = datetime.now(UTC) - STUCK_AFTER
     query = select(sa.func.count()).where(Checkout.status == CheckoutStatus.PENDING, Checkout.created_at > since)
     return int((await transaction.execute(query)).scalar_one())
 

@@ -84,8 +84,7 @@ async def send_again(checkout_id: UUID, operator_id: CurrentOperator, runtime: C
 
 async def count_refused(transaction: Transaction) -> list[str]:
     """What operators should look at, as an alarm."""
-    listed = select(Delivery.checkout_id).where(_IS_REFUSED).limit(MAX_LISTED).subquery()
-    count = (await transaction.execute(select(sa.func.count()).select_from(listed))).scalar() or 0
+    count = await transaction.count(sa.select(col(Delivery.checkout_id)).where(_IS_REFUSED), MAX_LISTED)
     return [f"{count} payments were refused by the platform: GET /operations/refused"] if count else []
 
 

@@ -7,14 +7,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
+from chassis.run import STUCK_AFTER
 from chassis.store import Database, Transaction
 from reservation_svc.models import Reservation
 from reservation_svc.steps import expire
 
 MAX_EXPIRED = 100
 LONG = timedelta(minutes=5)
-STUCK_BEFORE = timedelta(minutes=1)
-"""What has been requested for longer makes no work for the steps"""
 
 # As the indexes say it: what comes as an argument is not compared with the condition of an index.
 _IS_HELD = sa.text("reservation.status = 'TEMP'")
@@ -38,14 +37,14 @@ async def alarms(transaction: Transaction) -> list[str]:
     """What operators should look at: seats of holds that were over long ago, and that nobody has given back."""
     before = datetime.now(UTC) - LONG
     is_over = (sa.text("reservation.status = 'EXPIRED'"), col(Reservation.expires_at) < before)
-    kept = sa.select(col(Reservation.seat_id)).where(*is_over, _IS_UNANSWERED).limit(MAX_EXPIRED).subquery()
-    count = (await transaction.execute(sa.select(sa.func.count()).select_from(kept))).scalar() or 0
+    kept = sa.select(col(Reservation.seat_id)).where(*is_over, _IS_UNANSWERED)
+    count = await transaction.count(kept, MAX_EXPIRED)
     return [f"{count} seats of holds that are over for {LONG} are not given back"] if count else []
 
 
 async def under_way(transaction: Transaction) -> int:
     """How many holds are requested that have begun not long ago."""
-    recent = col(Reservation.created_at) > datetime.now(UTC) - STUCK_BEFORE
+    recent = col(Reservation.created_at) > datetime.now(UTC) - STUCK_AFTER
     query = sa.select(sa.func.count(sa.distinct(col(Reservation.payment_id)))).where(_IS_REQUESTED, recent)
     return int((await transaction.execute(query)).scalar_one())
 

@@ -1,9 +1,8 @@
 """Answering: does what a service is asked to say again, beside its consumers."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
@@ -17,41 +16,30 @@ from chassis.broker.resay import Ask, said_by
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import resay_queue
 from chassis.errors import MalformedMessageError, SessionEndedError, describe
+from chassis.run.beside import beside
 from chassis.run.consumer import Declare
 from chassis.store import said
 from chassis.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-PAUSE_SECONDS = 1.0
 MAX_TAKEN = 20
 
 
-@asynccontextmanager
-async def answering(
+def answering(
     connection: AbstractConnection, service: Service, database: Database, hours: float, declare: Declare
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     """While the context lasts, note what the service is asked to say again; the sweeps of its relay say it."""
-    task = asyncio.create_task(_answer(connection, service, database, hours, declare))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
-
-async def _answer(
-    connection: AbstractConnection, service: Service, database: Database, hours: float, declare: Declare
-) -> None:
-    """One session after the other; what is not acknowledged in one comes again in the next."""
-    while not has_ended(connection):
+    async def session() -> None:
         try:
             await _session(connection, service, database, hours)
-        except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
-            log.warning("asks are not heard at the moment", error=describe(error))
-        await asyncio.sleep(PAUSE_SECONDS)
-        with contextlib.suppress(Exception):  # the next session shows whether the queue is there
-            await declare()
+        except Exception:
+            if not has_ended(connection):
+                await declare()  # the queue may be gone; what is not acknowledged comes again in the next session
+            raise
+
+    return beside(connection, "asks", session)
 
 
 async def _session(connection: AbstractConnection, service: Service, database: Database, hours: float) -> None:

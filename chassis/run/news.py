@@ -8,8 +8,9 @@ while another process has said lately that it is there, so a process that is alo
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,18 +19,18 @@ from aiormq.abc import DeliveredMessage
 from pamqp.common import FieldTable
 
 from chassis.broker.burst import Parcel
-from chassis.broker.connection import answered, has_ended, until_closed
+from chassis.broker.connection import answered, until_closed
 from chassis.broker.retry import Delivers
 from chassis.choreography.topology import ASKS, news_key
 from chassis.errors import NotPublishedError, describe
 from chassis.ids import new_id
+from chassis.run.beside import beside
 from chassis.run.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
 HELLO_SECONDS = 5.0
 MISSED_AFTER = 3 * HELLO_SECONDS
-PAUSE_SECONDS = 1.0
 MAX_TOLD = 1_000
 """How many sagas one message names, and how many of the latest a process that comes is told of"""
 MAX_WAITING = 10_000
@@ -74,27 +75,16 @@ class News:
                 async with asyncio.timeout(HELLO_SECONDS):
                     await self._some.wait()
 
-    @asynccontextmanager
-    async def heard(self, connection: AbstractConnection) -> AsyncIterator[None]:
+    def heard(self, connection: AbstractConnection) -> AbstractAsyncContextManager[None]:
         """While the context lasts, wake those who wait here for what has moved elsewhere."""
-        task = asyncio.create_task(self._listen(connection))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return beside(connection, "news", partial(self._listen, connection))
 
     async def _listen(self, connection: AbstractConnection) -> None:
-        """One session after the other; whatever ends one is no concern of the consumers beside it."""
-        while not has_ended(connection):
-            try:
-                async with connection.channel(publisher_confirms=False) as channel:
-                    await self._session(connection, channel)
-            except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
-                log.warning("other processes are not heard at the moment", error=describe(error))
-            finally:
-                self._waiters.is_told = False
-            await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            async with connection.channel(publisher_confirms=False) as channel:
+                await self._session(connection, channel)
+        finally:
+            self._waiters.is_told = False
 
     async def _session(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
         """Hear until the end, in a queue of a new name: the broker may keep the old one, whose connection it holds."""

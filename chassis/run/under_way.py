@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -16,6 +17,8 @@ from chassis.store.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 0.25
+STUCK_AFTER = timedelta(minutes=1)
+"""What has been under way for longer makes no work for the steps"""
 
 
 @dataclass(frozen=True)

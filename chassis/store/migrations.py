@@ -107,6 +107,24 @@ def drop_suspect() -> None:
     op.drop_table("suspect")
 
 
+def create_idempotency() -> None:
+    """The table of answers to requests with a key, in its first version; it must never change either."""
+    op.create_table(
+        "idempotency",
+        sa.Column("user_id", sa.String(64), primary_key=True),
+        sa.Column("key", sa.String(255), primary_key=True),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("answer", sa.JSON, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    )
+    op.create_index("ix_idempotency_at", "idempotency", ["at"])
+
+
+def drop_idempotency() -> None:
+    """Take `create_idempotency` back."""
+    op.drop_table("idempotency")
+
+
 def index_inbox_by_age() -> None:
     """Give retention an index of the inbox that finds old rows also where many have been deleted."""
     op.drop_index("ix_inbox_at", "inbox")

@@ -95,6 +95,11 @@ class Transaction:
         """The result of any other statement of SQLAlchemy Core; it does not see what is not flushed yet."""
         return await self.session.execute(statement)
 
+    async def count(self, statement: sa.Select[Any], limit: int) -> int:
+        """How many rows a `select(…)` finds, counted up to `limit`."""
+        found = statement.limit(limit).subquery()
+        return int((await self.execute(sa.select(sa.func.count()).select_from(found))).scalar_one())
+
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Any]:
         """The records of a statement in PostgreSQL's own words, with `$1`, `$2`, … for the arguments."""
         return await self.session.fetch(sql, *arguments)

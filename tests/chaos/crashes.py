@@ -21,6 +21,7 @@ OF_EVENTS = tuple(point for point in Point if point not in OF_STEPS)
 PASSED_WITHIN = 600.0
 FROZEN_SECONDS = 30.0
 SPREAD = 3
+"""So many orders apart are those that stand for the others"""
 REFUSED = "payment.send-failed"
 """Said only while the platform refuses what it should not."""
 

@@ -32,8 +32,9 @@ def small_disks(path: Path) -> Iterator[None]:
         for folder in _FOLDERS.values():
             (path / folder).mkdir(parents=True)
             mounting = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "small-disk", str(path / folder)]
-            if subprocess.run(mounting, check=False, capture_output=True).returncode:  # noqa: S603 - our own words
-                pytest.skip("only root may mount a small disk to fill")
+            mounted_ = subprocess.run(mounting, check=False, capture_output=True, text=True)  # noqa: S603 - our own words
+            if mounted_.returncode:
+                pytest.skip(f"no small disk can be mounted here to fill it: {mounted_.stderr.strip()}")
             mounted.callback(subprocess.run, ["umount", "--lazy", str(path / folder)], check=True)
         yield
 

@@ -21,3 +21,14 @@ def state_field(states: type[StrEnum], **options: Any) -> Any:
 def timestamp_field(**options: Any) -> Any:
     """A column with a moment that knows its zone."""
     return Field(sa_type=Timestamp, **options)
+
+
+def message_columns() -> tuple["sa.Column[Any]", ...]:
+    """The columns that hold what a message says, beside its id."""
+    return (
+        sa.Column("saga_id", sa.Uuid, nullable=False),
+        sa.Column("routing_key", sa.String(64), nullable=False),
+        sa.Column("mandatory", sa.Boolean, nullable=False),
+        sa.Column("headers", sa.JSON, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from chassis.choreography.envelope import Envelope
 from chassis.ids import new_id
 from chassis.store.mapper import Connection
-from chassis.store.models import Timestamp, frame
+from chassis.store.models import Timestamp, frame, message_columns
 from chassis.store.said import COLUMNS
 
 LEASE = timedelta(seconds=10)
@@ -22,11 +22,7 @@ outbox = sa.Table(
     "outbox",
     frame,
     sa.Column("event_id", sa.Uuid, primary_key=True),
-    sa.Column("saga_id", sa.Uuid, nullable=False),
-    sa.Column("routing_key", sa.String(64), nullable=False),
-    sa.Column("mandatory", sa.Boolean, nullable=False),
-    sa.Column("headers", sa.JSON, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
+    *message_columns(),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("leased_until", Timestamp, nullable=False),
     sa.Index("ix_outbox_leased_until", "leased_until"),

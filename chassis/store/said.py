@@ -11,17 +11,13 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from chassis.store.models import Timestamp, frame
+from chassis.store.models import Timestamp, frame, message_columns
 
 said = sa.Table(
     "said",
     frame,
     sa.Column("event_id", sa.Uuid, nullable=False),
-    sa.Column("saga_id", sa.Uuid, nullable=False),
-    sa.Column("routing_key", sa.String(64), nullable=False),
-    sa.Column("mandatory", sa.Boolean, nullable=False),
-    sa.Column("headers", sa.JSON, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
+    *message_columns(),
     sa.Column("at", Timestamp, nullable=False),
     sa.Index("ix_said_at", "at"),
 )

@@ -37,7 +37,11 @@ class Platform:
         self._webhook = Webhook(secret)
 
     async def __aenter__(self) -> Self:
-        self._client = aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # how many there are at once is not its to say
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=TIMEOUT,
+        )
         return self
 
     async def __aexit__(

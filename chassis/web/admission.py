@@ -1,6 +1,6 @@
 """Admission: turns requests that move something away at the door, before they cost anything.
 
-It is the outermost part of the application: to say no takes a fraction of what it takes to know who asks and for what.
+It stands around the whole application: to say no takes a fraction of what it takes to know who asks and for what.
 """
 
 import json

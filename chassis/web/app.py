@@ -24,7 +24,7 @@ from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import outcome, problem
-from chassis.web.admission import SAFE, Admission
+from chassis.web.admission import SAFE
 from chassis.web.health import Alarms, health_router
 from chassis.web.presence import WhilePresent
 from chassis.web.problem import ProblemDocument
@@ -72,7 +72,6 @@ def create_app(definition: Definition) -> FastAPI:
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
     app.add_middleware(WhilePresent)
-    app.add_middleware(Admission, state=app.state)
     problem.install(app)
     _on_failures(app)
     app.include_router(definition.router)

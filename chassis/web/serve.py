@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from chassis.settings import SETTINGS, read
 from chassis.telemetry import logs
+from chassis.web.admission import Admission
 from chassis.web.app import Definition, create_app
 
 GRACE_SECONDS = 2
@@ -50,9 +51,14 @@ class Server(uvicorn.Server):
     """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+        config = uvicorn.Config(
+            Admission(app, app.state),
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        super().__init__(config)
         self._app = app
 
     async def on_tick(self, counter: int) -> bool:

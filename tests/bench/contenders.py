@@ -8,7 +8,7 @@ leaving the deliveries for later.
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,9 +46,10 @@ class Round:
 
 
 class Overloaded(NamedTuple):
-    """Checkouts per second that were done although more were asked for, and the share that was turned away."""
+    """Checkouts per second that ended although more were asked for, and the share that was turned away."""
 
-    per_second: float
+    completed: float
+    delivered: float
     turned_away: float
 
 
@@ -80,8 +81,8 @@ async def saga_through_rest(stand: Stand, seconds: float, count: int) -> Round:
 async def saga_overloaded(stand: Stand, seconds: float, rate: float) -> Overloaded:
     """`POST /checkouts` in an open loop at more than can be done, for so many seconds.
 
-    Only what is completed and delivered while the load lasts counts as done. Raises AssertionError when somebody is
-    turned away in any other way than at the door, or when something that was accepted is not completed.
+    Only what ends while the load lasts counts. Raises AssertionError when somebody is turned away in any other way than
+    at the door, or when something that was accepted is not completed and delivered in the end.
     """
     job = await job_for_saga(stand, seconds, int(rate * seconds), rate)
     outcome = await ask(stand, job, may_refuse=True)
@@ -89,9 +90,15 @@ async def saga_overloaded(stand: Stand, seconds: float, rate: float) -> Overload
     assert not wrong, f"{len(wrong)} were not turned away at the door, for example: {wrong[0]}"
     done = await finished(stand, "payment", Ids(outcome.since), len(outcome.accepted))
 
-    in_time = sum(WARM_UP < at <= seconds for at in _since(outcome.began, done))
+    def in_time(ends: Iterable[float]) -> float:
+        return sum(WARM_UP < at - outcome.began <= seconds for at in ends) / (seconds - WARM_UP)
+
     asked = len(outcome.accepted) + len(outcome.refused)
-    return Overloaded(in_time / (seconds - WARM_UP), len(outcome.refused) / asked)
+    return Overloaded(
+        completed=in_time(one.completed for one in done),
+        delivered=in_time(max(one.completed, one.delivered) for one in done),
+        turned_away=len(outcome.refused) / asked,
+    )
 
 
 async def saga_from_broker(stand: Stand, count: int) -> Round:

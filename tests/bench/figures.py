@@ -110,11 +110,15 @@ class Growth(BaseModel):
 
 
 class Overload(BaseModel):
-    """Checkouts per second at saturation, and under several times the load that saturates, round by round in turns."""
+    """Checkouts per second at saturation, and under several times the load that saturates, round by round in turns.
+
+    At saturation as many are delivered as are completed, because no more than so many may be open.
+    """
 
     factor: float
     saturation: list[float] = Field(default_factory=list)
-    overload: list[float] = Field(default_factory=list)
+    completed: list[float] = Field(default_factory=list)
+    delivered: list[float] = Field(default_factory=list)
     turned_away: list[float] = Field(default_factory=list)
     """Which share of the requests was turned away at the door"""
 

@@ -151,7 +151,8 @@ async def overload(stand: Stand, scale: Scale, figures: Figures, progress: Progr
         rate = round(OVERLOAD * median(found.saturation))
         progress.next(f"{LABELS['saga']}, {rate} requests per second, round {turn + 1} of {scale.rounds}")
         done = await contenders.saga_overloaded(stand, scale.overload_seconds, rate)
-        found.overload.append(done.per_second)
+        found.completed.append(done.completed)
+        found.delivered.append(done.delivered)
         found.turned_away.append(done.turned_away)
     figures.overload = found
 

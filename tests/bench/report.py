@@ -176,9 +176,10 @@ def _singles(figures: Figures) -> Iterator[tuple[str, str]]:
         both = f"{grown.empty:.0f} and {grown.full:.0f} checkouts/s"
         yield f"saga through REST, empty and beside {grown.finished:,} finished", both
     if over := figures.overload:
-        both = f"{median(over.saturation):.0f} and {median(over.overload):.0f} checkouts/s"
+        ends = f"{median(over.completed):.0f} completed and {median(over.delivered):.0f} delivered/s"
         shares = f"{100 * median(over.turned_away):.0f} % turned away"
-        yield f"saga through REST, saturated and under {over.factor:g} times that load", f"{both}, {shares}"
+        name = f"saga through REST, saturated and under {over.factor:g} times that load"
+        yield name, f"{median(over.saturation):.0f} checkouts/s; {ends}, {shares}"
     for name, peak in sorted(figures.peak_memory.items()):
         yield f"peak memory of {name}", f"{peak / MIB:.0f} MiB"
     yield "the run", f"{figures.seconds / 60:.1f} minutes"

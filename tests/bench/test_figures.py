@@ -51,7 +51,7 @@ def test_goals_are_ratios_within_a_run() -> None:
         ],
         floor=Floor(commit=0.001, publish=0.001, p50=0.01),
         growth=Growth(finished=1_000_000, empty=200, full=100),
-        overload=Overload(factor=3, saturation=[300, 310, 290], overload=[150, 270, 290]),
+        overload=Overload(factor=3, saturation=[300, 310, 290], completed=[150, 270, 290]),
         peak_memory={"point_svc": 100 * 2**20, "facade": 200 * 2**20},
         idle_percent=1.5,
     )

@@ -1,12 +1,16 @@
 """Inbox and outbox, of PostgreSQL and of the memory: what is handled once, and what is kept until it is confirmed."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from chassis.choreography.envelope import Envelope
+from chassis.ids import new_id
 from chassis.store import Transaction
-from tests.end_to_end.stores import STEP, Store, envelope, spent
+from chassis.store.outbox import LEASE, Outgoing
+from tests.end_to_end.stores import STEP, Store, envelope, opened, spent
 
 
 class RolledBackOnPurpose(Exception):  # noqa: N818  # no error
@@ -50,6 +54,29 @@ async def test_what_is_said_is_heard_after_the_commit(store: Store) -> None:
     assert [message.saga_id for message in store.heard] == [event.checkout_id for event in events]
     assert {message.headers["ce-causationid"] for message in store.heard} == {str(cause.event_id)}
     assert not set(await store.database.run(lease)) & {message.event_id for message in store.heard}
+
+
+async def test_lease_runs_from_the_statement(environment: Mapping[str, str]) -> None:
+    """A transaction that began long before it said something has the whole lease left."""
+    # given
+    message = Outgoing.of(Envelope(spent(), new_id(), None, datetime.now(UTC), ""))
+    left: list[timedelta] = []
+
+    async def say(transaction: Transaction) -> None:
+        await transaction.fetch("SELECT pg_sleep(0.1)")
+        await transaction.session.put([message], [])
+        [row] = await transaction.fetch(
+            "SELECT leased_until - now() AS since_the_beginning FROM outbox WHERE event_id = $1", message.event_id
+        )
+        left.append(row["since_the_beginning"])
+        raise RolledBackOnPurpose
+
+    # when
+    async with opened("postgres", environment) as store:
+        with pytest.raises(RolledBackOnPurpose):
+            await store.database.run(say)
+    # then
+    assert left[0] >= LEASE + timedelta(seconds=0.1)
 
 
 async def test_lease_that_has_run_out_is_taken_over_once(store: Store) -> None:

@@ -49,6 +49,10 @@ class MalformedMessageError(ChoreographyError, ValueError):
     """A message that can never be understood; another attempt would not help."""
 
 
+class ForgedMessageError(ChoreographyError):
+    """A message that somebody else has said than the one who may; another attempt would not help."""
+
+
 class CommitUnknownError(StoreError):
     """The connection was lost during COMMIT, so nobody knows whether the transaction counts."""
 
@@ -89,6 +93,14 @@ class SessionEndedError(BrokerError):
     """The broker ended what a session stands on: its connection, a channel or a consumer."""
 
 
+class QueueLostError(SessionEndedError):
+    """The queue of a session was deleted."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"the queue {queue} is gone")
+        self.queue = queue
+
+
 class UnreachableBrokerError(BrokerError):
     """The broker cannot be asked, and why."""
 
@@ -99,6 +111,10 @@ class QueueInUseError(BrokerError):
 
 class NeedsPersonError(ChoreographyError):
     """Raised by a step whose message will not succeed before a person has done something: it is parked at once."""
+
+
+class ContradictedError(NeedsPersonError):
+    """Raised by a step that hears what its own rows know to be otherwise: its message is parked at once."""
 
 
 class DeadlyMessageError(BrokerError):

@@ -91,7 +91,7 @@ def _compose_service(service: Told) -> str:
 def _definitions(names: Sequence[str]) -> str:
     everything = {"configure": ".*", "write": ".*", "read": ".*"}
     rights = {ADMIN: everything} | {name: asdict(permissions(name, names)) for name in names}
-    tags = {ADMIN: ["administrator"]}
+    tags = {ADMIN: ["administrator", "impersonator"]}
     users = [{"name": name, "password": _password(name), "tags": tags.get(name, [])} for name in rights]
     granted = [{"user": name, "vhost": "/", **right} for name, right in rights.items()]
     limits = [{"vhost": "/", "name": name, **policy} for name, policy in policies(names).items()]

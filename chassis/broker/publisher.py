@@ -37,7 +37,8 @@ class Publisher:
 
     def __init__(self, service: str, url: str) -> None:
         self.service = service
-        self._user = URL(url).user or "guest"
+        self.user = URL(url).user or "guest"
+        """Whom the broker knows it as"""
         self._connection: AbstractConnection | None = None
         self._channel: Channel | None = None
         self._broken = asyncio.Event()
@@ -194,7 +195,7 @@ class Publisher:
             message_type=parcel.type,
             timestamp=parcel.timestamp,
             app_id=self.service,
-            user_id=self._user,
+            user_id=self.user,
         )
 
     async def _until_broken(self) -> None:

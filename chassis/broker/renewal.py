@@ -13,12 +13,13 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
 
 from chassis.broker.connection import answered, exists, is_as_declared
+from chassis.broker.origin import ORIGIN
 from chassis.broker.retry import ATTEMPT, FIRST_FAILED, LAST_ERROR, STEP, attempts_in
 from chassis.choreography.envelope import HEADERS
 from chassis.choreography.topology import LOOKING_LIMIT, Binding, Queue
 from chassis.errors import QueueInUseError
 
-KEPT = (*HEADERS, FIRST_FAILED, STEP, LAST_ERROR)
+KEPT = (*HEADERS, FIRST_FAILED, STEP, LAST_ERROR, ORIGIN)
 EVERYTHING = "#"
 LOCK = "chassis.renewal"
 MOVED_AT_ONCE = 100
@@ -127,7 +128,7 @@ async def _some(queue: AbstractQueue) -> list[AbstractIncomingMessage]:
 def _copy(message: AbstractIncomingMessage) -> aio_pika.Message:
     """The same message, with the headers of an event and ours; others may be orders to the broker, such as CC.
 
-    Its `user_id` is left out: the broker lets nobody publish under another one's name.
+    It keeps the name of who said it, for which its user needs the tag `impersonator`.
     """
     headers = {name: message.headers[name] for name in KEPT if name in message.headers}
     attempts = attempts_in(message.headers)
@@ -141,4 +142,5 @@ def _copy(message: AbstractIncomingMessage) -> aio_pika.Message:
         timestamp=message.timestamp,
         type=message.type,
         app_id=message.app_id,
+        user_id=message.user_id,
     )

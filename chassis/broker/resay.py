@@ -6,7 +6,7 @@ everything again.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import aio_pika
@@ -65,15 +65,18 @@ def said_by(service: Service) -> set[str]:
     return {event.name for step in service.steps for event in step.says}
 
 
-async def set_up(connection: AbstractConnection, service: Service, database: Database, hours: float) -> None:
+async def set_up(
+    connection: AbstractConnection, service: Service, database: Database, hours: float, gone: Collection[str] = ()
+) -> None:
     """Declare what a service needs, and have said again what was in those of its queues that are lost.
 
     A queue that was there before and is missing now is noted as lost before it is declared anew, and what it has lost
-    is asked for after that: so it comes into the new queue, whenever this process ends.
+    is asked for after that: so it comes into the new queue, whenever this process ends. Those in `gone` count as
+    missing, whether or not somebody has declared them anew by now.
     """
     wanted = topology(service)
     names = [queue.name for queue in wanted.queues]
-    missing = [name for name in names if not await exists(connection, name)]
+    missing = [name for name in names if name in gone or not await exists(connection, name)]
     lost = await database.run(partial(_note, names, missing))
     await declare(connection, wanted)
     if lost:

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 from aiormq.abc import DeliveredMessage
 
 from chassis.broker.burst import Parcel
+from chassis.broker.origin import ORIGIN, Origins
 from chassis.broker.policy import is_worth_another_attempt
 from chassis.choreography.envelope import HEADERS
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
-from chassis.errors import NewerVersionError, describe
+from chassis.errors import MissingRowError, NewerVersionError, describe
 
 ATTEMPT = "x-attempt"
 FIRST_FAILED, STEP, LAST_ERROR = "x-first-failed-at", "x-step", "x-last-error"
@@ -33,7 +34,8 @@ def after(step: Step, attempts: int, error: Exception) -> str:
     """Where a message goes that has failed `attempts` times, now with `error`: the name of a delay, or `parked`.
 
     A step that cannot refuse has to succeed in the end (a compensation, or anything after the pivot): it goes on
-    at the longest delay. So does, for a day, a message that waits for newer code.
+    at the longest delay. So does, for a day, a message that waits for newer code. One whose row is missing does not:
+    a row that a step cannot do without was there before anybody could have said what it hears, so nobody has.
     """
     if not is_worth_another_attempt(step, error):
         return PARKED
@@ -41,7 +43,7 @@ def after(step: Step, attempts: int, error: Exception) -> str:
         return _DELAYS[attempts - 1]
     if isinstance(error, NewerVersionError):
         return LONGEST_DELAY if attempts * LONGEST_DELAY_SECONDS < MAX_UPGRADE_SECONDS else PARKED
-    return PARKED if step.can_refuse else LONGEST_DELAY
+    return PARKED if step.can_refuse or isinstance(error, MissingRowError) else LONGEST_DELAY
 
 
 class Delivers(Protocol):
@@ -54,9 +56,10 @@ class Delivers(Protocol):
 class Retry:
     """Sends the messages of one step to another attempt or to the parked ones."""
 
-    def __init__(self, step: Step, publisher: Delivers) -> None:
+    def __init__(self, step: Step, publisher: Delivers, origins: Origins) -> None:
         self._step = step
         self._publisher = publisher
+        self._origins = origins
 
     async def again(self, message: DeliveredMessage, error: Exception) -> str:
         """Send the message to its next attempt, or park it; returns where it went.
@@ -74,13 +77,18 @@ class Retry:
             Parcel(
                 exchange=retry_names(self._step.service).waiting,
                 routing_key=f"{destination}.{self._step.queue}",
-                headers=_headers(headers_of(message), self._step, attempts, error),
+                headers=_headers(headers_of(message), self._step, attempts, error) | self._origin(message),
                 body=message.body,
                 type=properties.message_type,
                 correlation_id=properties.correlation_id,
                 timestamp=properties.timestamp,
             )
         )
+
+    def _origin(self, message: DeliveredMessage) -> dict[str, str]:
+        """The header that says who has said the message that this service sends on."""
+        origin = self._origins.of(message)
+        return {} if origin is None else {ORIGIN: origin[:MAX_TEXT]}
 
 
 def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import typer
 from aio_pika import connect
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import AMQPError, ChannelLockedResource
+from aiormq.exceptions import AMQPError, ChannelLockedResource, ChannelPreconditionFailed
 
 from chassis.broker import renewal
 from chassis.broker.connection import answered, reason_of
@@ -29,6 +29,9 @@ def renew() -> None:
         are_all_done = asyncio.run(_renew(broker_url(), services))
     except ChannelLockedResource as error:
         typer.echo("somebody else is doing this at the moment", err=True)
+        raise typer.Exit(1) from error
+    except ChannelPreconditionFailed as error:
+        typer.echo(f"{error}; messages keep their user_id: give your user the tag impersonator, and go on", err=True)
         raise typer.Exit(1) from error
     except (AMQPError, OSError) as error:
         raise unreachable(f"the broker cannot be asked: {reason_of(error)}") from error

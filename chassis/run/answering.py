@@ -11,13 +11,13 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from chassis.arrivals import Arrivals
-from chassis.broker.connection import answered, has_ended, until_closed
+from chassis.broker.connection import answered, until_closed
 from chassis.broker.resay import Ask, said_by
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import resay_queue
-from chassis.errors import MalformedMessageError, SessionEndedError, describe
+from chassis.errors import MalformedMessageError, QueueLostError, describe
 from chassis.run.beside import beside
-from chassis.run.consumer import Declare
+from chassis.run.declaring import Declarations
 from chassis.store import said
 from chassis.store.database import Database
 
@@ -27,16 +27,16 @@ MAX_TAKEN = 20
 
 
 def answering(
-    connection: AbstractConnection, service: Service, database: Database, hours: float, declare: Declare
+    connection: AbstractConnection, service: Service, database: Database, hours: float, declarations: Declarations
 ) -> AbstractAsyncContextManager[None]:
     """While the context lasts, note what the service is asked to say again; the sweeps of its relay say it."""
 
     async def session() -> None:
         try:
             await _session(connection, service, database, hours)
-        except Exception:
-            if not has_ended(connection):
-                await declare()  # the queue may be gone; what is not acknowledged comes again in the next session
+        except Exception as error:
+            # The queue may be gone; what is not acknowledged comes again in the next session.
+            await declarations.restore(error)
             raise
 
     return beside(connection, "asks", session)
@@ -49,7 +49,7 @@ async def _session(connection: AbstractConnection, service: Service, database: D
         arrivals.put(message)
 
     def cancelled(_: Basic.Cancel) -> None:
-        arrivals.end(SessionEndedError("the queue of asks is gone"))
+        arrivals.end(QueueLostError(resay_queue(service.name)))
 
     async with connection.channel(publisher_confirms=False) as channel:
         underlay = await channel.get_underlay_channel()

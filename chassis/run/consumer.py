@@ -14,11 +14,20 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
+from chassis.broker.origin import Origins
 from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, Delivers, Retry, attempts_of, headers_of
 from chassis.choreography import envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
-from chassis.errors import MalformedMessageError, NewerVersionError, NotPublishedError, SessionEndedError, describe
+from chassis.errors import (
+    ContradictedError,
+    ForgedMessageError,
+    MalformedMessageError,
+    NewerVersionError,
+    NotPublishedError,
+    QueueLostError,
+    describe,
+)
 from chassis.run.batch import BatchRunner
 from chassis.run.delivery import Delivery, acknowledge
 from chassis.run.judge import Judge
@@ -41,13 +50,16 @@ Declare = Callable[[], Awaitable[None]]
 class Consumer(ABC):
     """Feeds one step from its queue; how deliveries are handled depends on the kind of step."""
 
-    def __init__(self, step: Step, judge: Judge, publisher: Delivers, prefetch: int, life: Life = LIFE) -> None:
+    def __init__(
+        self, step: Step, judge: Judge, publisher: Delivers, origins: Origins, prefetch: int, life: Life = LIFE
+    ) -> None:
         self.step = step
         self._struggling: dict[UUID, float] = {}
         self._judge = judge
         self._suspicion = Suspicion(step.queue, judge, life)
         self._prefetch = prefetch
-        self._retry = Retry(step, publisher)
+        self._origins = origins
+        self._retry = Retry(step, publisher, origins)
         self._declare: Declare | None = None
         self._since: float | None = None
         self._arrivals: Arrivals[DeliveredMessage] | None = None
@@ -96,7 +108,7 @@ class Consumer(ABC):
         try:
             await self._subscribe(underlay, arrivals)
             await asyncio.wait([working, over], return_when=asyncio.FIRST_COMPLETED)
-            await (working if working.done() else _end_of(over))
+            await (working if working.done() else self._end_of(over))
         finally:
             self._subscription = self._since = None
             for task in (working, over):
@@ -111,6 +123,13 @@ class Consumer(ABC):
             async with asyncio.timeout(CALL_TIMEOUT / 5):
                 await channel.basic_cancel(tag)
             self._arrivals.end()
+
+    async def _end_of(self, session: "asyncio.Future[None]") -> None:
+        """Raise why a session has ended."""
+        try:
+            await session
+        except asyncio.CancelledError as error:
+            raise QueueLostError(self.step.queue) from error
 
     async def _subscribe(self, channel: AbstractChannel, arrivals: Arrivals[DeliveredMessage]) -> None:
         async def arrive(message: DeliveredMessage) -> None:
@@ -139,8 +158,9 @@ class Consumer(ABC):
         understood, malformed = list[Delivery](), list[Failed]()
         for message in messages:
             try:
+                self._origins.verify(self.step.hears, message)
                 understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
-            except (MalformedMessageError, NewerVersionError) as error:
+            except (ForgedMessageError, MalformedMessageError, NewerVersionError) as error:
                 malformed.append((message, error))
         for delivery in understood:
             self._struggling.pop(delivery.envelope.event_id, None)
@@ -172,6 +192,8 @@ class Consumer(ABC):
     def _report(self, message: DeliveredMessage, error: Exception, destination: str) -> None:
         headers, saga_id = headers_of(message), message.header.properties.correlation_id
         event_id = str(headers.get("ce-id", ""))
+        if isinstance(error, (ForgedMessageError, ContradictedError)):
+            metrics.disbelieved.labels(self.step.queue, type(error).__name__.removesuffix("Error").lower()).inc()
         if destination == PARKED:
             metrics.parkings.labels(self.step.queue).inc()
         else:
@@ -189,10 +211,16 @@ class BatchConsumer(Consumer):
     """Feeds a step batch by batch, one batch at a time."""
 
     def __init__(
-        self, batch: BatchRunner, departures: Departures, publisher: Delivers, max_batch: int, life: Life = LIFE
+        self,
+        batch: BatchRunner,
+        departures: Departures,
+        publisher: Delivers,
+        origins: Origins,
+        max_batch: int,
+        life: Life = LIFE,
     ) -> None:
         # While one batch is worked on, the next one arrives.
-        super().__init__(batch.step, batch.judge, publisher, 2 * max_batch, life)
+        super().__init__(batch.step, batch.judge, publisher, origins, 2 * max_batch, life)
         self._batch = batch
         self._departures = departures
         self._max_batch = max_batch
@@ -239,14 +267,6 @@ async def _channel(connection: AbstractConnection) -> tuple[AbstractIOChannel, A
         async with asyncio.timeout(CALL_TIMEOUT):
             channel = await connection.channel(publisher_confirms=False)
             return channel, await channel.get_underlay_channel()
-
-
-async def _end_of(session: "asyncio.Future[None]") -> None:
-    """Raise why a session has ended."""
-    try:
-        await session
-    except asyncio.CancelledError as error:
-        raise SessionEndedError("the broker has cancelled the consumer") from error
 
 
 async def _close(channel: AbstractIOChannel) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from chassis.arrivals import Arrivals
+from chassis.broker.origin import Origins
 from chassis.broker.retry import Delivers
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
@@ -40,9 +41,15 @@ class EffectConsumer(Consumer):
     """Feeds an effect. A slow or failing one holds up no other; each is acknowledged once its outcome is stored."""
 
     def __init__(
-        self, step: Step, database: Database, dependencies: Dependencies, publisher: Delivers, max_batch: int
+        self,
+        step: Step,
+        database: Database,
+        dependencies: Dependencies,
+        publisher: Delivers,
+        origins: Origins,
+        max_batch: int,
     ) -> None:
-        super().__init__(step, Judge(step.queue, database), publisher, prefetch=AT_ONCE)
+        super().__init__(step, Judge(step.queue, database), publisher, origins, prefetch=AT_ONCE)
         self._dependencies = chosen(dependencies, step)
         self._max_batch = max_batch
         self._settling = asyncio.Lock()

@@ -1,10 +1,10 @@
 """Runtime: the moving parts of one service process, from the first connection to an orderly end."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 
 from chassis.broker.connection import Pauses, Serve, has_ended, supervise
+from chassis.broker.origin import Origins
 from chassis.broker.publisher import Publisher
 from chassis.broker.relay import PUMPS, Relay
 from chassis.broker.resay import set_up
@@ -21,7 +22,8 @@ from chassis.choreography.topology import PARKED
 from chassis.errors import describe
 from chassis.run.answering import answering
 from chassis.run.batch import BatchRunner
-from chassis.run.consumer import BatchConsumer, Consumer, Declare
+from chassis.run.consumer import BatchConsumer, Consumer
+from chassis.run.declaring import Declarations
 from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
 from chassis.run.news import News
@@ -78,6 +80,7 @@ class Runtime:
             database.subscribe(self._under_way.hear)
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
+        self._origins = Origins(service.name, self.publisher.user)
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
@@ -90,7 +93,6 @@ class Runtime:
             Job(PURGE_INTERVAL, purging(said, suspects)),
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._declaring = asyncio.Lock()
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
         """Why the service has not begun, as long as it has not"""
@@ -159,23 +161,19 @@ class Runtime:
 
     def _consumer(self, step: Step, max_batch: int) -> Consumer:
         if step.kind is Kind.EFFECT:
-            return EffectConsumer(step, self.database, self._dependencies, self.publisher, max_batch)
+            return EffectConsumer(step, self.database, self._dependencies, self.publisher, self._origins, max_batch)
         runner = BatchRunner(step, self.database, self._dependencies)
-        return BatchConsumer(runner, self._departures, self.publisher, max_batch)
+        return BatchConsumer(runner, self._departures, self.publisher, self._origins, max_batch)
 
     async def _consume(self, connection: AbstractConnection) -> None:
         """Declare everything, then consume for all steps, each by itself, until the connection ends."""
         hours = self._settings.said_hours
-
-        async def declare_all() -> None:
-            async with self._declaring:
-                await set_up(connection, self.service, self.database, hours)
-
-        await declare_all()
-        answers = answering(connection, self.service, self.database, hours, declare_all)
+        declarations = Declarations(connection, partial(set_up, connection, self.service, self.database, hours))
+        await declarations.declare()
+        answers = answering(connection, self.service, self.database, hours, declarations)
         async with answers, self._news.heard(connection), asyncio.TaskGroup() as group:
             for consumer in self.consumers:
-                group.create_task(_keep(consumer, connection, declare_all))
+                group.create_task(_keep(consumer, connection, declarations))
 
     async def _finish_consuming(self, seconds: float) -> None:
         if not self.consuming:
@@ -211,7 +209,7 @@ class Runtime:
         await cancelled([self._tasks.pop(name) for name in names if name in self._tasks])
 
 
-async def _keep(consumer: Consumer, connection: AbstractConnection, declare_all: Declare) -> None:
+async def _keep(consumer: Consumer, connection: AbstractConnection, declarations: Declarations) -> None:
     """Consume for one step until it is told to stop, in one session after the other, over a connection that stands.
 
     Raises what ended the last session when the connection has ended.
@@ -220,14 +218,13 @@ async def _keep(consumer: Consumer, connection: AbstractConnection, declare_all:
     while True:
         pauses.begin()
         try:
-            return await consumer.serve(connection, declare_all)
+            return await consumer.serve(connection, declarations.declare)
         except Exception as error:
             if has_ended(connection):
                 raise
             log.warning("consumer session ended", step=consumer.step.queue, error=describe(error))
+            await declarations.restore(error)
         await pauses.wait()
-        with contextlib.suppress(Exception):  # the next session shows whether anything is missing
-            await declare_all()
 
 
 async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:

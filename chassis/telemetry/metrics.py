@@ -7,6 +7,9 @@ batch_seconds = Histogram("saga_batch_seconds", "From taking a batch to its ackn
 effect_seconds = Histogram("saga_effect_seconds", "The I/O of one effect, with its repetitions.", ["step"])
 retries = Counter("saga_retries", "Events sent to another attempt, by the delay before it.", ["step", "delay"])
 parkings = Counter("saga_parkings", "Messages put aside for a person.", ["step"])
+disbelieved = Counter(
+    "saga_disbelieved", "Messages that were not believed, by why: forged, or contradicted.", ["step", "why"]
+)
 said = Counter("saga_said", "Events that were said and committed.", ["event"])
 looks = Counter("saga_looks", "Looks at the database by requests that wait for an outcome.", ["why"])
 unpublished = Counter("saga_unpublished", "Attempts to publish an event that the broker did not confirm.", ["event"])

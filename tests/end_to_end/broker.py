@@ -11,7 +11,9 @@ import aio_pika
 import httpx2
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
+from chassis.choreography.loading import load
 from chassis.choreography.topology import RETRY_DELAYS
+from stack.directory import ROOT
 from stack.services import SERVICES
 from tests.end_to_end.eventually import eventually
 
@@ -19,6 +21,9 @@ MARK = "end-to-end:"
 """How the correlation id of a message begins that a test made up; a service keeps the id when it parks it."""
 
 BARRIER = "barrier"
+SAID_BY = {
+    event.name: event.service for service in load(ROOT).services for step in service.steps for event in step.says
+}
 OK = 200
 
 
@@ -177,7 +182,8 @@ class Broker:
         correlation_id: str | None = None,
         event: str | None = None,
     ) -> None:
-        """Deliver any message to a queue."""
+        """Deliver any message to a queue, signed by the service that says the event that its headers name."""
+        service = SAID_BY.get(str(headers.get("ce-type", "")).rpartition(".v")[0])
         message = aio_pika.Message(
             body,
             headers=dict(headers),
@@ -185,6 +191,8 @@ class Broker:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             correlation_id=correlation_id,
             type=event,
+            app_id=service,
+            user_id=service,
         )
         await self._channel.default_exchange.publish(message, queue)
 

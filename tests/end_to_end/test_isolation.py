@@ -37,7 +37,7 @@ async def test_message_that_cannot_be_sent_on_is_held(broker: Broker) -> None:
     """Where the queue is gone in which it should rest, it is declared anew; no session ends for it."""
     before, mark = await _consumers(broker, "payment"), uuid.uuid4().hex
     sold = {name: value for name, value in BODY.items() if name != "deadline"} | {"seat_ids": [1]}
-    headers = HEADERS | {"ce-type": SOLD_TO_NOBODY, "ce-id": str(uuid.uuid4())}
+    headers = HEADERS | SOLD_TO_NOBODY | {"ce-id": str(uuid.uuid4())}
 
     await broker.delete("payment.retry.1s")
     await broker.publish("payment.complete", json.dumps(sold).encode(), headers, MARK + mark)

@@ -30,7 +30,7 @@ HEADERS = {
     "ce-type": "checkout.requested.v1",
     "ce-time": "2026-01-01T00:00:00+00:00",
 }
-SOLD_TO_NOBODY = "seat.reserved.v1"
+SOLD_TO_NOBODY = {"ce-type": "seat.reserved.v1", "ce-source": "/seat"}
 """To complete a checkout that never was is what a step fails at, however often it tries"""
 
 
@@ -180,13 +180,16 @@ async def test_number_of_attempts_is_not_believed(system: System, broker: Broker
 
 @pytest.mark.parametrize("claimed", [2**63 - 1, -10], ids=str)
 async def test_failing_step_forwards_whatever_the_sender_counted(system: System, broker: Broker, claimed: int) -> None:
-    """The message of a step that raises goes to rest or is parked, and the consumers stay."""
-    body, headers = _body(seat_ids=[1], deadline=None), _headers(type=SOLD_TO_NOBODY, id=str(uuid.uuid4()))
+    """The message of a step that raises goes to rest, or is parked after too many attempts; the consumers stay."""
+    body, headers = _body(seat_ids=[1], deadline=None), _headers(id=str(uuid.uuid4())) | SOLD_TO_NOBODY
 
     async with broker.observe(["payment.retry"]) as retries:
         await broker.publish("payment.complete", body, headers | {"x-attempt": claimed}, MARK + "counted")
         await retries.counted(1)
-    resting = await broker.take_from_rest("payment", "counted")
+    if claimed > 0:
+        (resting,) = await broker.unpark("payment", 1, "counted")
+    else:
+        resting = await broker.take_from_rest("payment", "counted")
 
     assert resting.headers["x-step"] == "payment.complete"
     assert 0 < int(str(resting.headers["x-attempt"])) <= MAX_COUNTED + 1

@@ -2,9 +2,13 @@
 
 import json
 import re
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aio_pika
+import httpx2
 import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
 
@@ -142,9 +146,24 @@ async def test_service_users_are_no_administrators(broker: Broker) -> None:
     assert "guest" not in users
 
 
-async def test_nobody_speaks_for_another(system: System) -> None:
-    """Even an administrator cannot publish under the name of a service: `user_id` on a message is true."""
-    async with await aio_pika.connect(system.environment["RABBITMQ_URL"]) as connection:
+@pytest.fixture
+def stranger_url(environment: Mapping[str, str]) -> Iterator[str]:
+    """The address of the broker for a user that may write to everything, and is no administrator."""
+    name = f"stranger-{uuid.uuid4().hex}"
+    with httpx2.Client(base_url=environment["RABBITMQ_MANAGEMENT_URL"], timeout=30) as management:
+        management.put(f"/api/users/{name}", json={"password": name, "tags": ""}).raise_for_status()
+        rights = {"configure": "", "write": ".*", "read": ""}
+        management.put(f"/api/permissions/%2F/{name}", json=rights).raise_for_status()
+        try:
+            place = urlsplit(environment["RABBITMQ_URL"])
+            yield place._replace(netloc=f"{name}:{name}@{place.hostname}:{place.port}").geturl()
+        finally:
+            management.delete(f"/api/users/{name}").raise_for_status()
+
+
+async def test_nobody_speaks_for_another(stranger_url: str) -> None:
+    """Nobody can publish under the name of a service, whatever else they may: `user_id` on a message is true."""
+    async with await aio_pika.connect(stranger_url) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange("point", ensure=False)
         forged = aio_pika.Message(json.dumps({}).encode(), user_id="point")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from chassis.broker.origin import Origins
 from chassis.broker.relay import AT_ONCE, Relay
 from chassis.broker.retry import Retry
 from chassis.choreography.declaration import Service
@@ -57,6 +58,7 @@ class Node:
         self._departures = Departures()
         self._database = MemoryDatabase(source, self._departures, source.identity)
         self._publisher = MemoryPublisher(broker, service.name, is_heard=is_heard)
+        self._origins = Origins(service.name, service.name)
         self._relay = Relay(self._publisher, self._departures, self._database)
 
     def subscribe(self, subscriber: Callable[[Sequence[Outgoing]], None]) -> None:
@@ -76,7 +78,7 @@ class Node:
         await self._publish()
         by_id = {one.envelope.event_id: one.message for one in deliveries}
         for failure in failures:
-            await Retry(step, self._publisher).again(by_id[failure.envelope.event_id], failure.error)
+            await Retry(step, self._publisher, self._origins).again(by_id[failure.envelope.event_id], failure.error)
         return failures
 
     async def sweep(self) -> None:
@@ -92,7 +94,9 @@ class Node:
 
     async def _act(self, step: Step, deliveries: Sequence[Delivery]) -> list[Failure]:
         """An effect: the same questions and the same writing, without the concurrency of the real consumer."""
-        consumer = EffectConsumer(step, self._database, self._dependencies, self._publisher, len(deliveries))
+        consumer = EffectConsumer(
+            step, self._database, self._dependencies, self._publisher, self._origins, len(deliveries)
+        )
         fresh = await self._database.run(partial(consumer._ask, deliveries))
         done, failures = [], []
         for one in fresh:

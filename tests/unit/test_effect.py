@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+from chassis.broker.origin import Origins
 from chassis.run.effect import EffectConsumer
 from tests.unit.lamps import Dark, Lit, a_service
 
@@ -41,7 +42,9 @@ def consumer(channel: FakeChannel) -> EffectConsumer:
     """A consumer that has taken all messages of the channel."""
     service = a_service()
     step = service.declared(service.effect(switch_off))
-    made = EffectConsumer(step, cast("Database", None), {}, cast("Publisher", None), max_batch=10)
+    made = EffectConsumer(
+        step, cast("Database", None), {}, cast("Publisher", None), Origins("fans", "fans"), max_batch=10
+    )
     made._open = set(channel.left)
     return made
 

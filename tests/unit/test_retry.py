@@ -6,10 +6,16 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis.broker.retry import after
 from chassis.choreography.step import Step
-from chassis.errors import MalformedMessageError, MissingRowError, NewerVersionError
+from chassis.errors import (
+    ContradictedError,
+    ForgedMessageError,
+    MalformedMessageError,
+    MissingRowError,
+    NewerVersionError,
+)
 from tests.unit.lamps import Broken, Dark, Lit, Pressed, a_service
 
-LATER = MissingRowError("not yet")
+LATER = RuntimeError("not yet")
 TOO_LONG = asyncpg.StringDataRightTruncationError("value too long for type character varying(64)")
 DELAYS = ["1s", "5s", "30s", "2m"]
 
@@ -49,6 +55,19 @@ def test_a_step_that_can_refuse_is_given_up(attempts: int) -> None:
 def test_a_step_that_cannot_refuse_is_never_given_up(attempts: int) -> None:
     """What has to succeed goes on at the longest delay."""
     assert after(cannot_refuse(), attempts, LATER) == DELAYS[-1]
+
+
+def test_what_misses_its_row_is_given_up() -> None:
+    """The row was there before anybody could have said this: whatever comes of it, it must not go on for ever."""
+    missing = MissingRowError("no attempt")
+    assert [after(cannot_refuse(), attempts, missing) for attempts in range(1, 6)] == [*DELAYS, "parked"]
+
+
+@pytest.mark.parametrize("error", [ForgedMessageError("by somebody else"), ContradictedError("it is paid")])
+@pytest.mark.parametrize("step", [can_refuse(), cannot_refuse()], ids=["can refuse", "cannot refuse"])
+def test_what_is_not_believed_is_parked_at_once(step: Step, error: Exception) -> None:
+    """It does not get truer by coming again."""
+    assert after(step, 1, error) == "parked"
 
 
 @pytest.mark.parametrize("step", [can_refuse(), cannot_refuse()], ids=["can refuse", "cannot refuse"])

@@ -12,6 +12,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from chassis.broker.burst import Parcel
+from chassis.broker.origin import Origins
 from chassis.choreography.envelope import Envelope
 from chassis.run.consumer import BatchConsumer
 from chassis.run.suspicion import MAX_DEATHS, Life
@@ -105,10 +106,15 @@ class Broker:
         return messages
 
     def _message(self, event_id: UUID, again: bool) -> DeliveredMessage:
-        headers = {"ce-type": "lamps.pressed.v1", "ce-id": str(event_id), "ce-time": "2026-01-01T00:00:00+00:00"}
-        properties = Basic.Properties(headers=cast("Any", headers))
+        headers = {
+            "ce-type": "lamps.pressed.v1",
+            "ce-source": "/lamps",
+            "ce-id": str(event_id),
+            "ce-time": "2026-01-01T00:00:00+00:00",
+        }
+        properties = Basic.Properties(headers=cast("Any", headers), app_id="lamps", user_id="lamps")
         return DeliveredMessage(
-            delivery=Basic.Deliver(delivery_tag=event_id.int, redelivered=again),
+            delivery=Basic.Deliver("", event_id.int, again, "lamps", "lamps.pressed"),
             header=ContentHeader(properties=properties),
             body=Pressed().model_dump_json().encode(),
             channel=cast("Any", self),
@@ -128,7 +134,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> Noted:
 async def live(broker: Broker, noted: Noted, life: Life | None = None) -> bool:
     """One life of a process, or one session of it: whether it handled what it was given."""
     runner = cast("BatchRunner", Runner(noted))
-    consumer = BatchConsumer(runner, Departures(), broker, max_batch=100, life=life or Life())
+    consumer = BatchConsumer(runner, Departures(), broker, Origins("fans", "fans"), max_batch=100, life=life or Life())
     try:
         await consumer._handle(broker.hand_out())
     except DiedError:

@@ -4,10 +4,22 @@ This is its face for `steps.py`: how to declare steps. What else a service needs
 `chassis.store` (rows and transactions), `chassis.run` (jobs and the runtime) and `chassis.web` (the REST interface).
 """
 
+from chassis.choreography.agreement import agree
 from chassis.choreography.awaiting import awaited
 from chassis.choreography.cadence import ask_again
 from chassis.choreography.declaration import By, Service, Via
-from chassis.errors import DeclarationError, NeedsPersonError
+from chassis.errors import ContradictedError, DeclarationError, NeedsPersonError
 from chassis.ids import new_id
 
-__all__ = ["By", "DeclarationError", "NeedsPersonError", "Service", "Via", "ask_again", "awaited", "new_id"]
+__all__ = [
+    "By",
+    "ContradictedError",
+    "DeclarationError",
+    "NeedsPersonError",
+    "Service",
+    "Via",
+    "agree",
+    "ask_again",
+    "awaited",
+    "new_id",
+]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis import Service
+from chassis import ContradictedError, Service, agree
 from contracts import checkout, payment, point, reservation, seat
 from payment_svc.models import Checkout, CheckoutStatus, Delivery, DeliveryStatus, Payment, PaymentStatus
 from payment_svc.platform import Platform
@@ -42,9 +42,10 @@ def cancel(lost: reservation.Expired, owed: Payment | None) -> payment.Cancelled
     One that is not there is withdrawn as well. Should it still be made, reservation_svc says again that the hold is
     over when it hears of it.
     """
-    if owed is not None and owed.status == PaymentStatus.PAID:
-        return None
     if owed is not None:
+        agree(lost, owed, "user_id")
+        if owed.status == PaymentStatus.PAID:
+            raise ContradictedError(f"the hold of payment {owed.payment_id}, which is paid, cannot have run out")
         owed.cancel()
     return payment.Cancelled.after(lost)
 
@@ -102,17 +103,26 @@ def pay(
 
 
 @service.undo(pay)
-def revert(lost: seat.Rejected, owed: Payment) -> payment.Reverted:
+def revert(lost: seat.Rejected, attempt: Checkout, owed: Payment) -> payment.Reverted:
     """Take back what `pay` did, or see to it that it never does; the checkout still speaks for the payment."""
+    agree(lost, attempt, "payment_id", "user_id")
+    if attempt.status == CheckoutStatus.COMPLETED:
+        raise ContradictedError(f"the seats of checkout {attempt.checkout_id} were sold before they were refused")
     owed.revert(lost.checkout_id)
     return payment.Reverted.after(lost)
 
 
 @service.step
-def complete(reserved: seat.Reserved, attempt: Checkout, now: datetime) -> checkout.Completed | None:
-    """Finish the checkout: the seats are sold."""
+def complete(reserved: seat.Reserved, attempt: Checkout, owed: Payment, now: datetime) -> checkout.Completed | None:
+    """Finish the checkout: the seats are sold, for what was paid.
+
+    One that has failed may hear of a sale too: that of a later checkout of the same payment, when a clock had asked.
+    """
+    agree(reserved, attempt, "payment_id", "user_id", "amount")
     if attempt.status != CheckoutStatus.PENDING:
         return None
+    if not owed.is_paid_by(attempt.checkout_id):
+        raise ContradictedError(f"seats were sold to checkout {attempt.checkout_id}, which has not paid")
     attempt.complete(now)
     return checkout.Completed.after(reserved, completed_at=now)
 
@@ -122,8 +132,11 @@ def close(
     lost: point.Rejected | point.Refunded | point.Unspent, attempt: Checkout, owed: Payment, now: datetime
 ) -> checkout.Failed | None:
     """Finish a checkout of which nothing is left, and let go of the payment."""
-    if attempt.status != CheckoutStatus.PENDING:
+    agree(lost, attempt, "payment_id", "user_id")
+    if attempt.status == CheckoutStatus.FAILED:
         return None
+    if owed.is_paid_by(attempt.checkout_id):
+        raise ContradictedError(f"the points of checkout {attempt.checkout_id}, which has paid, cannot be back")
     attempt.fail(lost.reason, now)
     if owed.is_locked_by(lost.checkout_id):
         owed.unlock()

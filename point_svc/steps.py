@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import Annotated
 
-from chassis import By, Service
+from chassis import By, Service, Via, agree
 from contracts import checkout, point, reservation
 from point_svc.models import EntryType, PointHistory, Tombstone, Wallet
 
 service = Service("point")
 
 History = Annotated[list[PointHistory], By("checkout_id")]
+Payers = Annotated[list[Wallet], Via("history")]
 
 
 @service.step
 def spend(
-    request: checkout.Requested, wallet: Wallet | None, history: History, tombstone: Tombstone | None, now: datetime
+    request: checkout.Requested, history: History, wallet: Wallet | None, tombstone: Tombstone | None, now: datetime
 ) -> tuple[point.Spent, PointHistory] | point.Rejected | None:
     """Take the price of a checkout out of the user's wallet."""
     if history or tombstone:
@@ -28,17 +29,18 @@ def spend(
 
 @service.undo(spend)
 def refund(
-    lost: reservation.Rejected | reservation.Reverted,
-    wallet: Wallet | None,
-    history: History,
-    tombstone: Tombstone | None,
+    lost: reservation.Rejected | reservation.Reverted, history: History, payers: Payers, tombstone: Tombstone | None
 ) -> tuple[point.Refunded, list[PointHistory]] | tuple[point.Unspent, list[Tombstone]]:
-    """Put back what `spend` took; where that has not come, see to it that it never does. It answers every time."""
-    spent = {entry.type: entry.amount for entry in history}
-    if EntryType.USE not in spent:
+    """Put back what `spend` took, into the wallet that it came from; where that has not come, it never will.
+
+    It answers every time.
+    """
+    entries = {entry.type: entry for entry in history}
+    spent = entries.get(EntryType.USE)
+    if spent is None:
         return point.Unspent.after(lost), [] if tombstone else [Tombstone(checkout_id=lost.checkout_id)]
-    if wallet is None:
-        raise LookupError(f"no wallet of {lost.user_id}, who has spent")
-    amount = spent[EntryType.USE]
-    back = [] if EntryType.REFUND in spent else [wallet.refund(amount, lost.checkout_id)]
-    return point.Refunded.after(lost, amount=amount), back
+    agree(lost, spent, "user_id")
+    if not payers:
+        raise LookupError(f"no wallet of {spent.user_id}, who has spent")
+    back = [] if EntryType.REFUND in entries else [payers[0].refund(spent.amount, lost.checkout_id)]
+    return point.Refunded.after(lost, amount=spent.amount), back

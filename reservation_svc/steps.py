@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from chassis import By, Service
+from chassis import By, ContradictedError, Service, agree
 from contracts import payment, point, reservation, seat
 from contracts.event import overdue_at
 from reservation_svc.models import Reservation, Status
@@ -41,12 +41,16 @@ def open_(
     published: payment.Published, reservations: Reservations, policy: HoldPolicy, now: datetime
 ) -> reservation.Opened | reservation.Expired | None:
     """Let the user pay for the seats until the hold's time is up; give them back when the hold is over already."""
+    for row in reservations:
+        agree(published, row, "user_id")
     if any(row.status in (Status.EXPIRED, Status.REJECTED) for row in reservations):
         return _expired(reservations)
     requested = [row for row in reservations if row.status == Status.REQUESTED]
     if not requested:
         return None
     prices = {priced.seat_id: priced.price for priced in published.seats}
+    if prices.keys() != {row.seat_id for row in requested}:
+        raise ContradictedError(f"payment {published.payment_id} is for other seats than were asked for")
     for row in requested:
         row.open(prices[row.seat_id], now + policy.duration)
     return reservation.Opened.after(published, expires_at=now + policy.duration)
@@ -55,6 +59,8 @@ def open_(
 @service.undo(request)
 def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) -> reservation.Closed | None:
     """Close a hold of which nothing is left; one that ran out of time stays EXPIRED."""
+    for row in reservations:
+        agree(lost, row, "user_id")
     if any(row.status not in (Status.REQUESTED, Status.EXPIRED) for row in reservations):
         return None
     for row in reservations:
@@ -92,6 +98,8 @@ def confirm(
 @service.undo(confirm)
 def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations) -> reservation.Reverted:
     """Take back what `confirm` did, or see to it that it never does; the user still holds the seats."""
+    for row in reservations:
+        agree(lost, row, "user_id")
     for row in reservations:
         row.revert(lost.checkout_id)
     return reservation.Reverted.after(lost)

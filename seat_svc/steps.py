@@ -63,9 +63,10 @@ def decide(overdue: checkout.Overdue, seats: Taken, now: datetime) -> seat.Reser
 
     A clock does not decide alone: as long as the deadline has not passed here too, there is no answer.
     """
-    sold = tuple(row.seat_id for row in seats if row.is_reserved_by(overdue.payment_id))
+    sold = [row for row in seats if row.is_reserved_by(overdue.payment_id)]
     if sold:
-        return seat.Reserved.after(overdue, seat_ids=sold)
+        amount = sum(row.price for row in sold)
+        return seat.Reserved.after(overdue, seat_ids=tuple(row.seat_id for row in sold), amount=amount)
     if not overdue.is_past(now):
         return None
     for row in seats:

@@ -68,16 +68,20 @@ class Relay:
 
     async def sweep_once(self) -> None:
         """Take over every message whose lease has run out, or that is asked for again, and let it depart."""
+        found = MAX_SWEPT
 
         async def take_over(transaction: Transaction) -> list[Outgoing]:
+            nonlocal found
             await transaction.session.repeat(MAX_SWEPT)
-            return await transaction.session.lease(MAX_SWEPT)
+            leased = await transaction.session.lease(MAX_SWEPT)
+            found = len(leased)
+            # After an alarm the leases of all that waits have run out, also of what is confirmed at this very moment.
+            # This transaction may drop it, so this is the last moment to know it.
+            return [message for message in leased if message not in self._departures]
 
-        found = MAX_SWEPT
         while self._publisher.connected and found == MAX_SWEPT:
             await self._departures.room()
             messages = await self._database.run(take_over)
-            found = len(messages)
             for message in messages:
                 if message.attempts >= ALARMING_ATTEMPTS:
                     log.error("event cannot be published", said=message.routing_key, attempts=message.attempts)

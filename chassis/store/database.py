@@ -97,6 +97,7 @@ class Database:
         except BaseException:
             self._departures.confirm(confirmed)
             raise
+        self._departures.forgotten(confirmed)
         crash_point(Point.AFTER_COMMIT, (message.routing_key for message in messages))
         for message in messages:
             metrics.said.labels(message.routing_key).inc()

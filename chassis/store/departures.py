@@ -23,12 +23,18 @@ class Departures:
         self._room = asyncio.Event()
         self._room.set()
         self._confirmed: list[UUID] = []
+        self._leaving: set[UUID] = set()
+        """What the broker has, and the outbox still holds"""
         self._to_forget = asyncio.Event()
+
+    def __contains__(self, message: Outgoing) -> bool:
+        """Whether a message is on its way, or has arrived and is still to be dropped from the outbox."""
+        return message.event_id in self._held or message.event_id in self._leaving
 
     def send(self, messages: Iterable[Outgoing]) -> None:
         """Queue committed messages unless already in flight."""
         for message in messages:
-            if message.event_id not in self._held:
+            if message not in self:
                 self._held.add(message.event_id)
                 self._outgoing.put(message)
         self._mind_room()
@@ -57,7 +63,9 @@ class Departures:
 
     def confirm(self, event_ids: Iterable[UUID]) -> None:
         """Note that the broker has these, so their rows can go."""
-        self._confirmed.extend(event_ids)
+        ids = tuple(event_ids)
+        self._confirmed.extend(ids)
+        self._leaving.update(ids)
         if self._confirmed:
             self._to_forget.set()
 
@@ -71,10 +79,14 @@ class Departures:
         await self._to_forget.wait()
 
     def take_confirmed(self) -> list[UUID]:
-        """The confirmed ids. The caller deletes their rows, or returns the ids with `confirm`."""
+        """The confirmed ids. The caller deletes their rows and says so, or returns the ids with `confirm`."""
         taken, self._confirmed = self._confirmed, []
         self._to_forget.clear()
         return taken
+
+    def forgotten(self, event_ids: Iterable[UUID]) -> None:
+        """Note that the outbox does not hold these any more."""
+        self._leaving.difference_update(event_ids)
 
     def end(self) -> None:
         """Queue nothing more; `take` still returns what is queued."""

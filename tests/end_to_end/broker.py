@@ -196,6 +196,19 @@ class Broker:
         )
         await self._channel.default_exchange.publish(message, queue)
 
+    async def publish_signed(self, queue: str, parked: AbstractIncomingMessage) -> None:
+        """Put a message that a service had parked back to a step, as the broker does when an operator asks for it."""
+        message = aio_pika.Message(
+            parked.body,
+            headers=parked.headers,
+            correlation_id=parked.correlation_id,
+            type=parked.type,
+            app_id=parked.app_id,
+            user_id=parked.user_id,
+        )
+        exchange = await self._channel.get_exchange(f"{queue.partition('.')[0]}.redeliver", ensure=False)
+        await exchange.publish(message, f"parked.{queue}")
+
     async def delete(self, queue: str) -> None:
         """Delete a queue, with whatever is in it."""
         await self._channel.queue_delete(queue)

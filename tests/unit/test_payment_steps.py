@@ -1,9 +1,11 @@
 """What payment_svc does in a hold and in a checkout."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
+from chassis import ContradictedError
 from contracts import checkout, payment, point, reservation, seat
 from contracts.event import overdue_at
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
@@ -13,6 +15,7 @@ from tests.unit.examples import (
     DEADLINE,
     NOW,
     OTHER_CHECKOUT_ID,
+    OTHER_PAYMENT_ID,
     PAYMENT_ID,
     TOTAL,
     a_checkout,
@@ -81,18 +84,6 @@ def test_cancel_withdraws_an_unpaid_payment(status: PaymentStatus) -> None:
     # then
     assert outcome == an(payment.Cancelled)
     assert owed.status == PaymentStatus.CANCELLED
-
-
-def test_cancel_leaves_a_paid_payment_alone() -> None:
-    """What is paid is sold, or about to be given back by its checkout."""
-    # given
-    owed = a_payment(PAID)
-    before = values(owed)
-    # when
-    outcome = cancel(an(reservation.Expired), owed)
-    # then
-    assert outcome is None
-    assert values(owed) == before
 
 
 @pytest.mark.parametrize("owed", [None, a_payment(PaymentStatus.CANCELLED)])
@@ -173,7 +164,7 @@ def test_revert_restores_what_was_before_pay() -> None:
     before = values(owed)
     pay(an(reservation.Confirmed), owed, NOW)
     # when
-    outcome = revert(an(seat.Rejected), owed)
+    outcome = revert(an(seat.Rejected), a_checkout(), owed)
     # then
     assert outcome == an(payment.Reverted)
     assert values(owed) == before | {"undone_id": CHECKOUT_ID}
@@ -185,7 +176,7 @@ def test_revert_leaves_alone_what_is_not_its_own(owed: Payment) -> None:
     # given
     before = values(owed)
     # when
-    outcome = revert(an(seat.Rejected), owed)
+    outcome = revert(an(seat.Rejected), a_checkout(), owed)
     # then
     assert outcome == an(payment.Reverted)
     assert values(owed) == before
@@ -196,7 +187,7 @@ def test_revert_of_what_was_never_paid_sees_to_it_that_it_never_is() -> None:
     # given
     owed = a_payment(PROCESSING)
     # when
-    outcome = revert(an(seat.Rejected), owed)
+    outcome = revert(an(seat.Rejected), a_checkout(), owed)
     # then
     assert outcome == an(payment.Reverted)
     assert owed.status == PROCESSING
@@ -242,25 +233,68 @@ def test_complete_finishes_the_checkout() -> None:
     # given
     attempt = a_checkout()
     # when
-    outcome = complete(an(seat.Reserved), attempt, NOW)
+    outcome = complete(an(seat.Reserved), attempt, a_payment(PAID), NOW)
     # then
     assert outcome == an(checkout.Completed)
     assert (attempt.status, attempt.finished_at, attempt.reason) == (CheckoutStatus.COMPLETED, NOW, None)
 
 
-@pytest.mark.parametrize("status", [CheckoutStatus.COMPLETED, CheckoutStatus.FAILED])
-def test_a_checkout_ends_once(status: CheckoutStatus) -> None:
-    """What has ended neither completes nor fails any more, and the payment is not touched."""
+@pytest.mark.parametrize(
+    ("status", "owed"),
+    [(CheckoutStatus.COMPLETED, a_payment(PAID)), (CheckoutStatus.FAILED, a_payment(PAID, **BY_ANOTHER))],
+)
+def test_a_checkout_completes_once(status: CheckoutStatus, owed: Payment) -> None:
+    """What has ended does not complete, also when a later checkout of its payment has."""
     # given
-    attempt, owed = a_checkout(status=status), a_payment(PROCESSING)
+    attempt = a_checkout(status=status)
+    before = values(attempt)
+    # when
+    outcome = complete(an(seat.Reserved), attempt, owed, NOW)
+    # then
+    assert outcome is None
+    assert values(attempt) == before
+
+
+def test_a_checkout_fails_once() -> None:
+    """What has failed does not fail again, and the payment is not touched, whoever speaks for it now."""
+    # given
+    attempt, owed = a_checkout(status=CheckoutStatus.FAILED), a_payment(PAID, **BY_ANOTHER)
     before = values(attempt), values(owed)
     # when
-    completed = complete(an(seat.Reserved), attempt, NOW)
-    failed = close(an(point.Refunded), attempt, owed, NOW)
+    outcome = close(an(point.Refunded), attempt, owed, NOW)
     # then
-    assert completed is None
-    assert failed is None
+    assert outcome is None
     assert (values(attempt), values(owed)) == before
+
+
+COMPLETED = a_checkout(status=CheckoutStatus.COMPLETED)
+LIES: dict[str, Callable[[], object]] = {
+    "sold, unpaid": lambda: complete(an(seat.Reserved), a_checkout(), a_payment(PROCESSING), NOW),
+    "sold, paid by another": lambda: complete(an(seat.Reserved), a_checkout(), a_payment(PAID, **BY_ANOTHER), NOW),
+    "sold for less": lambda: complete(an(seat.Reserved, amount=1), a_checkout(), a_payment(PAID), NOW),
+    "sold for less, again": lambda: complete(an(seat.Reserved, amount=1), COMPLETED, a_payment(PAID), NOW),
+    "sold to eve": lambda: complete(an(seat.Reserved, user_id="eve"), a_checkout(), a_payment(PAID), NOW),
+    "sold, other payment": lambda: complete(
+        an(seat.Reserved, payment_id=OTHER_PAYMENT_ID), a_checkout(), a_payment(PAID), NOW
+    ),
+    "refused after the sale": lambda: revert(an(seat.Rejected), COMPLETED, a_payment(PAID)),
+    "refused to eve": lambda: revert(an(seat.Rejected, user_id="eve"), a_checkout(), a_payment(PAID)),
+    "refused, other payment": lambda: revert(
+        an(seat.Rejected, payment_id=OTHER_PAYMENT_ID), a_checkout(), a_payment(PAID)
+    ),
+    "refunded after the sale": lambda: close(an(point.Refunded), COMPLETED, a_payment(PAID), NOW),
+    "refunded while paid": lambda: close(an(point.Refunded), a_checkout(), a_payment(PAID), NOW),
+    "refunded to eve": lambda: close(an(point.Refunded, user_id="eve"), a_checkout(), a_payment(PROCESSING), NOW),
+    "expired while paid": lambda: cancel(an(reservation.Expired), a_payment(PAID)),
+    "expired for eve": lambda: cancel(an(reservation.Expired, user_id="eve"), a_payment()),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_own_rows_are_believed_first(lie: str) -> None:
+    """What contradicts them is for a person to look at."""
+    with pytest.raises(ContradictedError):
+        LIES[lie]()
 
 
 @pytest.mark.parametrize(

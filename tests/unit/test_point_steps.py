@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from chassis import ContradictedError
 from contracts import checkout, point, reservation
 from point_svc.models import EntryType, PointHistory, Tombstone, Wallet
 from point_svc.steps import refund, spend
@@ -29,7 +30,7 @@ def test_spend_takes_the_price_out_of_the_wallet(left: int) -> None:
     # given
     wallet = a_wallet(TOTAL + left)
     # when
-    outcome = spend(an(checkout.Requested), wallet, [], None, NOW)
+    outcome = spend(an(checkout.Requested), [], wallet, None, NOW)
     # then
     assert isinstance(outcome, tuple)
     event, entry = outcome
@@ -45,7 +46,7 @@ def test_spend_refuses_without_enough_points(wallet: Wallet | None) -> None:
     # given
     before = wallet.balance if wallet else None
     # when
-    outcome = spend(an(checkout.Requested), wallet, [], None, NOW)
+    outcome = spend(an(checkout.Requested), [], wallet, None, NOW)
     # then
     assert outcome == an(point.Rejected, reason="insufficient-points")
     assert (wallet.balance if wallet else None) == before
@@ -57,7 +58,7 @@ def test_spend_refuses_after_the_deadline(now: datetime) -> None:
     # given
     wallet = a_wallet(TOTAL)
     # when
-    outcome = spend(an(checkout.Requested), wallet, [], None, now)
+    outcome = spend(an(checkout.Requested), [], wallet, None, now)
     # then
     assert outcome == an(point.Rejected, reason="deadline-passed")
     assert wallet.balance == TOTAL
@@ -66,7 +67,7 @@ def test_spend_refuses_after_the_deadline(now: datetime) -> None:
 def test_spend_is_in_time_just_before_the_deadline() -> None:
     """A microsecond before the deadline is early enough."""
     # when
-    outcome = spend(an(checkout.Requested), a_wallet(TOTAL), [], None, DEADLINE - timedelta(microseconds=1))
+    outcome = spend(an(checkout.Requested), [], a_wallet(TOTAL), None, DEADLINE - timedelta(microseconds=1))
     # then
     assert isinstance(outcome, tuple)
 
@@ -77,7 +78,7 @@ def test_spend_happens_once(moved: list[PointHistory]) -> None:
     # given
     wallet = a_wallet(TOTAL)
     # when
-    outcome = spend(an(checkout.Requested), wallet, moved, None, NOW)
+    outcome = spend(an(checkout.Requested), moved, wallet, None, NOW)
     # then
     assert outcome is None
     assert wallet.balance == TOTAL
@@ -89,7 +90,7 @@ def test_refund_puts_back_what_was_spent(lost: reservation.Rejected | reservatio
     # given
     wallet = a_wallet(5)
     # when
-    event, (entry,) = refund(lost, wallet, history(EntryType.USE, amount=99), None)
+    event, (entry,) = refund(lost, history(EntryType.USE, amount=99), [wallet], None)
     # then
     assert event == an(point.Refunded, amount=99, reason="some-reason")
     assert wallet.balance == 5 + 99
@@ -103,47 +104,56 @@ def test_refund_happens_once_and_is_said_each_time() -> None:
     # given
     wallet = a_wallet(5)
     # when
-    outcome = refund(an(reservation.Reverted), wallet, history(EntryType.USE, EntryType.REFUND), None)
+    outcome = refund(an(reservation.Reverted), history(EntryType.USE, EntryType.REFUND), [wallet], None)
     # then
     assert outcome == (an(point.Refunded), [])
     assert wallet.balance == 5
 
 
-@pytest.mark.parametrize("wallet", [None, a_wallet(5)])
-def test_refund_of_what_was_never_spent_sees_to_it_that_it_never_is(wallet: Wallet | None) -> None:
+def test_refund_of_what_was_never_spent_sees_to_it_that_it_never_is() -> None:
     """Where nothing is spent there is nothing to put back, and a spend that comes after it does nothing."""
     # when
-    event, (tombstone,) = refund(an(reservation.Reverted), wallet, [], None)
+    event, (tombstone,) = refund(an(reservation.Reverted), [], [], None)
     # then
     assert event == an(point.Unspent)
     assert isinstance(tombstone, Tombstone)
     assert tombstone.checkout_id == CHECKOUT_ID
-    assert wallet is None or wallet.balance == 5
     rich = a_wallet(TOTAL)
-    assert spend(an(checkout.Requested), rich, [], tombstone, NOW) is None
+    assert spend(an(checkout.Requested), [], rich, tombstone, NOW) is None
     assert rich.balance == TOTAL
 
 
 def test_refund_without_the_wallet_raises() -> None:
     """Points that were spent have to go somewhere: until the wallet is back, it is tried again."""
     with pytest.raises(LookupError, match="no wallet of ann"):
-        refund(an(reservation.Reverted), None, history(EntryType.USE), None)
+        refund(an(reservation.Reverted), history(EntryType.USE), [], None)
+
+
+def test_refund_goes_to_whoever_has_spent() -> None:
+    """Whoever says another name is not believed, and nobody gets anything."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    with pytest.raises(ContradictedError, match="user_id eve, which is ann"):
+        refund(an(reservation.Reverted, user_id="eve"), history(EntryType.USE), [wallet], None)
+    # then
+    assert wallet.balance == 5
 
 
 def test_refund_of_nothing_is_said_each_time() -> None:
     """One tombstone is enough."""
     known = Tombstone(checkout_id=CHECKOUT_ID)
-    assert refund(an(reservation.Reverted), None, [], known) == (an(point.Unspent), [])
+    assert refund(an(reservation.Reverted), [], [], known) == (an(point.Unspent), [])
 
 
 def test_refund_restores_what_was_before_spend() -> None:
     """Spend and refund together leave the balance as it was."""
     # given
     wallet = a_wallet(500)
-    spent = spend(an(checkout.Requested), wallet, [], None, NOW)
+    spent = spend(an(checkout.Requested), [], wallet, None, NOW)
     assert isinstance(spent, tuple)
     # when
-    refund(an(reservation.Rejected), wallet, [spent[1]], None)
+    refund(an(reservation.Rejected), [spent[1]], [wallet], None)
     # then
     assert wallet.balance == 500
 

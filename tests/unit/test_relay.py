@@ -1,15 +1,37 @@
 """How the relay ends."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
+
+import pytest
 
 from chassis.broker.relay import Publishes, Relay
 from chassis.store.database import Database
 from chassis.store.departures import Departures
-from chassis.store.outbox import Outgoing
+from chassis.store.outbox import LEASE, Outgoing
+from chassis.store.transaction import Transaction
+from contracts import point
+from tests.memory.store import MemoryDatabase, MemorySource
 
 LONG = 10.0
+
+
+class Open:
+    """A broker that takes everything."""
+
+    connected = True
+
+
+def a_spent() -> point.Spent:
+    """Something to be said."""
+    return point.Spent(checkout_id=uuid4(), payment_id=uuid4(), user_id="ann", amount=1, deadline=datetime.now(UTC))
+
+
+async def say(transaction: Transaction) -> None:
+    """Say one event."""
+    transaction.say(a_spent())
 
 
 class HangingDatabase:
@@ -32,3 +54,40 @@ async def test_drain_ends_in_time_when_the_database_hangs() -> None:
         await relay.drain([], seconds=0.01)
     # then
     assert departures.has_confirmed
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False], ids=["confirmed", "on its way"])
+async def test_message_whose_lease_ran_out_on_its_way_is_published_once(is_confirmed: bool) -> None:
+    """An alarm of the broker may outlast the lease; when it is over, the sweep finds what the pumps have in hand."""
+    # given
+    source, departures = MemorySource(), Departures()
+    database = MemoryDatabase(source, departures, source.identity)
+    relay = Relay(cast("Publishes", Open()), departures, database)
+    await database.run(say)
+    taken = await departures.take(10)
+    if is_confirmed:
+        departures.landed(taken, [message.event_id for message in taken])
+    later = source.now() + 2 * LEASE
+    source.now = lambda: later
+    # when
+    await relay.sweep_once()
+    departures.landed(taken, [message.event_id for message in taken])
+    # then
+    departures.end()
+    assert len(taken) == 1
+    assert await departures.take(10) == []
+
+
+async def test_message_that_is_asked_for_again_is_published_again() -> None:
+    """What has left the outbox and comes back to it is a departure like any other."""
+    # given
+    source, departures = MemorySource(), Departures()
+    database = MemoryDatabase(source, departures, source.identity)
+    await database.run(say)
+    (message,) = await departures.take(10)
+    departures.landed([message], [message.event_id])
+    await Relay(cast("Publishes", Open()), departures, database).forget_once()
+    # when
+    departures.send([message])
+    # then
+    assert await departures.take(10) == [message]

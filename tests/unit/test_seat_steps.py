@@ -149,6 +149,11 @@ def test_decide_says_again_what_is_sold() -> None:
     assert snapshot(rows) == before
 
 
+def test_decide_says_what_the_seats_cost() -> None:
+    """Whoever asks may be wrong about the amount; the prices are its own."""
+    assert decide(an(checkout.Overdue, amount=1), seats(RESERVED), DEADLINE) == an(seat.Reserved)
+
+
 @pytest.mark.parametrize("rows", [[], seats(), one_of_two(OCCUPIED, WITHDRAWN)])
 def test_decide_refuses_for_good(rows: list[Seat]) -> None:
     """What was not sold in time is not sold to this checkout any more, even when its payment seems to be in time."""

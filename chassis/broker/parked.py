@@ -1,5 +1,7 @@
 """Parked: looks at the messages that need a person, puts them back where they came from, or discards them.
 
+Those that rest before another attempt can be looked at and discarded in the same way.
+
 Putting back is a rejection: the parked queue dead-letters to the exchange of redeliveries, so that the broker itself
 moves the message, and there is no moment at which a client holds two copies. The event keeps its id.
 """
@@ -20,19 +22,22 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aiormq.exceptions import AMQPError
 
 from chassis.broker.connection import reason_of
-from chassis.choreography.topology import PARKED
+from chassis.choreography.topology import PARKED, RETRY_DELAYS
 from chassis.errors import UnreachableBrokerError
 
 TIMEOUT = 10
 LOOK_SECONDS = 60
-"""How long the parked messages of one service are looked at"""
+"""How long the messages of one queue are looked at"""
 MAX_LOOKED_AT = 10_000
-"""How many of one service"""
+"""How many of one queue"""
+
+Where = Callable[[str], list[str]]
+"""The queues of a service in which messages are put aside"""
 
 
 @dataclass(frozen=True)
 class Parked:
-    """A parked message and its history. The broker holds it for this process until the connection ends."""
+    """A message that was put aside, and its history. The broker holds it for this process until the connection ends."""
 
     message: AbstractIncomingMessage
     service: str
@@ -45,7 +50,17 @@ class Parked:
     @property
     def queue(self) -> str:
         """The queue that it came from."""
-        return (self.message.routing_key or "").removeprefix(f"{PARKED}.")
+        return self._way[1]
+
+    @property
+    def where(self) -> str:
+        """Where it is: `parked`, or the delay that it rests for."""
+        return self._way[0]
+
+    @property
+    def _way(self) -> tuple[str, str]:
+        place, _, queue = (self.message.routing_key or "").partition(".")
+        return place, queue
 
     def header(self, name: str) -> str:
         """A header, as text."""
@@ -63,9 +78,19 @@ class Parked:
         }
 
 
+def parked(service: str) -> list[str]:
+    """The queue of a service's messages that need a person."""
+    return [f"{service}.{PARKED}"]
+
+
+def resting(service: str) -> list[str]:
+    """The queues in which a service's messages rest before another attempt."""
+    return [f"{service}.retry.{delay}" for delay in RETRY_DELAYS]
+
+
 @asynccontextmanager
-async def looking(rabbitmq_url: str, services: Sequence[str]) -> AsyncIterator[list[Parked]]:
-    """All parked messages, of each service up to a limit; those that are not put back or discarded stay, in order.
+async def looking(rabbitmq_url: str, services: Sequence[str], where: Where) -> AsyncIterator[list[Parked]]:
+    """All messages there, of each queue up to a limit; those that are not put back or discarded stay, in order.
 
     Raises UnreachableBrokerError.
     """
@@ -76,17 +101,22 @@ async def looking(rabbitmq_url: str, services: Sequence[str]) -> AsyncIterator[l
         raise UnreachableBrokerError(reason_of(error)) from error
     async with connection:
         try:
-            found = [one for service in services for one in await _find(connection, service)]
+            found = [
+                one
+                for service in services
+                for queue in where(service)
+                for one in await _find(connection, service, queue)
+            ]
         except (AMQPError, OSError) as error:
             raise UnreachableBrokerError(reason_of(error)) from error
         yield found
 
 
-async def _find(connection: AbstractConnection, service: str) -> list[Parked]:
+async def _find(connection: AbstractConnection, service: str, name: str) -> list[Parked]:
     found: list[Parked] = []
     async with asyncio.timeout(LOOK_SECONDS):
         channel = await connection.channel()
-        queue = await channel.get_queue(f"{service}.{PARKED}", ensure=False)
+        queue = await channel.get_queue(name, ensure=False)
         while len(found) < MAX_LOOKED_AT and (message := await queue.get(fail=False)) is not None:
             found.append(Parked(message, service))
     return found

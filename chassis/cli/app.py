@@ -25,6 +25,7 @@ from chassis.errors import describe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(parked_cli.app, name="parked")
+app.add_typer(parked_cli.resting_app, name="resting")
 app.command()(new)
 app.command()(resay)
 app.command()(renew)

@@ -1,4 +1,4 @@
-"""`python -m chassis parked`: what an operator does with parked messages."""
+"""`python -m chassis parked` and `resting`: what an operator does with messages that were put aside."""
 
 import asyncio
 import json
@@ -11,40 +11,48 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
-from chassis.broker.parked import Parked, discard, looking, redrive
+from chassis.broker import parked
+from chassis.broker.parked import Parked, Where, looking
 from chassis.cli.address import broker_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, put back or discard what is parked.")
+resting_app = typer.Typer(no_args_is_help=True, help="List, show or discard what rests before another attempt.")
 console = Console()
-COLUMNS = ("id", "queue", "event", "attempts", "first failed", "last error")
+COLUMNS = ("id", "queue", "where", "event", "attempts", "first failed", "last error")
 
 Audit = Annotated[Path, typer.Option(help="Where the record of what was done is appended.")]
 AUDIT = Path("parked-audit.jsonl")
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only messages that came from this queue.")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+Reason = Annotated[str, typer.Option(help="Why nobody needs this message.")]
 
 
 @app.command("list")
 def list_(queue: QueueOption = None) -> None:
     """List what is parked: a table on a terminal, lines with tabs otherwise."""
+    _list(parked.parked, queue)
 
-    async def work(parked: Sequence[Parked]) -> None:
-        _show_all([one for one in parked if queue in (None, one.queue)])
 
-    _with_parked(work)
+@resting_app.command("list")
+def list_resting(queue: QueueOption = None) -> None:
+    """List what rests: a table on a terminal, lines with tabs otherwise."""
+    _list(parked.resting, queue)
 
 
 @app.command()
-def show(message_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def show(message_id: Id) -> None:
     """Show one message with its whole story."""
+    _show(parked.parked, message_id)
 
-    async def work(parked: Sequence[Parked]) -> None:
-        for one in _named(parked, message_id):
-            typer.echo(json.dumps(one.story(), indent=2))
 
-    _with_parked(work)
+@resting_app.command("show")
+def show_resting(message_id: Id) -> None:
+    """Show one message with its whole story."""
+    _show(parked.resting, message_id)
 
 
 @app.command("redrive")
@@ -61,8 +69,8 @@ def redrive_(
         typer.echo("which? give an ID, --queue NAME or --all", err=True)
         raise typer.Exit(2)
 
-    async def work(parked: Sequence[Parked]) -> None:
-        chosen = _named(parked, message_id) if message_id else list(parked)
+    async def work(found: Sequence[Parked]) -> None:
+        chosen = _named(found, message_id) if message_id else list(found)
         chosen = [one for one in chosen if queue in (None, one.queue)]
         if dry_run:
             _show_all(chosen)
@@ -70,35 +78,55 @@ def redrive_(
             return
         with Progress(console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("putting back", total=len(chosen))
-            await redrive(chosen, rate, audit, lambda _: progress.advance(task))
+            await parked.redrive(chosen, rate, audit, lambda _: progress.advance(task))
         typer.echo(f"put back {len(chosen)}, recorded in {audit}")
 
-    _with_parked(work)
+    _with(parked.parked, work)
 
 
 @app.command("discard")
-def discard_(
-    message_id: Annotated[str, typer.Argument(metavar="ID")],
-    reason: Annotated[str, typer.Option(help="Why nobody needs this message.")],
-    audit: Audit = AUDIT,
-) -> None:
+def discard_(message_id: Id, reason: Reason, audit: Audit = AUDIT) -> None:
     """Take a message away for good; the audit record keeps it."""
-
-    async def work(parked: Sequence[Parked]) -> None:
-        for one in _named(parked, message_id):
-            await discard(one, reason, audit)
-        typer.echo(f"discarded {message_id}, recorded in {audit}")
-
-    _with_parked(work)
+    _discard(parked.parked, message_id, reason, audit)
 
 
-def _with_parked(work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
+@resting_app.command("discard")
+def discard_resting(message_id: Id, reason: Reason, audit: Audit = AUDIT) -> None:
+    """Take a message away for good; the audit record keeps it."""
+    _discard(parked.resting, message_id, reason, audit)
+
+
+def _list(where: Where, queue: str | None) -> None:
+    async def work(found: Sequence[Parked]) -> None:
+        _show_all([one for one in found if queue in (None, one.queue)])
+
+    _with(where, work)
+
+
+def _show(where: Where, message_id: str) -> None:
+    async def work(found: Sequence[Parked]) -> None:
+        for one in _named(found, message_id):
+            typer.echo(json.dumps(one.story(), indent=2))
+
+    _with(where, work)
+
+
+def _discard(where: Where, message_id: str, reason: str, audit: Path) -> None:
+    async def work(found: Sequence[Parked]) -> None:
+        for one in _named(found, message_id):
+            await parked.discard(one, reason, audit)
+        typer.echo(f"discarded {visible(message_id)}, recorded in {audit}")
+
+    _with(where, work)
+
+
+def _with(where: Where, work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
     services = [service.name for service in here().services]
     url = broker_url()
 
     async def run() -> None:
-        async with looking(url, services) as parked:
-            await work(parked)
+        async with looking(url, services, where) as found:
+            await work(found)
 
     logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same
     try:
@@ -107,26 +135,33 @@ def _with_parked(work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) 
         raise unreachable(f"the broker cannot be asked: {error}") from error
 
 
-def _named(parked: Sequence[Parked], message_id: str) -> list[Parked]:
-    found = [one for one in parked if one.id == message_id]
-    if not found:
-        typer.echo(f"nothing parked has the id {message_id}; see  python -m chassis parked list", err=True)
+def _named(found: Sequence[Parked], message_id: str) -> list[Parked]:
+    """The messages with this id, as it is or as it is listed."""
+    named = [one for one in found if message_id in (one.id, visible(one.id))]
+    if not named:
+        typer.echo(f"there is nothing with the id {visible(message_id)}; see the list", err=True)
         raise typer.Exit(1)
-    return found
+    return named
 
 
-def _show_all(parked: Sequence[Parked]) -> None:
-    rows = [_row(one) for one in parked]
+def _show_all(found: Sequence[Parked]) -> None:
+    rows = [_row(one) for one in found]
     if not console.is_terminal:
         for row in (COLUMNS, *rows):
             typer.echo("\t".join(row))
         return
     table = Table(*COLUMNS)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # no markup: what is in a message is nothing but text
     console.print(table)
 
 
 def _row(one: Parked) -> tuple[str, ...]:
     headers = ("x-attempt", "x-first-failed-at", "x-last-error")
-    return (one.id, one.queue, one.message.type or "-", *(one.header(name) for name in headers))
+    values = (one.id, one.queue, one.where, one.message.type or "-", *(one.header(name) for name in headers))
+    return tuple(map(visible, values))
+
+
+def visible(text: str) -> str:
+    """A text from a message, with everything escaped that a terminal might obey, or that would break a line."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -209,6 +209,12 @@ class Broker:
         exchange = await self._channel.get_exchange(f"{queue.partition('.')[0]}.redeliver", ensure=False)
         await exchange.publish(message, f"parked.{queue}")
 
+    async def rest(self, queue: str, delay: str, event_id: str) -> None:
+        """Have a message that nobody understands rest for a while before it comes to a step."""
+        message = aio_pika.Message(b"{", headers={"ce-id": event_id}, correlation_id=f"{MARK}resting")
+        exchange = await self._channel.get_exchange(f"{queue.partition('.')[0]}.retry", ensure=False)
+        await exchange.publish(message, f"{delay}.{queue}")
+
     async def delete(self, queue: str) -> None:
         """Delete a queue, with whatever is in it."""
         await self._channel.queue_delete(queue)

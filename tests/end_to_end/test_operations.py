@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from chassis.cli import parked
 from chassis.cli.app import app
 from stack.services import SERVICES
 from tests.choreography import heard_by
@@ -75,9 +77,53 @@ async def test_parked_message_is_shown_put_back_and_discarded(
     assert event_id not in await _parked("list")
 
 
+async def test_what_a_message_says_is_no_order_to_the_terminal(
+    environment: Mapping[str, str], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Markup and control characters in an id are shown as text, on a terminal and off it: attack 12."""
+    mark = uuid.uuid4().hex
+    hostile, audit = f"{mark}[/red]\x1b[2J\t\n", str(tmp_path / "audit.jsonl")
+    await broker.publish("point.spend", b"{", {"ce-type": "checkout.requested.v1", "ce-id": hostile})
+    await eventually(lambda: broker.depth("point.parked"))
+    monkeypatch.setenv("RABBITMQ_URL", environment["RABBITMQ_URL"])
+
+    lines = await _parked("list")
+    monkeypatch.setattr(parked, "console", Console(force_terminal=True, width=400, color_system=None))
+    table = await _parked("list")
+    listed = f"{mark}[/red]\\x1b[2J\\t\\n"
+    await _parked("discard", listed, "--reason", "made for a test", "--audit", audit)
+
+    assert [line.split("\t")[0] for line in lines.splitlines() if mark in line] == [listed]
+    assert listed in table
+    assert "\x1b[2J" not in lines + table
+
+
+async def test_resting_message_is_shown_and_discarded(
+    environment: Mapping[str, str], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for another attempt is within reach as well."""
+    event_id, audit = str(uuid.uuid4()), tmp_path / "audit.jsonl"
+    await broker.rest("point.spend", "2m", event_id)
+    await eventually(lambda: broker.depth("point.retry.2m"))
+    monkeypatch.setenv("RABBITMQ_URL", environment["RABBITMQ_URL"])
+
+    row = next(line for line in (await _cli("resting", "list")).splitlines() if event_id in line)
+    assert row.split("\t")[:3] == [event_id, "point.spend", "2m"]
+    assert json.loads(await _cli("resting", "show", event_id))["id"] == event_id
+    await _cli("resting", "discard", event_id, "--reason", "made for a test", "--audit", str(audit))
+
+    assert event_id in audit.read_text()
+    assert event_id not in await _cli("resting", "list")
+
+
 async def _parked(*words: str) -> str:
-    """What `python -m chassis parked` prints; it runs a loop of its own, so it needs a thread."""
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["parked", *words])
+    """What `python -m chassis parked` prints."""
+    return await _cli("parked", *words)
+
+
+async def _cli(*words: str) -> str:
+    """What `python -m chassis` prints; it runs a loop of its own, so it needs a thread."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, words)
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -9,7 +9,7 @@ from chassis.cli.app import app
 
 COMMANDS = (["check"], ["graph"], ["publish"], ["drift", "--url", "http://127.0.0.1:1"], ["parked", "list"])
 NOWHERE = {"RABBITMQ_URL": "amqp://me:secret@127.0.0.1:1/", "RABBITMQ_MANAGEMENT_URL": "http://me:secret@127.0.0.1:1"}
-ASKING = (["drift"], ["parked", "list"])
+ASKING = (["drift"], ["parked", "list"], ["resting", "list"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.chaos.drill import Fault
 from tests.chaos.site import Site
+from tests.chaos.trouble import TROUBLE
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Operator
 
@@ -88,13 +89,16 @@ async def _told(site: Site) -> None:
 
 
 async def _send_again(site: Site) -> None:
-    """What an operator does about deliveries that were refused."""
+    """What an operator does about deliveries that were refused, while others may still kill the service."""
     operator = Operator(site.system)
 
-    async def look() -> list[Any]:
-        refused: list[Any] = await operator.get("payment", "/operations/refused")
-        for one in refused:
-            await operator.ask("POST", "payment", f"/operations/refused/{one['checkout_id']}/send")
-        return refused
+    async def is_done() -> bool:
+        try:
+            refused: list[Any] = await operator.get("payment", "/operations/refused")
+            for one in refused:
+                await operator.ask("POST", "payment", f"/operations/refused/{one['checkout_id']}/send")
+        except (*TROUBLE, AssertionError):
+            return False
+        return not refused
 
-    await eventually(look, lambda refused: not refused, TOLD_WITHIN)
+    await eventually(is_done, within=TOLD_WITHIN)

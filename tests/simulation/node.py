@@ -104,8 +104,9 @@ class Node:
                 done.append(Done(one, await step.function(one.envelope.event, **consumer._dependencies)))
             except Exception as error:  # noqa: BLE001  # whatever it was, it is tried again
                 failures.append(Failure(one.envelope, error))
-        if done:
-            await self._database.run(partial(consumer._write, done))
+        outcomes = await consumer._judge.outcomes(consumer._write, done) if done else []
+        stored = zip(done, outcomes, strict=True)
+        failures += [Failure(one.delivery.envelope, error) for one, error in stored if error is not None]
         return failures
 
     async def _publish(self) -> None:

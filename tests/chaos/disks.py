@@ -86,7 +86,7 @@ async def _charge(site: Site) -> int | None:
     """How somebody who charges a new wallet is answered; None for not at all."""
     with contextlib.suppress(*TROUBLE):
         fan = Fan(site.system)
-        return (await fan.ask("POST", "point", "/points/charge", json={"amount": 1})).status_code
+        return (await fan.post("point", "/points/charge", {"amount": 1})).status_code
     return None
 
 

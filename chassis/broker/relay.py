@@ -67,7 +67,10 @@ class Relay:
         await _for_ever(self.sweep_once, SWEEP_INTERVAL)
 
     async def sweep_once(self) -> None:
-        """Take over every message whose lease has run out, or that is asked for again, and let it depart."""
+        """Take over every message whose lease has run out, or that is asked for again, and let it depart.
+
+        While the broker takes nothing, keep what is on its way: with an alarm over, no other replica must say it too.
+        """
         found = MAX_SWEPT
 
         async def take_over(transaction: Transaction) -> list[Outgoing]:
@@ -79,6 +82,8 @@ class Relay:
             # This transaction may drop it, so this is the last moment to know it.
             return [message for message in leased if message not in self._departures]
 
+        if not self._publisher.connected and self._departures.held:
+            await self._database.run(self._keep)
         while self._publisher.connected and found == MAX_SWEPT:
             await self._departures.room()
             messages = await self._database.run(take_over)
@@ -86,6 +91,9 @@ class Relay:
                 if message.attempts >= ALARMING_ATTEMPTS:
                     log.error("event cannot be published", said=message.routing_key, attempts=message.attempts)
             self._departures.send(messages)
+
+    async def _keep(self, transaction: Transaction) -> None:
+        await transaction.session.keep(self._departures.held)
 
     async def forget(self) -> None:
         """For ever: drop confirmed rows that no other transaction took along."""

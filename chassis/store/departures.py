@@ -40,6 +40,11 @@ class Departures:
         self._mind_room()
 
     @property
+    def held(self) -> frozenset[UUID]:
+        """The ids of what is on its way."""
+        return frozenset(self._held)
+
+    @property
     def full(self) -> bool:
         """Whether more is in flight than the broker takes within the lease of a row."""
         return not self._room.is_set()

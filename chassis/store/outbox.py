@@ -89,6 +89,10 @@ _LEASE = """
     )
     RETURNING event_id, saga_id, routing_key, mandatory, headers::text, body, attempts
     """
+_KEEP = """
+    UPDATE outbox SET leased_until = clock_timestamp() + $1::interval
+    WHERE event_id IN (SELECT event_id FROM outbox WHERE event_id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED)
+    """
 
 WAITING = """
     SELECT count(*) AS depth, (SELECT event_id FROM outbox ORDER BY event_id LIMIT 1) AS oldest
@@ -116,6 +120,11 @@ async def lease(connection: Connection, limit: int) -> list[Outgoing]:
     """Take over up to `limit` messages whose lease has run out."""
     records = await connection.fetch(_LEASE, LEASE, limit)
     return [Outgoing(**{**record, "headers": json.loads(record["headers"])}) for record in records]
+
+
+async def keep(connection: Connection, event_ids: Collection[UUID]) -> None:
+    """Lease messages to this process for a while longer, as far as they are there and nobody else works on them."""
+    await connection.execute(_KEEP, LEASE, list(event_ids))
 
 
 async def forget(connection: Connection, confirmed: Collection[UUID]) -> None:

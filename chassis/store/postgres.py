@@ -111,6 +111,10 @@ class PostgresSession:
         """Take over up to `limit` messages of the outbox whose lease has run out."""
         return await outbox.lease(self._connection, limit)
 
+    async def keep(self, event_ids: Collection[UUID]) -> None:
+        """Lease messages to this process for a while longer, as far as the outbox still holds them."""
+        await outbox.keep(self._connection, event_ids)
+
     async def repeat(self, limit: int) -> None:
         """Put up to `limit` confirmed messages that are asked for back to the outbox, free to be taken over."""
         await said.repeat(self._connection, limit, outbox.LEASE)

@@ -44,6 +44,9 @@ class Session(Protocol):
     async def lease(self, limit: int) -> list[Outgoing]:
         """Take over up to `limit` messages of the outbox whose lease has run out."""
 
+    async def keep(self, event_ids: Collection[UUID]) -> None:
+        """Lease messages to this process for a while longer, as far as the outbox still holds them."""
+
     async def repeat(self, limit: int) -> None:
         """Put up to `limit` confirmed messages that are asked for back to the outbox, free to be taken over."""
 

@@ -106,6 +106,29 @@ async def test_lease_that_has_run_out_is_taken_over_once(store: Store) -> None:
         await store.database.run(work)
 
 
+async def test_lease_that_is_kept_is_not_taken_over(store: Store) -> None:
+    """Whoever has a message in hand may go on having it; what is not there is no matter."""
+    # given
+    kept, left = spent(), spent()
+    saga_ids = {kept.checkout_id, left.checkout_id}
+
+    async def work(transaction: Transaction) -> list[UUID]:
+        transaction.say(kept)
+        transaction.say(left)
+        messages = {message.saga_id: message for message in await transaction.flush([])}
+        await store.end_leases(transaction, [*saga_ids])
+        await transaction.session.keep([messages[kept.checkout_id].event_id, new_id()])
+        found.extend(one.saga_id for one in await transaction.session.lease(1000) if one.saga_id in saga_ids)
+        raise RolledBackOnPurpose
+
+    # when
+    found: list[UUID] = []
+    with pytest.raises(RolledBackOnPurpose):
+        await store.database.run(work)
+    # then
+    assert found == [left.checkout_id]
+
+
 async def test_confirmed_message_is_forgotten(store: Store) -> None:
     """By itself, or together with the messages that a later transaction says."""
     # given

@@ -207,6 +207,14 @@ class MemorySession:
             self.write(OUTBOX, message.event_id, Stored(message, self.source.now() + LEASE))
         return taken
 
+    @statement
+    async def keep(self, event_ids: Collection[UUID]) -> None:
+        """Lease messages for a while longer, as far as the outbox holds them and nobody has locked them."""
+        for event_id, stored in list(self.isolated.rows(OUTBOX).items()):
+            if event_id in event_ids and not self.isolated.is_locked(OUTBOX, event_id):
+                await self.isolated.lock(OUTBOX, event_id)
+                self.write(OUTBOX, event_id, Stored(stored.message, self.source.now() + LEASE))
+
     async def repeat(self, limit: int) -> None:
         """Nothing is asked for again: memory loses no queue."""
 

@@ -18,6 +18,12 @@ from tests.memory.store import MemoryDatabase, MemorySource
 LONG = 10.0
 
 
+class Blocked:
+    """A broker that takes nothing."""
+
+    connected = False
+
+
 class Open:
     """A broker that takes everything."""
 
@@ -91,3 +97,21 @@ async def test_message_that_is_asked_for_again_is_published_again() -> None:
     departures.send([message])
     # then
     assert await departures.take(10) == [message]
+
+
+async def test_message_is_kept_from_other_replicas_as_long_as_the_broker_takes_nothing() -> None:
+    """An alarm may outlast the lease; whichever replica sweeps first after it finds nothing to do."""
+    # given
+    source, departures, others = MemorySource(), Departures(), Departures()
+    database = MemoryDatabase(source, departures, source.identity)
+    await database.run(say)
+    # when
+    moments = [source.now()]
+    source.now = lambda: moments[-1]
+    for _ in range(3):
+        moments.append(source.now() + 0.9 * LEASE)
+        await Relay(cast("Publishes", Blocked()), departures, database).sweep_once()
+        await Relay(cast("Publishes", Open()), others, MemoryDatabase(source, others, source.identity)).sweep_once()
+    # then
+    others.end()
+    assert await others.take(10) == []

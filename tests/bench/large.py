@@ -32,8 +32,8 @@ async def measure(admin_url: str, rows: int, begin: Callable[[str], None]) -> La
     try:
         for package in packages(ROOT):
             begin(f"{rows:,} rows in every table of {package}")
-            without = () if package == WITH_FRAME else frame
-            urls[package] = await big_database(admin_url, package, rows, without)
+            smaller = () if package == WITH_FRAME else frame
+            urls[package] = await big_database(admin_url, package, rows, smaller)
             tables += await _sizes(urls[package], package, rows)
         begin("every statement beside them")
         plans = await _plans(urls)

@@ -17,14 +17,14 @@ from tests.contract.playing import Play
 from tests.contract.test_migrations import create_database, described_by, scripts_of
 
 
-async def big_database(admin_url: str, package: str, rows: int, without: Collection[str] = ()) -> str:
-    """The URL of a new database of a service with so many rows in its tables but some, which tells its plans."""
+async def big_database(admin_url: str, package: str, rows: int, smaller: Collection[str] = ()) -> str:
+    """The URL of a new database of a service with so many rows in its tables, fewer in some, which tells its plans."""
     url = await create_database(admin_url)
     await revision.ensure(url, scripts_of(package))
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SET synchronous_commit = off")
-        await fill(connection, described_by(package), rows, without)
+        await fill(connection, described_by(package), rows, smaller)
         await tell_plans(connection)
     finally:
         await connection.close()

@@ -71,6 +71,8 @@ def row_locked(seconds: float = LONG) -> Fault:
     async def fault(site: Site) -> int:
         victim, payment = await _with_a_hold(site)
         async with site.session("point") as stranger, stranger.transaction():
+            # Else the server would end whoever does nothing in a transaction for a minute.
+            await stranger.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             await stranger.execute("SELECT * FROM wallet WHERE user_id = $1 FOR UPDATE", victim.user_id)
             checkout_id = await victim.begin(payment)
             site.accepted.add(checkout_id)

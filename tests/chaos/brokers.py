@@ -9,6 +9,7 @@ from tests.chaos.consumers import locked
 from tests.chaos.drill import Fault
 from tests.chaos.environment import nothing_blamed
 from tests.chaos.site import Site
+from tests.end_to_end.eventually import eventually
 
 ALARM_SECONDS = 8.0
 BACK_WITHIN = 60.0
@@ -73,10 +74,14 @@ def memory_alarm_that_lasts(seconds: float) -> Fault:
 
 
 async def _sessions(site: Site) -> list[str]:
-    """The connections of the services."""
-    async with site.broker() as broker:
+    """The connections of the services: two of each, once the management interface knows of all."""
+
+    async def look() -> list[str]:
         found = await broker.ask("connections?columns=name,user")
-    return sorted(one["name"] for one in found if one.get("user") in SERVICES)
+        return sorted(one["name"] for one in found if one.get("user") in SERVICES)
+
+    async with site.broker() as broker:
+        return await eventually(look, lambda found: len(found) == 2 * len(SERVICES))
 
 
 async def _alarm(site: Site, get: str, put: str, limit: str, seconds: float) -> int:

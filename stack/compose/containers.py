@@ -37,6 +37,7 @@ def _environment() -> dict[str, str]:
     return {
         **urls,
         **databases,
+        **{f"{service.upper()}_RABBITMQ_URL": _broker_url(service) for service in SERVICES},
         "RABBITMQ_URL": f"amqp://{user}@{_address('rabbitmq', 5672)}/",
         "RABBITMQ_MANAGEMENT_URL": f"http://{user}@{_address('rabbitmq', 15672)}",
         "TOKEN_SECRET": _variable(EACH[0].package, "TOKEN_SECRET"),
@@ -44,9 +45,18 @@ def _environment() -> dict[str, str]:
 
 
 def _database_url(service: str) -> str:
-    inside = urlsplit(_variable(f"{service}_svc", f"{service.upper()}_DATABASE_URL"))
+    return _outside(service, "DATABASE_URL", "postgres", 5432)
+
+
+def _broker_url(service: str) -> str:
+    return _outside(service, "RABBITMQ_URL", "rabbitmq", 5672)
+
+
+def _outside(service: str, setting: str, container: str, port: int) -> str:
+    """The address that a service is given, as it is from outside of the containers."""
+    inside = urlsplit(_variable(f"{service}_svc", f"{service.upper()}_{setting}"))
     user = inside.netloc.rpartition("@")[0]
-    return inside._replace(netloc=f"{user}@{_address('postgres', 5432)}").geturl()
+    return inside._replace(netloc=f"{user}@{_address(container, port)}").geturl()
 
 
 def _admin_password() -> str:

@@ -32,7 +32,7 @@ def _kept(directory: Directory) -> list[tuple[str, int | None, int | None, str]]
 
 
 def _named(environment: dict[str, str]) -> list[tuple[str, int | None, int | None, str]]:
-    urls = {name: url for name, url in environment.items() if name.endswith("_URL")}
+    urls = {name: url for name, url in environment.items() if name.endswith("_URL") and "_RABBITMQ_" not in name}
     # The broker is asked through AMQP.
     urls.pop("RABBITMQ_MANAGEMENT_URL", None)
     return [(name, None, urlsplit(url).port, _probe(url)) for name, url in urls.items()]

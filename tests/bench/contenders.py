@@ -213,7 +213,7 @@ def _job(stand: Stand, ports: list[int], database: str, numbers: range, seconds:
 
 async def _publish(stand: Stand, numbers: range) -> None:
     """Put the requests of checkouts that have begun on the broker, as payment_svc would have."""
-    url = stand.broker_url("payment")
+    url = stand.environment["PAYMENT_RABBITMQ_URL"]
     publisher = Publisher("payment", url)
 
     async def connected() -> bool:

@@ -87,12 +87,6 @@ class Stand:
         """The secrets of the stack."""
         return Credentials.of(Directory.of(self.path))
 
-    def broker_url(self, service: str) -> str:
-        """Where the broker is, for this service."""
-        place = urlsplit(self.environment["RABBITMQ_URL"])
-        user = f"{service}:{self.credentials.password(service)}"
-        return place._replace(netloc=f"{user}@{place.hostname}:{place.port}").geturl()
-
     def port(self, service: str) -> int:
         """Where a service listens."""
         return int(self.environment[f"{service.upper()}_URL"].rpartition(":")[2])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from stack.services import SERVICES
 from tests.chaos.drill import Fault
@@ -16,6 +17,8 @@ from tests.end_to_end.fan import Fan, Hold
 SHORT, LONG = 8.0, 60.0
 RED_WITHIN = 20.0
 PASSES_WITHIN = 15.0
+LONGEST_REST, RESTS_WITHIN = "point.retry.2m", 150.0
+"""Where the message rests at last that waits for a lock, and a little longer than it rests there"""
 
 _RENEW = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -79,6 +82,8 @@ def row_locked(seconds: float = LONG) -> Fault:
             ends = asyncio.get_running_loop().time() + seconds
             while asyncio.get_running_loop().time() < ends:
                 await _one_passes(site)
+        async with site.broker() as broker:
+            await eventually(partial(broker.depth, LONGEST_REST), lambda left: not left, within=RESTS_WITHIN)
         return 1
 
     return fault

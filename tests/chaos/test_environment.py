@@ -25,6 +25,7 @@ async def test_locked_inbox_is_seen_and_waited_for(drill: Drill) -> None:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(400)
 async def test_lock_of_a_minute_keeps_up_its_owner_only(drill: Drill) -> None:
     """However long it is kept."""
     await drill.run("database: a stranger's lock for 60 s", environment.row_locked(), spares=PROGRAMS)

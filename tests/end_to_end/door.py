@@ -54,7 +54,7 @@ async def door(environment: Mapping[str, str], service: str) -> AsyncIterator[tu
     definition = module.definition(
         module.Settings(
             database_url=url,
-            rabbitmq_url=environment["RABBITMQ_URL"],
+            rabbitmq_url=environment[f"{service.upper()}_RABBITMQ_URL"],
             token_secret=environment["TOKEN_SECRET"],
             **NOT_ASKED.get(service, {}),
         )

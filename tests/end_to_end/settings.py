@@ -12,7 +12,7 @@ def payment_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         port=1,
         database_url=SecretStr(environment["PAYMENT_DATABASE_URL"]),
-        rabbitmq_url=SecretStr(environment["RABBITMQ_URL"]),
+        rabbitmq_url=SecretStr(environment["PAYMENT_RABBITMQ_URL"]),
         token_secret=SecretStr(environment["TOKEN_SECRET"]),
         platform_url=environment["PLATFORM_URL"],
         platform_secret=SecretStr("whsec_" + 32 * "A"),

@@ -153,7 +153,7 @@ async def test_rows_are_bound_to_the_parameters_of_a_step(store: Store) -> None:
     await store.database.run(spend)
     found, entries = await store.database.run(bind)
     # then
-    assert found["wallet"].balance == 90
+    assert [wallet.balance for wallet in found["payers"]] == [90]
     assert entries == 2
 
 

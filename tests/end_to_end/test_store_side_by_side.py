@@ -5,8 +5,8 @@ So an interleaving that the simulation tries is one that PostgreSQL allows, and 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -15,68 +15,11 @@ import pytest
 from chassis.errors import RolledBackError
 from chassis.store import Transaction
 from chassis.store.outbox import Outgoing
-from chassis.store.session import Session
 from point_svc.models import PointHistory, Wallet
-from tests.end_to_end.eventually import eventually
+from tests.end_to_end.sides import Side
 from tests.end_to_end.stores import ANN, BOB, STEP, Store, entry, envelope, wallet_of
 
-Result = TypeVar("Result")
 NEW = "store-d"
-
-
-class EndedOnPurpose(Exception):  # noqa: N818  # no error
-    """Rolls a transaction back."""
-
-
-class Side:
-    """One of several transactions, which ends when the test says so."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._context = store.source.session()
-        self._is_open = False
-        self.session: Session
-
-    async def begin(self) -> "Side":
-        """Begin."""
-        self.session = await self._context.__aenter__()
-        self._is_open = True
-        return self
-
-    async def commit(self) -> None:
-        """Commit and end."""
-        self._is_open = False
-        await self.session.commit()
-        await self._context.__aexit__(None, None, None)
-
-    async def roll_back(self) -> None:
-        """Undo everything and end, unless it has ended."""
-        if self._is_open:
-            self._is_open = False
-            with contextlib.suppress(EndedOnPurpose):
-                await self._context.__aexit__(EndedOnPurpose, EndedOnPurpose(), None)
-
-    async def end(self, how: str) -> None:
-        """Commit or roll back."""
-        await (self.commit() if how == "commit" else self.roll_back())
-
-    async def waits(self, statement: Coroutine[Any, Any, Result]) -> "asyncio.Task[Result]":
-        """Begin a statement, and see that it waits for somebody."""
-        task = asyncio.create_task(statement)
-        await eventually(self._store.waiting)
-        assert not task.done()
-        return task
-
-    async def wallet(self, user_id: str = ANN, *, lock: bool = True) -> Wallet:
-        """A wallet as it is seen by a statement."""
-        (found,) = await self.session.select(Wallet, "user_id", [user_id], lock=lock)
-        return found
-
-    async def put(self, balance: int) -> None:
-        """Lock and change ann's wallet."""
-        wallet = await self.wallet()
-        wallet.balance = balance
-        await self.session.update(Wallet, [wallet])
 
 
 @pytest.fixture

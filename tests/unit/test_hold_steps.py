@@ -1,17 +1,15 @@
 """What reservation_svc does to hold seats: asking, opening, closing, and the clock."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
-from chassis import ContradictedError
 from contracts import payment, reservation, seat
 from contracts.event import overdue_at
 from contracts.seat import PricedSeat
 from reservation_svc.models import Reservation, Status
-from reservation_svc.steps import HoldPolicy, expire, open_, reject, request, revert
-from tests.unit.examples import DEADLINE, EXPIRES_AT, NOW, PAYMENT_ID, PRICES, TOTAL, an, reservations
+from reservation_svc.steps import HoldPolicy, expire, open_, reject, request
+from tests.unit.examples import DEADLINE, EXPIRES_AT, NOW, PAYMENT_ID, PRICES, an, reservations
 
 POLICY = HoldPolicy(duration=EXPIRES_AT - NOW, patience=DEADLINE - NOW)
 
@@ -197,20 +195,3 @@ def test_expire_takes_all_seats_or_none() -> None:
 def test_expire_without_a_reservation_does_nothing() -> None:
     """No rows, no hold."""
     assert expire([], EXPIRES_AT) is None
-
-
-LIES: dict[str, Callable[[], object]] = {
-    "opened for eve": lambda: open_(an(payment.Published, user_id="eve"), reservations(Status.REQUESTED), POLICY, NOW),
-    "other seats": lambda: open_(
-        an(payment.Published, seats=(PricedSeat(seat_id=9, price=TOTAL),)), reservations(Status.REQUESTED), POLICY, NOW
-    ),
-    "rejected for eve": lambda: reject(an(seat.Released, user_id="eve"), reservations(Status.EXPIRED)),
-    "reverted for eve": lambda: revert(an(payment.Reverted, user_id="eve"), reservations(Status.CONFIRMED)),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_own_rows_are_believed_first(lie: str) -> None:
-    """What contradicts them is for a person to look at."""
-    with pytest.raises(ContradictedError):
-        LIES[lie]()

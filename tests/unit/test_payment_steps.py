@@ -1,11 +1,9 @@
 """What payment_svc does in a hold and in a checkout."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
-from chassis import ContradictedError
 from contracts import checkout, payment, point, reservation, seat
 from contracts.event import overdue_at
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
@@ -15,7 +13,6 @@ from tests.unit.examples import (
     DEADLINE,
     NOW,
     OTHER_CHECKOUT_ID,
-    OTHER_PAYMENT_ID,
     PAYMENT_ID,
     TOTAL,
     a_checkout,
@@ -265,36 +262,6 @@ def test_a_checkout_fails_once() -> None:
     # then
     assert outcome is None
     assert (values(attempt), values(owed)) == before
-
-
-COMPLETED = a_checkout(status=CheckoutStatus.COMPLETED)
-LIES: dict[str, Callable[[], object]] = {
-    "sold, unpaid": lambda: complete(an(seat.Reserved), a_checkout(), a_payment(PROCESSING), NOW),
-    "sold, paid by another": lambda: complete(an(seat.Reserved), a_checkout(), a_payment(PAID, **BY_ANOTHER), NOW),
-    "sold for less": lambda: complete(an(seat.Reserved, amount=1), a_checkout(), a_payment(PAID), NOW),
-    "sold for less, again": lambda: complete(an(seat.Reserved, amount=1), COMPLETED, a_payment(PAID), NOW),
-    "sold to eve": lambda: complete(an(seat.Reserved, user_id="eve"), a_checkout(), a_payment(PAID), NOW),
-    "sold, other payment": lambda: complete(
-        an(seat.Reserved, payment_id=OTHER_PAYMENT_ID), a_checkout(), a_payment(PAID), NOW
-    ),
-    "refused after the sale": lambda: revert(an(seat.Rejected), COMPLETED, a_payment(PAID)),
-    "refused to eve": lambda: revert(an(seat.Rejected, user_id="eve"), a_checkout(), a_payment(PAID)),
-    "refused, other payment": lambda: revert(
-        an(seat.Rejected, payment_id=OTHER_PAYMENT_ID), a_checkout(), a_payment(PAID)
-    ),
-    "refunded after the sale": lambda: close(an(point.Refunded), COMPLETED, a_payment(PAID), NOW),
-    "refunded while paid": lambda: close(an(point.Refunded), a_checkout(), a_payment(PAID), NOW),
-    "refunded to eve": lambda: close(an(point.Refunded, user_id="eve"), a_checkout(), a_payment(PROCESSING), NOW),
-    "expired while paid": lambda: cancel(an(reservation.Expired), a_payment(PAID)),
-    "expired for eve": lambda: cancel(an(reservation.Expired, user_id="eve"), a_payment()),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_own_rows_are_believed_first(lie: str) -> None:
-    """What contradicts them is for a person to look at."""
-    with pytest.raises(ContradictedError):
-        LIES[lie]()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,6 @@ def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations
     """Take back what `confirm` did, or see to it that it never does; the user still holds the seats."""
     for row in reservations:
         agree(lost, row, "user_id")
-    for row in reservations:
         row.revert(lost.checkout_id)
     return reservation.Reverted.after(lost)
 

@@ -33,7 +33,8 @@ class Origins:
         """The user who has said a message: empty where nobody signed it, None where a former release sent it on."""
         properties = message.header.properties
         if self._was_sent_on(message) and properties.user_id == self._user:
-            return _text((properties.headers or {}).get(ORIGIN))
+            noted = headers_of(message).get(ORIGIN)
+            return noted if isinstance(noted, str) else None
         return properties.user_id or ""
 
     def verify(self, hears: Iterable[type[Event]], message: DeliveredMessage) -> None:
@@ -41,16 +42,15 @@ class Origins:
 
         One that names no event that is heard here is not judged: it will not be understood.
         """
-        headers: Mapping[str, Any] = message.header.properties.headers or {}
-        name = str(headers.get("ce-type", "")).rpartition(".v")[0]
+        name = str(headers_of(message).get("ce-type", "")).rpartition(".v")[0]
         event = next((one for one in hears if one.name == name), None)
-        if event is not None and (lie := self._lie(event, message, headers)):
+        if event is not None and (lie := self._lie(event, message)):
             raise ForgedMessageError(f"{lie}, and {event.name} is said by {event.service}")
 
-    def _lie(self, event: type[Event], message: DeliveredMessage, headers: Mapping[str, Any]) -> str | None:
+    def _lie(self, event: type[Event], message: DeliveredMessage) -> str | None:
         """What does not agree with the rest, if anything."""
         properties, origin = message.header.properties, self.of(message)
-        sent_on = self._was_sent_on(message)
+        source, sent_on = headers_of(message).get("ce-source"), self._was_sent_on(message)
         exchange, routing_key = _way(message)
         if origin is not None and origin != (event.service if self._user == self._service else self._user):
             return f"the origin is {origin!r}"
@@ -58,8 +58,8 @@ class Origins:
             return f"it came over {exchange!r} as {routing_key!r}"
         if properties.app_id != event.service and not (sent_on and properties.app_id == self._service):
             return f"the app_id is {properties.app_id!r}"
-        if headers.get("ce-source") != f"/{event.service}":
-            return f"the ce-source is {headers.get('ce-source')!r}"
+        if source != f"/{event.service}":
+            return f"the ce-source is {source!r}"
         return None
 
     def _was_sent_on(self, message: DeliveredMessage) -> bool:
@@ -68,12 +68,13 @@ class Origins:
         return exchange == "" or exchange.startswith(f"{self._service}.")
 
 
+def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
+    """The headers of a message, which may have none."""
+    return message.header.properties.headers or {}
+
+
 def _way(message: DeliveredMessage) -> tuple[str, str]:
     delivery = message.delivery
     if isinstance(delivery, Basic.Deliver):
         return delivery.exchange or "", delivery.routing_key or ""
     return "", ""
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

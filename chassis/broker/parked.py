@@ -31,7 +31,7 @@ LOOK_SECONDS = 60
 MAX_LOOKED_AT = 10_000
 """How many of one queue"""
 
-Where = Callable[[str], list[str]]
+QueuesOf = Callable[[str], list[str]]
 """The queues of a service in which messages are put aside"""
 
 
@@ -78,19 +78,19 @@ class Parked:
         }
 
 
-def parked(service: str) -> list[str]:
+def parked_queues(service: str) -> list[str]:
     """The queue of a service's messages that need a person."""
     return [f"{service}.{PARKED}"]
 
 
-def resting(service: str) -> list[str]:
+def resting_queues(service: str) -> list[str]:
     """The queues in which a service's messages rest before another attempt."""
     return [f"{service}.retry.{delay}" for delay in RETRY_DELAYS]
 
 
 @asynccontextmanager
-async def looking(rabbitmq_url: str, services: Sequence[str], where: Where) -> AsyncIterator[list[Parked]]:
-    """All messages there, of each queue up to a limit; those that are not put back or discarded stay, in order.
+async def looking(rabbitmq_url: str, services: Sequence[str], queues_of: QueuesOf) -> AsyncIterator[list[Parked]]:
+    """All messages in those queues, of each up to a limit; those that are not put back or discarded stay, in order.
 
     Raises UnreachableBrokerError.
     """
@@ -104,7 +104,7 @@ async def looking(rabbitmq_url: str, services: Sequence[str], where: Where) -> A
             found = [
                 one
                 for service in services
-                for queue in where(service)
+                for queue in queues_of(service)
                 for one in await _find(connection, service, queue)
             ]
         except (AMQPError, OSError) as error:

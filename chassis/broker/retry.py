@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from aiormq.abc import DeliveredMessage
 
 from chassis.broker.burst import Parcel
-from chassis.broker.origin import ORIGIN, Origins
+from chassis.broker.origin import ORIGIN, Origins, headers_of
 from chassis.broker.policy import is_worth_another_attempt
 from chassis.choreography.envelope import HEADERS
 from chassis.choreography.step import Step
@@ -88,12 +88,7 @@ class Retry:
     def _origin(self, message: DeliveredMessage) -> dict[str, str]:
         """The header that says who has said the message that this service sends on."""
         origin = self._origins.of(message)
-        return {} if origin is None else {ORIGIN: origin[:MAX_TEXT]}
-
-
-def headers_of(message: DeliveredMessage) -> Mapping[str, Any]:
-    """The headers of a message, which may have none."""
-    return message.header.properties.headers or {}
+        return {} if origin is None else {ORIGIN: origin}
 
 
 def attempts_of(message: DeliveredMessage) -> int:

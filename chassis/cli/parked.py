@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chassis.broker import parked
-from chassis.broker.parked import Parked, Where, looking
+from chassis.broker.parked import Parked, QueuesOf, looking
 from chassis.cli.address import broker_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError
@@ -22,7 +22,7 @@ from chassis.errors import UnreachableBrokerError
 app = typer.Typer(no_args_is_help=True, help="List, show, put back or discard what is parked.")
 resting_app = typer.Typer(no_args_is_help=True, help="List, show or discard what rests before another attempt.")
 console = Console()
-COLUMNS = ("id", "queue", "where", "event", "attempts", "first failed", "last error")
+COLUMNS = ("id", "queue", "event", "attempts", "first failed", "last error", "where")
 
 Audit = Annotated[Path, typer.Option(help="Where the record of what was done is appended.")]
 AUDIT = Path("parked-audit.jsonl")
@@ -34,25 +34,25 @@ Reason = Annotated[str, typer.Option(help="Why nobody needs this message.")]
 @app.command("list")
 def list_(queue: QueueOption = None) -> None:
     """List what is parked: a table on a terminal, lines with tabs otherwise."""
-    _list(parked.parked, queue)
+    _list(parked.parked_queues, queue)
 
 
 @resting_app.command("list")
 def list_resting(queue: QueueOption = None) -> None:
     """List what rests: a table on a terminal, lines with tabs otherwise."""
-    _list(parked.resting, queue)
+    _list(parked.resting_queues, queue)
 
 
 @app.command()
 def show(message_id: Id) -> None:
     """Show one message with its whole story."""
-    _show(parked.parked, message_id)
+    _show(parked.parked_queues, message_id)
 
 
 @resting_app.command("show")
 def show_resting(message_id: Id) -> None:
     """Show one message with its whole story."""
-    _show(parked.resting, message_id)
+    _show(parked.resting_queues, message_id)
 
 
 @app.command("redrive")
@@ -81,51 +81,51 @@ def redrive_(
             await parked.redrive(chosen, rate, audit, lambda _: progress.advance(task))
         typer.echo(f"put back {len(chosen)}, recorded in {audit}")
 
-    _with(parked.parked, work)
+    _with(parked.parked_queues, work)
 
 
 @app.command("discard")
 def discard_(message_id: Id, reason: Reason, audit: Audit = AUDIT) -> None:
     """Take a message away for good; the audit record keeps it."""
-    _discard(parked.parked, message_id, reason, audit)
+    _discard(parked.parked_queues, message_id, reason, audit)
 
 
 @resting_app.command("discard")
 def discard_resting(message_id: Id, reason: Reason, audit: Audit = AUDIT) -> None:
     """Take a message away for good; the audit record keeps it."""
-    _discard(parked.resting, message_id, reason, audit)
+    _discard(parked.resting_queues, message_id, reason, audit)
 
 
-def _list(where: Where, queue: str | None) -> None:
+def _list(queues_of: QueuesOf, queue: str | None) -> None:
     async def work(found: Sequence[Parked]) -> None:
         _show_all([one for one in found if queue in (None, one.queue)])
 
-    _with(where, work)
+    _with(queues_of, work)
 
 
-def _show(where: Where, message_id: str) -> None:
+def _show(queues_of: QueuesOf, message_id: str) -> None:
     async def work(found: Sequence[Parked]) -> None:
         for one in _named(found, message_id):
             typer.echo(json.dumps(one.story(), indent=2))
 
-    _with(where, work)
+    _with(queues_of, work)
 
 
-def _discard(where: Where, message_id: str, reason: str, audit: Path) -> None:
+def _discard(queues_of: QueuesOf, message_id: str, reason: str, audit: Path) -> None:
     async def work(found: Sequence[Parked]) -> None:
         for one in _named(found, message_id):
             await parked.discard(one, reason, audit)
         typer.echo(f"discarded {visible(message_id)}, recorded in {audit}")
 
-    _with(where, work)
+    _with(queues_of, work)
 
 
-def _with(where: Where, work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
+def _with(queues_of: QueuesOf, work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
     services = [service.name for service in here().services]
     url = broker_url()
 
     async def run() -> None:
-        async with looking(url, services, where) as found:
+        async with looking(url, services, queues_of) as found:
             await work(found)
 
     logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same
@@ -158,7 +158,7 @@ def _show_all(found: Sequence[Parked]) -> None:
 
 def _row(one: Parked) -> tuple[str, ...]:
     headers = ("x-attempt", "x-first-failed-at", "x-last-error")
-    values = (one.id, one.queue, one.where, one.message.type or "-", *(one.header(name) for name in headers))
+    values = (one.id, one.queue, one.message.type or "-", *(one.header(name) for name in headers), one.where)
     return tuple(map(visible, values))
 
 

@@ -14,8 +14,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
-from chassis.broker.origin import Origins
-from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, Delivers, Retry, attempts_of, headers_of
+from chassis.broker.origin import Origins, headers_of
+from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, Delivers, Retry, attempts_of
 from chassis.choreography import envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED

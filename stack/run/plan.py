@@ -124,7 +124,6 @@ class Plan:
         self.environment["PLATFORM_URL"] = self._urls["platform"]
         for service in SERVICES:
             self.environment[f"{service.upper()}_DATABASE_URL"] = self._database_urls[service]
-        for service in SERVICES:
             self.environment[f"{service.upper()}_RABBITMQ_URL"] = self._broker.url(service)
         self.environment["RABBITMQ_URL"] = self._broker.url()
         self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url

@@ -196,7 +196,7 @@ class Broker:
         )
         await self._channel.default_exchange.publish(message, queue)
 
-    async def publish_signed(self, queue: str, parked: AbstractIncomingMessage) -> None:
+    async def redeliver(self, queue: str, parked: AbstractIncomingMessage) -> None:
         """Put a message that a service had parked back to a step, as the broker does when an operator asks for it."""
         message = aio_pika.Message(
             parked.body,

@@ -120,7 +120,7 @@ async def test_forged_message_stays_forged_when_it_is_put_back(
     await liar.say("seat.released", hold.payment_id, body, user_id="point")
     parked = await broker.unpark_saga("reservation", hold.payment_id)
 
-    await broker.publish_signed("reservation.reject", parked)
+    await broker.redeliver("reservation.reject", parked)
 
     assert (await reason(broker, "reservation", hold.payment_id)).startswith("ForgedMessageError")
 

@@ -34,9 +34,9 @@ def lie(world: World, service: str, chance: Random) -> None:
 
 def _publish(world: World, service: str, envelope: Envelope) -> None:
     said = Outgoing.of(envelope)
-    world._know([said])
+    world.know([said])
     BROKER.put(service, said.routing_key, Message(said.headers, said.body.encode(), said.routing_key))
-    world._receive()
+    world.receive()
 
 
 def _values(world: World, chance: Random) -> dict[str, Any]:

@@ -183,19 +183,19 @@ class World:
         """A process is killed in the middle of what it does."""
         self.count(Trouble.KILL)
         process.die()
-        self._receive()
+        self.receive()
 
     def go_on(self, process: Process) -> None:
         """A process goes on to its next turn."""
         process.go_on()
         if BROKER.arrived:
-            self._receive()
+            self.receive()
 
     def finish(self, process: Process) -> None:
         """A process goes on until its end, or until it has to wait for another one."""
         while not (process.is_over or process.is_waiting):
             process.go_on()
-        self._receive()
+        self.receive()
 
     def _settle(self, waiting: Counter[Waiting], failures: list[Failure] | None) -> None:
         """What is not acknowledged comes again."""
@@ -226,7 +226,7 @@ class World:
 
         def end(result: Any) -> None:
             self.running.remove(process)
-            self._know(stored.message for stored in node.source.committed.outbox.values())
+            self.know(stored.message for stored in node.source.committed.outbox.values())
             if ending is not None:
                 ending(result)
 
@@ -243,12 +243,13 @@ class World:
             name += " again"
         return name
 
-    def _know(self, said: Iterable[Outgoing]) -> None:
+    def know(self, said: Iterable[Outgoing]) -> None:
+        """These messages were said."""
         for message in said:
             if message.event_id not in self.envelopes:
                 self.envelopes[message.event_id] = read(EVENTS, message.headers, message.body.encode())
 
-    def _receive(self) -> None:
+    def receive(self) -> None:
         """What has come to the queues of the broker."""
         for queue, message in BROKER.take():
             event_id = UUID(message.headers["ce-id"])
@@ -270,7 +271,7 @@ class World:
         source.now = lambda: self.clock(service.name) + later
         is_heard = trouble is not Trouble.UNCONFIRMED
         node = Node(service, source, BROKER, {**POLICIES, Platform: self.platform}, is_heard=is_heard)
-        node.subscribe(self._know)
+        node.subscribe(self.know)
         return node
 
     def count(self, trouble: Trouble | None) -> None:

@@ -121,6 +121,10 @@ class DeadlyMessageError(BrokerError):
     """A message that ends the process that handles it, as often as it has been tried."""
 
 
+class KeysUnreadableError(WebError):
+    """The keys that tokens are checked with cannot be read, and never could."""
+
+
 class NotPublishedError(BrokerError):
     """The broker did not confirm a message, so nobody knows whether it has it; `returned` if it had no queue for it."""
 

@@ -68,8 +68,22 @@ class ServiceSettings(BaseSettings):
     """`postgresql://role:password@host:port/database`"""
     rabbitmq_url: SecretStr
     """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
-    token_secret: SecretStr = Field(validation_alias=AliasChoices("token_secret", "TOKEN_SECRET"), min_length=32)
-    """The key of the bearer tokens (HS256), the same in every service"""
+    token_keys: str = Field(validation_alias=AliasChoices("token_keys", "TOKEN_KEYS"), min_length=1)
+    """The public keys of the bearer tokens (JWKS): an `https://` address, a file, or the document itself"""
+    token_issuer: str = Field(
+        default="concert-seats", validation_alias=AliasChoices("token_issuer", "TOKEN_ISSUER"), min_length=1
+    )
+    """Who issues the tokens, their `iss`; their `aud` has to name the service, such as `point_svc`"""
+    user_requests: int = Field(default=20, ge=1)
+    """How many requests a user may send to one process in a second"""
+    address_requests: int = Field(default=200, ge=1)
+    """How many an address may send to one process in a second, whoever asks; behind a gateway there is only one"""
+    user_streams: int = Field(default=5, ge=1)
+    """How many event streams of one process a user may have open"""
+    max_connections: int = Field(default=1000, ge=1)
+    """How many connections one process serves"""
+    docs: bool = True
+    """Whether `/docs`, `/redoc`, `/openapi.json` and `/asyncapi` are there"""
     max_batch: int = Field(default=200, ge=1, le=1000)
     """How many events of a step may share a transaction; a step never waits for more than have arrived"""
     database_pool: int = Field(default=10, ge=2)

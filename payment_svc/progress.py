@@ -16,12 +16,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
 
 from chassis.run import Runtime
 from chassis.store import Transaction
-from chassis.web import CurrentRuntime, CurrentUser, documented, not_found
+from chassis.web import CurrentRuntime, CurrentStreams, CurrentUser, documented, not_found
 from contracts import checkout
 from payment_svc.models import Checkout, CheckoutStatus
 
@@ -55,13 +55,14 @@ class Happening(BaseModel):
     responses={
         200: {"description": "A stream of `Happening`s, each with its name as `event:`", "content": {_MEDIA_TYPE: {}}},
         204: {"description": "Nothing more will come"},
-        **documented(HTTPStatus.NOT_FOUND),
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS),
     },
 )
 async def events(
     checkout_id: UUID,
     user_id: CurrentUser,
     runtime: CurrentRuntime,
+    streams: CurrentStreams,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """What happens to the checkout, as it happens, until it has ended."""
@@ -69,7 +70,7 @@ async def events(
     history = await _history(runtime, checkout_id, user_id)
     if _is_over(history) and seen >= history[-1].id:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return EventSourceResponse(_stream(runtime, checkout_id, user_id, seen))
+    return streams.open(user_id, _stream(runtime, checkout_id, user_id, seen))
 
 
 async def _stream(runtime: Runtime, checkout_id: UUID, user_id: str, seen: int) -> AsyncIterator[bytes]:

@@ -45,11 +45,19 @@ class Entry(BaseModel):
 
 
 @dataclass(frozen=True)
+class ChargePolicy:
+    """The points that a wallet can be charged up to; a refund is taken in any case."""
+
+    max_balance: int
+
+
+@dataclass(frozen=True)
 class ChargeRequest:
     """What `POST /points/charge` asks for."""
 
     keyed: Keyed
     amount: int
+    max_balance: int
 
 
 @router.post(
@@ -58,7 +66,8 @@ class ChargeRequest:
 )
 async def charge(body: Charge, user_id: CurrentUser, key: IdempotencyKey, runtime: CurrentRuntime) -> Balance:
     """Put points into the wallet, once for each key; the first charge opens it."""
-    asked = ChargeRequest(Keyed(user_id, key, body.model_dump_json()), body.amount)
+    ceiling = runtime.dependency(ChargePolicy).max_balance
+    asked = ChargeRequest(Keyed(user_id, key, body.model_dump_json()), body.amount, ceiling)
     # By itself: where somebody else has locked a wallet, only who charges that one waits.
     return await runtime.requests.alone(put_in, asked)
 
@@ -72,10 +81,12 @@ async def put_in(transaction: Transaction, requests: Sequence[ChargeRequest]) ->
     return await once(transaction, requests, Balance, begin)
 
 
-async def _put_in(transaction: Transaction, asked: ChargeRequest) -> Balance:
+async def _put_in(transaction: Transaction, asked: ChargeRequest) -> Balance | Problem:
     user_id = asked.keyed.user_id
     await transaction.execute(insert(Wallet).values(user_id=user_id, balance=0).on_conflict_do_nothing())
     (wallet,) = await transaction.lock(Wallet, "user_id", [user_id])
+    if wallet.balance + asked.amount > asked.max_balance:
+        return Problem(HTTPStatus.CONFLICT, f"A wallet holds at most {asked.max_balance} points.", "wallet-full")
     transaction.add(wallet.charge(asked.amount))
     return Balance(balance=wallet.balance)
 

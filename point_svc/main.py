@@ -6,7 +6,7 @@ from pathlib import Path
 from chassis.run import Job
 from chassis.store import PURGE_INTERVAL, Retention, purging
 from chassis.web import Definition, run
-from point_svc.api import router
+from point_svc.api import ChargePolicy, router
 from point_svc.settings import Settings
 from point_svc.steps import service
 
@@ -20,6 +20,7 @@ def definition(settings: Settings) -> Definition:
         settings,
         router,
         migrations=Path(__file__).parent / "migrations",
+        dependencies={ChargePolicy: ChargePolicy(settings.max_balance)},
         jobs=(Job(PURGE_INTERVAL, purging(tombstones, answers)),),
     )
 

@@ -28,6 +28,7 @@ from chassis.web import (
 )
 from contracts.event import SeatId
 from reservation_svc.models import Reservation, Status
+from reservation_svc.quota import Quota, held
 from reservation_svc.steps import HoldPolicy, request
 
 router = APIRouter(
@@ -85,6 +86,7 @@ class HoldRequest:
     keyed: Keyed
     seat_ids: Sequence[int]
     deadline: datetime
+    quota: Quota
 
 
 @router.post(
@@ -105,7 +107,7 @@ async def reserve(
 ) -> ReservationState:
     """Ask for seats, once for each key. The answer comes at once; what becomes of it is found under `Location`."""
     deadline = datetime.now(UTC) + runtime.dependency(HoldPolicy).patience
-    asked = HoldRequest(Keyed(user_id, key, wish.model_dump_json()), wish.seat_ids, deadline)
+    asked = HoldRequest(Keyed(user_id, key, wish.model_dump_json()), wish.seat_ids, deadline, runtime.dependency(Quota))
     accepted = await runtime.requests.together(accept, asked)
     response.headers["Location"] = accepted.location
     response.headers["Retry-After"] = "1"
@@ -123,7 +125,10 @@ async def accept(transaction: Transaction, requests: Sequence[HoldRequest]) -> l
     """Begin the sagas, once for each key; the answers to all requests."""
 
     async def begin(fresh: Sequence[HoldRequest]) -> list[ReservationState | Problem]:
-        return [_begin(transaction, one) for one in fresh]
+        if not fresh:
+            return []
+        counted = await held(transaction, fresh[0].quota, [one.keyed.user_id for one in fresh])
+        return [counted.refusal(one.keyed.user_id, len(one.seat_ids)) or _begin(transaction, one) for one in fresh]
 
     return await once(transaction, requests, ReservationState, begin)
 

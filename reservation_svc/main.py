@@ -9,6 +9,7 @@ from chassis.web import Definition, run
 from reservation_svc.api import router
 from reservation_svc.expiry import alarms, expire_due, oldest_requested, under_way
 from reservation_svc.models import OVER
+from reservation_svc.quota import Quota
 from reservation_svc.settings import Settings
 from reservation_svc.steps import HoldPolicy, service
 
@@ -26,7 +27,8 @@ def definition(settings: Settings) -> Definition:
             HoldPolicy: HoldPolicy(
                 duration=timedelta(seconds=settings.hold_seconds),
                 patience=timedelta(seconds=settings.request_seconds),
-            )
+            ),
+            Quota: Quota(settings.max_seats),
         },
         jobs=(
             Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),

@@ -42,6 +42,7 @@ class Reservation(Table, table=True):
         sa.Index("ix_reservation_due", "expires_at", postgresql_where=sa.text("status = 'TEMP'")),
         sa.Index("ix_reservation_ask_at", "ask_at", postgresql_where=sa.text("ask_at IS NOT NULL")),
         sa.Index("ix_reservation_over", "created_at", postgresql_where=sa.text(OVER)),
+        sa.Index("ix_reservation_held", "user_id", postgresql_where=sa.text("status IN ('REQUESTED', 'TEMP')")),
         sa.Index("ix_reservation_requested", "created_at", postgresql_where=sa.text("status = 'REQUESTED'")),
     )
 

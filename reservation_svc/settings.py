@@ -18,6 +18,8 @@ class Settings(ServiceSettings):
     """How long after its request seats may still be held"""
     expiry_interval_seconds: float = Field(default=1, gt=0)
     """How often the service looks for holds whose time is up"""
+    max_seats: int = Field(default=20, ge=1)
+    """How many seats a user may hold or ask for and has not paid, in all holds together"""
     hold_days: float = Field(default=90, gt=0)
     """How long holds are kept of which nothing is left; what was bought stays"""
     idempotency_days: float = Field(default=1, gt=0)

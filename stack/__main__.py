@@ -19,7 +19,7 @@ from stack.errors import StackError
 from stack.progress import ConsoleProgress
 from stack.run.status import processes
 from stack.services import EACH
-from stack.tokens import Scope, token_secret, user_id, user_ids
+from stack.tokens import Scope, signing_key, user_id, user_ids
 from stack.tokens import token as make_token
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -106,9 +106,9 @@ def token(
 ) -> None:
     """Print a bearer token for each user, one a line."""
     names = user_ids(" ".join(users))
-    secret = token_secret(Directory.of())
+    key = signing_key(Directory.of())
     for name in names:
-        typer.echo(make_token(name, secret, scope))
+        typer.echo(make_token(name, key, scope))
 
 
 @app.command()

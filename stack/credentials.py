@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from stack.directory import Directory, write_private
 from stack.errors import StackError
 from stack.services import SERVICES
+from stack.signing import SigningKey
 
 ADMIN = "admin"
 _SECRETS = TypeAdapter(dict[str, str])
@@ -30,7 +31,7 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
     __pydantic_extra__: dict[str, str]
 
     admin: str = Field(default_factory=_password)
-    token_secret: str = Field(default_factory=lambda: secrets.token_hex(32))
+    token_signing_key: str = Field(default_factory=lambda: SigningKey.new().text)
     erlang_cookie: str = Field(default_factory=_password)
     platform_secret: str = Field(default_factory=_webhook_secret)
 

@@ -6,13 +6,12 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from chassis.choreography.topology import permissions, policies
-from stack.credentials import ADMIN
 from stack.errors import StackError
-from stack.services import Told
+from stack.servers.definitions import definitions
+from stack.services import GENEROUS, Told
+from stack.signing import SigningKey, key_set
 
 COMPOSE = Path("compose.yaml")
 DEFINITIONS = Path("stack/compose/rabbitmq/definitions.json")
@@ -34,6 +33,7 @@ CREATE ROLE "{name}" LOGIN PASSWORD '{password}';
 CREATE DATABASE "{name}" OWNER "{name}";
 REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;
 """
+_KEYS = re.compile(r"(  - &token-keys ).*")
 # In pyproject.toml, two or more packages of services in a row, or the same module of each, stand for all services.
 _RUN = re.compile(r'"\w+_svc(?P<module>(?:\.\w+)?)"(?:, "\w+_svc(?P=module)")+')
 
@@ -54,7 +54,7 @@ def stale(services: Sequence[Told], root: Path) -> list[Path]:
 def _texts(services: Sequence[Told], root: Path) -> dict[Path, str]:
     return {
         COMPOSE: _compose(services, (root / COMPOSE).read_text()),
-        DEFINITIONS: _definitions([service.name for service in services]),
+        DEFINITIONS: f"{json.dumps(definitions(services, _password), indent=2)}\n",
         ROLES: _roles(services),
         WALLS: _walls(services, (root / WALLS).read_text()),
     }
@@ -65,6 +65,7 @@ def _compose(services: Sequence[Told], text: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise StackError(f"{COMPOSE} needs the lines {BEGIN.strip()!r} and {END.strip()!r}: the services go between")
+    before = _KEYS.sub(rf"\1'{key_set([SigningKey.for_development().public])}'", before)
     return before + begin + "\n".join(map(_compose_service, services)) + end + after
 
 
@@ -77,8 +78,9 @@ def _compose_service(service: Told) -> str:
         "rabbitmq_url": f"amqp://{user}@rabbitmq:5672/",
         "platform_url": f"http://platform:{_PORT}/deliveries",
         "platform_secret": "*platform-secret",
+        **GENEROUS,
     }
-    taken = service.takes(offers) | {"TOKEN_SECRET": "*token-secret"}
+    taken = service.takes(offers) | {"TOKEN_KEYS": "*token-keys"}
     lines = [f"      {name}: {value}" for name, value in taken.items()]
     if "platform_url" in service.settings:
         lines.append("      # An engine may be set up to name a proxy to every container; this address is behind none.")
@@ -86,17 +88,6 @@ def _compose_service(service: Told) -> str:
     prefix = service.name.upper()
     environment = "\n".join(lines)
     return _SERVICE.format(package=service.package, prefix=prefix, port=service.port, environment=environment)
-
-
-def _definitions(names: Sequence[str]) -> str:
-    everything = {"configure": ".*", "write": ".*", "read": ".*"}
-    rights = {ADMIN: everything} | {name: asdict(permissions(name, names)) for name in names}
-    tags = {ADMIN: ["administrator", "impersonator"]}
-    users = [{"name": name, "password": _password(name), "tags": tags.get(name, [])} for name in rights]
-    granted = [{"user": name, "vhost": "/", **right} for name, right in rights.items()]
-    limits = [{"vhost": "/", "name": name, **policy} for name, policy in policies(names).items()]
-    everything_declared = {"vhosts": [{"name": "/"}], "users": users, "permissions": granted, "policies": limits}
-    return f"{json.dumps(everything_declared, indent=2)}\n"
 
 
 def _roles(services: Sequence[Told]) -> str:

@@ -6,18 +6,29 @@ This is the only list of them. What has to name them all asks here, or is writte
 from dataclasses import dataclass
 from importlib import import_module
 
+from chassis.choreography.declaration import Service
 from chassis.choreography.loading import packages
 from stack.directory import ROOT
 from stack.errors import StackError
 
+GENEROUS = {
+    "user_requests": "1000000",
+    "address_requests": "1000000",
+    "user_streams": "1000",
+    "max_connections": "5000",
+    "max_seats": "1000000",
+}
+"""Limits of the settings where everybody comes from one address, and the same few people buy again and again"""
+
 
 @dataclass(frozen=True)
 class Told:
-    """What one service says of itself: its usual port, and the names of all its settings."""
+    """What one service says of itself: its usual port, the names of all its settings, and its steps."""
 
     name: str
     port: int
     settings: frozenset[str]
+    declared: Service
 
     @property
     def package(self) -> str:
@@ -35,7 +46,7 @@ def _told(package: str) -> Told:
     port = settings["port"].default
     if not isinstance(port, int):
         raise StackError(f"{package} has no usual port: give `port` in {package}/settings.py a default")
-    return Told(package.removesuffix("_svc"), port, frozenset(settings))
+    return Told(package.removesuffix("_svc"), port, frozenset(settings), import_module(f"{package}.steps").service)
 
 
 EACH = tuple(sorted(map(_told, packages(ROOT)), key=lambda told: (told.port, told.name)))

@@ -1,16 +1,22 @@
-"""Bearer tokens for trying the system out: the services trust whoever knows the stack's token secret."""
+"""Bearer tokens for trying the system out: the services trust whoever has the stack's signing key."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
-import jwt
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.event import UserId
-from stack.directory import Directory
+from stack.directory import Directory, write_private
 from stack.errors import START, StackError
+from stack.services import EACH
+from stack.signing import SigningKey, key_set
 
+ISSUER = "concert-seats"
+AUDIENCES = tuple(service.package for service in EACH)
 _VALID_FOR = timedelta(hours=12)
 _USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 
@@ -19,13 +25,18 @@ class Scope(StrEnum):
     """What a token may allow besides being its user."""
 
     OPERATOR = "operator"
+    MONITOR = "monitor"
 
 
-def token(user: str, secret: str, scope: str | None = None) -> str:
-    """A token that says who the user is, and what else they may do, for 12 hours."""
+def token(user: str, key: str, scope: str | None = None) -> str:
+    """A token that says who the user is, and what else they may do, at every service for 12 hours."""
+    return SigningKey.of(key).sign(claims(user) | ({"scope": scope} if scope else {}))
+
+
+def claims(user: str) -> dict[str, Any]:
+    """What such a token says."""
     now = datetime.now(UTC)
-    claims = {"sub": user, "iat": now, "exp": now + _VALID_FOR}
-    return jwt.encode(claims | ({"scope": scope} if scope else {}), secret, algorithm="HS256")
+    return {"iss": ISSUER, "aud": list(AUDIENCES), "sub": user, "iat": now, "exp": now + _VALID_FOR}
 
 
 def user_id(text: str) -> str:
@@ -46,9 +57,18 @@ def user_ids(text: str) -> list[str]:
     return [user_id(user) for user in users or [text]]
 
 
-def token_secret(directory: Directory) -> str:
-    """The secret from the environment, else from the stack's env file; raises `StackError` if neither has one."""
-    secret = os.environ.get("TOKEN_SECRET") or directory.environment().get("TOKEN_SECRET")
-    if not secret:
-        raise StackError(f"there is no TOKEN_SECRET in the environment nor in {directory.env_file}: {START}")
-    return secret
+def signing_key(directory: Directory) -> str:
+    """The key from the environment, else from the stack's env file; raises `StackError` if neither has one."""
+    key = os.environ.get("TOKEN_SIGNING_KEY") or directory.environment().get("TOKEN_SIGNING_KEY")
+    if not key:
+        raise StackError(f"there is no TOKEN_SIGNING_KEY in the environment nor in {directory.env_file}: {START}")
+    return key
+
+
+def publish_key(directory: Directory, key: str) -> Path:
+    """Add the public part of a signing key to the file that services check tokens with; answer the file."""
+    file = directory.path / "jwks.json"
+    known = json.loads(file.read_text())["keys"] if file.exists() else []
+    public = SigningKey.of(key).public
+    write_private(file, key_set([public, *(one for one in known if one["kid"] != public["kid"])]))
+    return file

@@ -2,7 +2,7 @@
 
 | error | a step that can refuse | a step that has to succeed |
 | --- | --- | --- |
-| the message cannot be understood, or was not said by who may say it | parks | parks |
+| the message cannot be understood, is too large, or was not said by who may say it | parks | parks |
 | its version is newer than this code | another attempt, for a day | another attempt, for a day |
 | the step says that a person has to do something first, or that its own rows know better | parks | parks |
 | its process has died each time while it was handled | parks | parks |

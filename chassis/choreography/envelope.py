@@ -24,6 +24,9 @@ HEADERS = (
 )
 """The headers of an event (CloudEvents 1.0, binary mode; W3C Trace Context)."""
 
+MAX_BODY = 64 << 10
+"""Bytes that the body of an event may have; the largest of ours has a thousand"""
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -61,6 +64,8 @@ def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes)
 
     Raises NewerVersionError when it is one of them in a version that only newer code understands.
     """
+    if len(body) > MAX_BODY:
+        raise MalformedMessageError(f"its body has {len(body)} bytes, and an event has at most {MAX_BODY}")
     try:
         event_type, version = _heard(hears, str(headers["ce-type"]))
         event_id, cause = UUID(headers["ce-id"]), headers.get("ce-causationid")

@@ -66,15 +66,6 @@ class Topology:
     bindings: tuple[Binding, ...]
 
 
-@dataclass(frozen=True)
-class Permissions:
-    """What a service's broker user may configure, write and read, as RabbitMQ's regular expressions."""
-
-    configure: str
-    write: str
-    read: str
-
-
 def topology(service: Service) -> Topology:
     """Exchanges, queues and bindings of a service."""
     names = retry_names(service.name)
@@ -93,16 +84,6 @@ def topology(service: Service) -> Topology:
 def news_key(service: str) -> str:
     """Under what the processes of a service tell each other what has moved; their own queues begin with it."""
     return f"{service}.news"
-
-
-def permissions(service: str, others: Iterable[str]) -> Permissions:
-    """A service writes to what is its own, reads what the exchanges of the others have for it, and may ask."""
-    asks = ASKS.replace(".", r"\.")
-    return Permissions(
-        configure=rf"^{service}(\..*)?$",
-        write=rf"^({service}(\..*)?|{asks})$",
-        read=rf"^({service}\..*|{asks}|{'|'.join(sorted({service, *others}))})$",
-    )
 
 
 def policy_name(service: str) -> str:

@@ -6,9 +6,12 @@ from typing import Any
 import httpx2
 
 from chassis.choreography.graph import Choreography
-from chassis.choreography.topology import news_key, permissions, policies, topology
+from chassis.choreography.rights import USER_LIMITS, VHOST_LIMITS, permissions, topic_permissions
+from chassis.choreography.topology import news_key, policies, topology
 
 _POLICY = ("pattern", "apply-to", "priority", "definition")
+_PEOPLES = ("permissions", "topic permissions", "limits", "policy")
+"""Of these, people have some of their own"""
 Inventory = dict[str, dict[str, Any]]
 """What a broker holds: for each kind of thing, its names and what is to be known of each."""
 
@@ -22,7 +25,13 @@ def declared(graph: Choreography) -> Inventory:
         "exchange": {one.name: {"type": "topic", "durable": True} for part in parts for one in part.exchanges},
         "queue": {one.name: {"durable": True, "arguments": one.arguments} for part in parts for one in part.queues},
         "binding": {_binding(one.exchange, one.routing_key, one.queue): {} for one in sorted(bindings)},
-        "permissions": {name: vars(permissions(name, names)) for name in names},
+        "permissions": {service.name: vars(permissions(service)) for service in graph.services},
+        "topic permissions": {
+            f"{service.name} at {right.exchange}": {"write": right.write, "read": right.read}
+            for service in graph.services
+            for right in topic_permissions(service)
+        },
+        "limits": {**{f"user {name}": USER_LIMITS for name in names}, "virtual host": VHOST_LIMITS},
         "policy": policies(names),
     }
 
@@ -46,7 +55,15 @@ def live(management_url: str, vhost: str = "/") -> Inventory:
                 for one in ask("bindings")
                 if one["source"] and not _is_private(one["destination"])
             },
-            "permissions": {one["user"]: _patterns(one) for one in _permissions(client, vhost)},
+            "permissions": {one["user"]: _patterns(one) for one in _in(vhost, client, "permissions")},
+            "topic permissions": {
+                f"{one['user']} at {one['exchange']}": {"write": one["write"], "read": one["read"]}
+                for one in _in(vhost, client, "topic-permissions")
+            },
+            "limits": {
+                **{f"user {one['user']}": one["value"] for one in _all(client, "user-limits")},
+                "virtual host": next((one["value"] for one in _in(vhost, client, "vhost-limits")), {}),
+            },
             "policy": {one["name"]: {key: one[key] for key in _POLICY} for one in ask("policies")},
         }
 
@@ -64,7 +81,7 @@ def compare(wanted: Inventory, found: Inventory) -> list[str]:
 
 def _compare(kind: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"missing {kind}: {name}" for name in wanted if name not in found)
-    if kind not in ("permissions", "policy"):  # people have users and policies of their own
+    if kind not in _PEOPLES:
         yield from (f"extra {kind}: {name}" for name in _ours(found) if name not in wanted)
     for name, value in wanted.items():
         if name in found and found[name] != value:
@@ -76,9 +93,13 @@ def _ours(names: Iterable[str]) -> Iterator[str]:
     return (name for name in names if name and not name.startswith("amq.") and "→ amq." not in name)
 
 
-def _permissions(client: httpx2.Client, vhost: str) -> list[dict[str, Any]]:
-    everybody = client.get("/api/permissions").raise_for_status().json()
-    return [one for one in everybody if one["vhost"] == vhost]
+def _all(client: httpx2.Client, what: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"/api/{what}").raise_for_status().json()
+    return found
+
+
+def _in(vhost: str, client: httpx2.Client, what: str) -> list[dict[str, Any]]:
+    return [one for one in _all(client, what) if one["vhost"] == vhost]
 
 
 def _patterns(permission: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
 from chassis.broker.origin import Origins, headers_of
-from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, Delivers, Retry, attempts_of
+from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, MAX_TEXT, Delivers, Retry, attempts_of
 from chassis.choreography import envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
@@ -29,7 +29,7 @@ from chassis.errors import (
     describe,
 )
 from chassis.run.batch import BatchRunner
-from chassis.run.delivery import Delivery, acknowledge
+from chassis.run.delivery import Delivery, acknowledge, number_of, put_aside
 from chassis.run.judge import Judge
 from chassis.run.skew import SKEW
 from chassis.run.suspicion import LIFE, Life, Suspicion
@@ -64,6 +64,8 @@ class Consumer(ABC):
         self._since: float | None = None
         self._arrivals: Arrivals[DeliveredMessage] | None = None
         self._subscription: tuple[AbstractChannel, str] | None = None
+        self._aside: set[int] = set()
+        """The numbers of the deliveries that were rejected, and so must not be acknowledged"""
 
     @property
     def consuming(self) -> bool:
@@ -100,6 +102,7 @@ class Consumer(ABC):
         """
         self._declare = declare
         self._arrivals = arrivals = Arrivals[DeliveredMessage]()
+        self._aside.clear()
         channel, underlay = await _channel(connection)
         over = asyncio.ensure_future(until_closed(connection, channel))
         # The broker cancels a consumer when its queue is deleted.
@@ -162,6 +165,8 @@ class Consumer(ABC):
                 understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
             except (ForgedMessageError, MalformedMessageError, NewerVersionError) as error:
                 malformed.append((message, error))
+            except Exception as error:  # noqa: BLE001  # a defect of the reader; its neighbours can be read
+                malformed.append((message, MalformedMessageError(describe(error))))
         for delivery in understood:
             self._struggling.pop(delivery.envelope.event_id, None)
             SKEW.note(delivery.envelope.event.service, delivery.envelope.occurred_at)
@@ -171,6 +176,7 @@ class Consumer(ABC):
         """Send messages to their next attempt, or park them, however long the broker does not take them.
 
         It comes after the commit, right before the acknowledgement; so a batch that is run again leaves no copies.
+        One that cannot be sent on at all, whatever is in it, is left to the broker to park: it takes no consumer along.
         """
         for message, error in failed:
             retrying = AsyncRetrying(
@@ -178,8 +184,18 @@ class Consumer(ABC):
                 wait=wait_random_exponential(multiplier=0.2, max=5),
                 before_sleep=self._forward_failed,
             )
-            destination: str = await retrying(self._retry.again, message, error)
+            try:
+                destination: str = await retrying(self._retry.again, message, error)
+            except Exception as defect:  # noqa: BLE001  # which ones there are is not known, else they would be mended
+                log.error("message cannot be sent on", step=self.step.queue, error=describe(defect))
+                await put_aside(message)
+                self._aside.add(number_of(message))
+                destination = PARKED
             self._report(message, error, destination)
+
+    def _ours(self, messages: Iterable[DeliveredMessage]) -> list[DeliveredMessage]:
+        """The messages that are not put aside, and so are to be acknowledged."""
+        return [message for message in messages if number_of(message) not in self._aside]
 
     async def _forward_failed(self, state: RetryCallState) -> None:
         """The broker did not take a message; what it should rest or be parked in may be missing, so declare it anew."""
@@ -191,7 +207,7 @@ class Consumer(ABC):
 
     def _report(self, message: DeliveredMessage, error: Exception, destination: str) -> None:
         headers, saga_id = headers_of(message), message.header.properties.correlation_id
-        event_id = str(headers.get("ce-id", ""))
+        event_id = str(headers.get("ce-id", ""))[:MAX_TEXT]
         if isinstance(error, (ForgedMessageError, ContradictedError)):
             metrics.disbelieved.labels(self.step.queue, type(error).__name__.removesuffix("Error").lower()).inc()
         if destination == PARKED:
@@ -203,7 +219,7 @@ class Consumer(ABC):
         if is_struggling:
             self._struggling[UUID(event_id)] = _now() + 2 * LONGEST_DELAY_SECONDS
         report = log.error if destination == PARKED or is_struggling else log.warning
-        facts = {"next": destination, "event_id": event_id, "saga_id": saga_id, "error": describe(error)}
+        facts = {"next": destination, "event_id": event_id, "saga_id": saga_id, "error": describe(error)[:MAX_TEXT]}
         report("step failed", step=self.step.queue, **facts)
 
 
@@ -254,7 +270,8 @@ class BatchConsumer(Consumer):
                 await self._suspicion.cleared([delivery])
         await self._send_on(failed)
         await self._suspicion.cleared(understood)
-        await acknowledge(messages[-1], multiple=True)
+        if ours := self._ours(messages):
+            await acknowledge(ours[-1], multiple=True)
 
     async def _commit(self, deliveries: Sequence[Delivery], lock_milliseconds: int | None = None) -> list[Failed]:
         outcomes = await self._batch.run([one.envelope for one in deliveries], lock_milliseconds)

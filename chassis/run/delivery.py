@@ -22,8 +22,20 @@ class Delivery(NamedTuple):
         return isinstance(self.message.delivery, Basic.Deliver) and bool(self.message.delivery.redelivered)
 
 
+def number_of(message: DeliveredMessage) -> int:
+    """The number that a message has on its channel, in the order of arrival."""
+    return message.delivery_tag or 0
+
+
 async def acknowledge(message: DeliveredMessage, *, multiple: bool = False) -> None:
     """Acknowledge a delivery, or all up to it."""
     with cancelled_by_nobody():
         async with asyncio.timeout(CALL_TIMEOUT):
-            await message.channel.basic_ack(message.delivery_tag or 0, multiple=multiple)
+            await message.channel.basic_ack(number_of(message), multiple=multiple)
+
+
+async def put_aside(message: DeliveredMessage) -> None:
+    """Have the broker park a delivery as it is: what its queue rejects goes to the parked messages."""
+    with cancelled_by_nobody():
+        async with asyncio.timeout(CALL_TIMEOUT):
+            await message.channel.basic_reject(number_of(message), requeue=False)

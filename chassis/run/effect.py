@@ -16,7 +16,7 @@ from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
 from chassis.run.batch import Dependencies, chosen
 from chassis.run.consumer import Consumer
-from chassis.run.delivery import Delivery, acknowledge
+from chassis.run.delivery import Delivery, acknowledge, number_of
 from chassis.run.judge import Judge
 from chassis.store.database import Database
 from chassis.store.transaction import Transaction
@@ -68,7 +68,7 @@ class EffectConsumer(Consumer):
             storing.create_task(self._store(results))
             async with asyncio.TaskGroup() as acting:
                 while messages := await arrivals.take(AT_ONCE):
-                    self._open.update(map(_number, messages))
+                    self._open.update(map(number_of, messages))
                     together, alone = await self._unhandled(messages)
                     for delivery in together:
                         acting.create_task(self._act(delivery, results))
@@ -131,13 +131,14 @@ class EffectConsumer(Consumer):
         # in any order. So those below the lowest open number go together, and each of the others by itself.
         # The lock keeps the numbers and what is sent to the broker in the same order.
         async with self._settling:
-            self._open.difference_update(map(_number, messages))
+            self._open.difference_update(map(number_of, messages))
             first = min(self._open, default=math.inf)
-            together = [message for message in messages if _number(message) < first]
+            ours = self._ours(messages)
+            together = [message for message in ours if number_of(message) < first]
             if together:
-                await acknowledge(max(together, key=_number), multiple=True)
-            for message in messages:
-                if _number(message) > first:
+                await acknowledge(max(together, key=number_of), multiple=True)
+            for message in ours:
+                if number_of(message) > first:
                     await acknowledge(message)
 
     async def _commit(self, done: Sequence[Done]) -> None:
@@ -154,8 +155,3 @@ class EffectConsumer(Consumer):
         for envelope in fresh:
             transaction.reapply(outcomes[envelope.event_id], envelope)
         return [None] * len(done)
-
-
-def _number(message: DeliveredMessage) -> int:
-    """The number that a message has on its channel, in the order of arrival."""
-    return message.delivery_tag or 0

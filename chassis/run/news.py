@@ -40,8 +40,9 @@ MAX_WAITING = 10_000
 class News:
     """What one process of a service tells the others, and hears from them."""
 
-    def __init__(self, service: str, publisher: Delivers, waiters: Waiters) -> None:
+    def __init__(self, service: str, user: str, publisher: Delivers, waiters: Waiters) -> None:
         self._key = news_key(service)
+        self._user = user
         self._publisher = publisher
         self._waiters = waiters
         self._process = str(new_id())
@@ -98,6 +99,8 @@ class News:
         await until_closed(connection, channel)
 
     async def _hear(self, message: DeliveredMessage) -> None:
+        if message.header.properties.user_id != self._user:
+            return  # anybody may write to this exchange, and nobody under another one's name
         try:
             said = json.loads(message.body)
             process, moved = str(said["process"]), [UUID(one) for one in said["moved"]]

@@ -69,7 +69,7 @@ class Runtime:
         self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
         self.waiters = Waiters()
         self._departures = Departures()
-        self._news = News(service.name, self.publisher, self.waiters)
+        self._news = News(service.name, self.publisher.user, self.publisher, self.waiters)
         url = settings.database_url.get_secret_value()
         self.database = Database(Postgres(url, settings.database_pool), self._departures)
         requesting = Database(Postgres(url, settings.request_pool), self._departures)

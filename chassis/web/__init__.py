@@ -7,10 +7,12 @@ from chassis.web.idempotency import metadata as idempotency_metadata
 from chassis.web.prefer import PreferredWait, applied
 from chassis.web.problem import Problem, documented, not_found
 from chassis.web.serve import run
+from chassis.web.streams import CurrentStreams
 
 __all__ = [
     "CurrentOperator",
     "CurrentRuntime",
+    "CurrentStreams",
     "CurrentUser",
     "Definition",
     "IdempotencyKey",

@@ -3,12 +3,12 @@
 It stands around the whole application: to say no takes a fraction of what it takes to know who asks and for what.
 """
 
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from chassis.telemetry import metrics
-from chassis.web.problem import MEDIA_TYPE
+from chassis.web.problem import Problem, answer
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -37,25 +37,8 @@ class Admission:
         """Let the request in, or turn it away."""
         if scope["type"] == "http" and scope["method"] not in SAFE and (reason := self._state.runtime.door.closed):
             metrics.turned_away.labels(reason).inc()
-            await _turn_away(scope["path"], reason, send)
+            detail = f"Nothing was done: {_REASONS[reason]}. Try again shortly."
+            busy = Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, "busy", headers={"Retry-After": "1"})
+            await answer(scope["path"], busy)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-
-async def _turn_away(path: str, reason: str, send: Send) -> None:
-    body = json.dumps(
-        {
-            "type": "urn:problem:busy",
-            "title": "Service Unavailable",
-            "status": 503,
-            "detail": f"Nothing was done: {_REASONS[reason]}. Try again shortly.",
-            "instance": path,
-        }
-    ).encode()
-    headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", b"1"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

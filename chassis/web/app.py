@@ -5,6 +5,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,10 +26,13 @@ from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import outcome, problem
 from chassis.web.admission import SAFE
+from chassis.web.bearer import Bearers
+from chassis.web.guard import Guard, Rates
 from chassis.web.health import Alarms, health_router
 from chassis.web.presence import WhilePresent
 from chassis.web.problem import ProblemDocument
 from chassis.web.scrape import Unfinished, metrics_router
+from chassis.web.streams import Streams
 
 log = structlog.get_logger(__name__)
 
@@ -66,12 +70,17 @@ def create_app(definition: Definition) -> FastAPI:
             gc.freeze()
             yield
 
-    app = FastAPIOffline(title=f"{definition.service.name}_svc", lifespan=lifespan)
+    settings = definition.settings
+    kind = FastAPIOffline if settings.docs else partial(FastAPI, openapi_url=None)
+    app = kind(title=f"{definition.service.name}_svc", lifespan=lifespan)
     app.state.failure = None
-    app.state.token_secret = definition.settings.token_secret.get_secret_value()
+    app.state.bearers = Bearers.of(definition.service.name, settings)
+    app.state.streams = Streams(settings.user_streams)
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
     app.add_middleware(WhilePresent)
+    rates = Rates(settings.user_requests, settings.address_requests)
+    app.add_middleware(Guard, bearers=app.state.bearers, rates=rates)
     problem.install(app)
     _on_failures(app)
     app.include_router(definition.router)
@@ -80,7 +89,8 @@ def create_app(definition: Definition) -> FastAPI:
     app.include_router(health_router)
     app.include_router(metrics_router)
     _document_problems(app)
-    _document_events(app, definition.service)
+    if settings.docs:
+        _document_events(app, definition.service)
     return app
 
 

@@ -1,5 +1,6 @@
 """Bearer tokens: who asks is the `sub` of a signed token, never a field of the request."""
 
+import time
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -9,13 +10,19 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ValidationError
 
+from chassis.errors import KeysUnreadableError
+from chassis.settings import ServiceSettings
+from chassis.web.keys import TokenKeys
 from chassis.web.problem import Problem
 from contracts.event import UserId
 
-ALGORITHM = "HS256"
 LEEWAY = timedelta(seconds=30)
 """How far the clock of whoever issues tokens may be apart from this one (RFC 7519, section 4.1.4)"""
-OPERATOR = "operator"
+MAX_LIFE = timedelta(hours=12)
+"""How far ahead the end of a token may lie"""
+MAX_TOKEN = 4096
+"""How many characters a token may have"""
+OPERATOR, MONITOR = "operator", "monitor"
 _scheme = HTTPBearer(auto_error=False, bearerFormat="JWT")
 
 
@@ -25,45 +32,107 @@ class Claims(BaseModel):
     sub: UserId
     scope: str = ""
 
+    def has(self, *scopes: str) -> bool:
+        """Whether the bearer has one of these scopes."""
+        return not set(scopes).isdisjoint(self.scope.split())
 
-def read_claims(token: str, secret: str) -> Claims:
-    """The claims of a valid token; raises Problem 401 for any other.
 
-    When it was issued decides nothing: a token of a clock that is ahead would be refused for being fresh.
-    """
-    try:
-        claims = jwt.decode(
-            token,
-            secret,
-            algorithms=[ALGORITHM],
-            options={"require": ["sub", "exp"], "verify_iat": False},
-            leeway=LEEWAY,
-        )
-        return Claims.model_validate(claims)
-    except (jwt.InvalidTokenError, ValidationError) as error:
-        raise _unauthorized("The bearer token is not valid.", 'Bearer error="invalid_token"') from error
+class Bearers:
+    """Tells who bears a token that was issued for one service."""
+
+    def __init__(self, keys: str, issuer: str, audience: str) -> None:
+        self._keys = TokenKeys(keys)
+        self._issuer = issuer
+        self._audience = audience
+
+    @classmethod
+    def of(cls, name: str, settings: ServiceSettings) -> "Bearers":
+        """Those of a service."""
+        return cls(settings.token_keys, settings.token_issuer, f"{name}_svc")
+
+    async def claims(self, token: str) -> Claims:
+        """The claims of a valid token; raises Problem 401 for any other, 503 while the keys cannot be read.
+
+        When it was issued decides nothing: a token of a clock that is ahead would be refused for being fresh.
+        """
+        try:
+            claims = jwt.decode(
+                token,
+                key := await self._key(token),
+                algorithms=[key.algorithm_name],
+                options={"require": ["sub", "exp", "iss", "aud"], "verify_iat": False},
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY,
+            )
+            if claims["exp"] > time.time() + (MAX_LIFE + LEEWAY).total_seconds():
+                raise jwt.InvalidTokenError("it would last for too long")
+            return Claims.model_validate(claims)
+        except (jwt.InvalidTokenError, ValidationError) as error:
+            raise unauthorized("The bearer token is not valid.", 'Bearer error="invalid_token"') from error
+        except KeysUnreadableError as error:
+            detail = "Nobody can be recognised: the keys of the tokens cannot be read. Try again shortly."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"}) from error
+
+    async def _key(self, token: str) -> jwt.PyJWK:
+        """The key that the token names."""
+        if len(token) > MAX_TOKEN:
+            raise jwt.InvalidTokenError("it is too long")
+        kid = jwt.get_unverified_header(token).get("kid")
+        key = await self._keys.find(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise jwt.InvalidTokenError("its key is not known")
+        return key
+
+
+def asked_for() -> Problem:
+    """The answer to a request without a token that needs one."""
+    return unauthorized("A bearer token is needed; `make token USER=7` prints one.", "Bearer")
+
+
+def unauthorized(detail: str, challenge: str) -> Problem:
+    """A 401 with its challenge (RFC 6750, section 3)."""
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
 
 
 async def _claims(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
 ) -> Claims:
     if credentials is None:
-        raise _unauthorized("A bearer token is needed; `make token USER=7` prints one.", "Bearer")
-    return read_claims(credentials.credentials, request.app.state.token_secret)
+        raise asked_for()
+    known = getattr(request.state, "claims", None)
+    if isinstance(known, Problem):
+        raise known
+    if known is None:
+        known = await request.app.state.bearers.claims(credentials.credentials)
+    claims: Claims = known
+    return claims
 
 
-async def _user_id(claims: Annotated[Claims, Depends(_claims)]) -> str:
+Known = Annotated[Claims, Depends(_claims)]
+
+
+async def _user_id(claims: Known) -> str:
     return claims.sub
 
 
-async def _operator_id(claims: Annotated[Claims, Depends(_claims)]) -> str:
-    if OPERATOR not in claims.scope.split():
+async def _operator_id(claims: Known) -> str:
+    if not claims.has(OPERATOR):
         raise Problem(HTTPStatus.FORBIDDEN, "Only operators may do this.")
     return claims.sub
 
 
-def _unauthorized(detail: str, challenge: str) -> Problem:
-    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
+async def _monitor_id(claims: Known) -> str:
+    if not claims.has(OPERATOR, MONITOR):
+        raise Problem(HTTPStatus.FORBIDDEN, "Only operators and monitors may see this.")
+    return claims.sub
+
+
+async def _is_trusted(request: Request) -> bool:
+    try:
+        return (await _claims(request, await _scheme(request))).has(OPERATOR, MONITOR)
+    except Problem:
+        return False
 
 
 CurrentUser = Annotated[str, Depends(_user_id)]
@@ -71,3 +140,9 @@ CurrentUser = Annotated[str, Depends(_user_id)]
 
 CurrentOperator = Annotated[str, Depends(_operator_id)]
 """The id of the operator who asks; anybody else gets a 403."""
+
+CurrentMonitor = Annotated[str, Depends(_monitor_id)]
+"""The id of whoever watches the system, an operator or a program with the scope `monitor`; others get a 403."""
+
+IsTrusted = Annotated[bool, Depends(_is_trusted)]
+"""Whether it is an operator or a monitor who asks; a stranger is none, and may ask too."""

@@ -18,6 +18,7 @@ from chassis.run.runtime import Runtime
 from chassis.run.skew import SKEW
 from chassis.store.revision import serves
 from chassis.store.transaction import Transaction
+from chassis.web.bearer import IsTrusted
 
 CHECK_TIMEOUT = 3
 OK = "ok"
@@ -34,10 +35,15 @@ class Alive(BaseModel):
     status: str = "alive"
 
 
-class Readiness(BaseModel):
-    """What the service needs, each `ok` or what is wrong with it."""
+class Standing(BaseModel):
+    """Whether the service does its part."""
 
     status: str
+
+
+class Readiness(Standing):
+    """What the service needs, each `ok` or what is wrong with it."""
+
     database: str
     migrations: str
     broker: str
@@ -53,15 +59,21 @@ async def livez() -> Alive:
     return Alive()
 
 
-@health_router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
-async def readyz(request: Request, response: Response) -> Readiness:
-    """Whether the database, its migrations, the broker, all consumers and all background tasks are as needed."""
+@health_router.get("/readyz", responses={503: {"model": Readiness | Standing, "description": "Not ready"}})
+async def readyz(request: Request, response: Response, is_trusted: IsTrusted) -> Readiness | Standing:
+    """Whether the database, its migrations, the broker, all consumers and all background tasks are as needed.
+
+    Which of them are, only operators and monitors are told.
+    """
     checks = await _checks(request.app.state.runtime, request.app.state.head)
     ready = all(state == OK for state in checks.values())
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    status = "ready" if ready else "not ready"
+    if not is_trusted:
+        return Standing(status=status)
     alarms = [*_alarms(request.app.state.runtime), *await _own_alarms(request.app.state)]
-    return Readiness(status="ready" if ready else "not ready", alarms=alarms, **checks)
+    return Readiness(status=status, alarms=alarms, **checks)
 
 
 async def _checks(runtime: Runtime, head: str) -> dict[str, str]:

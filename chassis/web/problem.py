@@ -66,13 +66,18 @@ def install(app: FastAPI) -> None:
 
 
 def response(request: Request, problem: Problem, **more: Any) -> JSONResponse:
-    """The answer that states a problem."""
+    """The answer to a request that states a problem."""
+    return answer(request.url.path, problem, **more)
+
+
+def answer(path: str, problem: Problem, **more: Any) -> JSONResponse:
+    """The answer under a path that states a problem."""
     document = ProblemDocument(
         type=f"urn:problem:{problem.kind}",
         title=problem.status.phrase,
         status=problem.status,
         detail=problem.detail,
-        instance=request.url.path,
+        instance=path,
         **more,
     )
     return JSONResponse(

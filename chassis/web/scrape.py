@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,6 +14,8 @@ from chassis.store.database import Database
 from chassis.store.outbox import WAITING
 from chassis.store.transaction import Transaction
 from chassis.telemetry import metrics
+from chassis.web.bearer import CurrentMonitor
+from chassis.web.problem import documented
 
 SCRAPE_TIMEOUT = 3
 MAX_COUNTED = 10_000
@@ -25,8 +28,12 @@ Unfinished = Callable[[Transaction], Awaitable[datetime | None]]
 metrics_router = APIRouter(tags=["health"])
 
 
-@metrics_router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def scrape(request: Request) -> Response:
+@metrics_router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)},
+)
+async def scrape(request: Request, monitor_id: CurrentMonitor) -> Response:
     """What this process has done and what the service has not, in the text format of Prometheus."""
     runtime: Runtime = request.app.state.runtime
     for consumer in runtime.consumers:

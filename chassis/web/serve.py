@@ -12,6 +12,8 @@ from chassis.settings import SETTINGS, read
 from chassis.telemetry import logs
 from chassis.web.admission import Admission
 from chassis.web.app import Definition, create_app
+from chassis.web.headers import SafeHeaders
+from chassis.web.protocol import BoundedProtocol
 
 GRACE_SECONDS = 2
 """How long requests that were being answered at the end may still take"""
@@ -28,7 +30,7 @@ def run(define: Callable[[SETTINGS], Definition], settings: type[SETTINGS]) -> N
     logs.configure(name)
     listening = _listen(name, definition.settings.host, definition.settings.port)
     app = create_app(definition)
-    server = Server(app)
+    server = Server(app, definition.settings.max_connections)
     server.run(sockets=[listening])
     if app.state.failure is not None:
         sys.exit(f"{name}: {app.state.failure}")
@@ -50,9 +52,12 @@ def _listen(name: str, host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, max_connections: int) -> None:
         config = uvicorn.Config(
-            Admission(app, app.state),
+            SafeHeaders(Admission(app, app.state)),
+            http=BoundedProtocol,
+            limit_concurrency=max_connections,
+            server_header=False,
             log_config=None,
             access_log=False,
             proxy_headers=False,

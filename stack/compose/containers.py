@@ -1,6 +1,7 @@
 """Where a running `docker compose up` is reached: what `make up` writes to its env file, asked of the containers."""
 
 import json
+import os
 import shutil
 import subprocess
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from stack.credentials import ADMIN
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.services import EACH, SERVICES
+from stack.signing import SigningKey
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
@@ -40,7 +42,8 @@ def _environment() -> dict[str, str]:
         **{f"{service.upper()}_RABBITMQ_URL": _broker_url(service) for service in SERVICES},
         "RABBITMQ_URL": f"amqp://{user}@{_address('rabbitmq', 5672)}/",
         "RABBITMQ_MANAGEMENT_URL": f"http://{user}@{_address('rabbitmq', 15672)}",
-        "TOKEN_SECRET": _variable(EACH[0].package, "TOKEN_SECRET"),
+        "TOKEN_KEYS": _variable(EACH[0].package, "TOKEN_KEYS"),
+        "TOKEN_SIGNING_KEY": os.environ.get("TOKEN_SIGNING_KEY") or SigningKey.for_development().text,
     }
 
 

@@ -139,7 +139,7 @@ class Visit:
         return answer.raise_for_status().json()
 
     def _bearer(self, user: str, scope: str | None = None) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token(user, self._environment['TOKEN_SECRET'], scope)}"}
+        return {"Authorization": f"Bearer {token(user, self._environment['TOKEN_SIGNING_KEY'], scope)}"}
 
 
 @asynccontextmanager

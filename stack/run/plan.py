@@ -15,7 +15,8 @@ from stack.progress import Progress
 from stack.run.given import Given
 from stack.servers import postgres, rabbitmq
 from stack.servers.packages import tail
-from stack.services import EACH, SERVICES, Told
+from stack.services import EACH, GENEROUS, SERVICES, Told
+from stack.tokens import publish_key
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Plan:
         self._given = Given.by(os.environ)
         self._ports = Ports(self.directory)
         self._credentials = Credentials.of(self.directory)
-        self._token_secret = os.environ.get("TOKEN_SECRET", self._credentials.token_secret)
+        self._tokens = self._keys_of_tokens()
         self._needs: list[str] = []
         self._uses: list[str] = []
         self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
@@ -51,6 +52,13 @@ class Plan:
         """Write the env file."""
         self.directory.describe(self.environment)
 
+    def _keys_of_tokens(self) -> dict[str, str]:
+        """Where the services find the keys of tokens, and the key to issue some with, unless somebody else does."""
+        if keys := os.environ.get("TOKEN_KEYS"):
+            return {"TOKEN_KEYS": keys}
+        signing = os.environ.get("TOKEN_SIGNING_KEY") or self._credentials.token_signing_key
+        return {"TOKEN_KEYS": str(publish_key(self.directory, signing)), "TOKEN_SIGNING_KEY": signing}
+
     def _add_databases(self) -> None:
         given = self._given.databases
         missing = tuple(name for name in SERVICES if name not in given)
@@ -64,11 +72,11 @@ class Plan:
         given = self._given
         self._broker: rabbitmq.Node | rabbitmq.ForeignBroker
         if given.broker:
-            self._broker = rabbitmq.ForeignBroker(given.broker, given.management, self._credentials, SERVICES)
+            self._broker = rabbitmq.ForeignBroker(given.broker, given.management, self._credentials, EACH)
             self.onces.append(Once("broker-users", self._broker.create_users, tuple(self._needs)))
             self._needs.append("broker-users")
         else:
-            self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, SERVICES)
+            self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, EACH)
             self.programs += self._broker.programs()
             # A service waits for its broker by itself: so it gets ready while the broker boots, which takes longest.
             self._uses.append("rabbitmq")
@@ -91,8 +99,9 @@ class Plan:
             "port": str(self._ports[service.package]),
             "platform_url": f"{self._urls['platform']}/deliveries",
             "platform_secret": self._credentials.platform_secret,
+            **GENEROUS,
         }
-        environment = service.takes(offers) | {"TOKEN_SECRET": self._token_secret}
+        environment = service.takes(offers) | {"TOKEN_KEYS": self._tokens["TOKEN_KEYS"]}
         program = self._python(service.package, f"{service.package}.main", environment)
         self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
@@ -127,7 +136,7 @@ class Plan:
             self.environment[f"{service.upper()}_RABBITMQ_URL"] = self._broker.url(service)
         self.environment["RABBITMQ_URL"] = self._broker.url()
         self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url
-        self.environment["TOKEN_SECRET"] = self._token_secret
+        self.environment |= self._tokens
 
 
 def _http_programs() -> list[str]:

@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aio_pika
@@ -13,14 +15,16 @@ import httpx2
 from aio_pika.exceptions import DeliveryError
 from pamqp.common import FieldTable
 
-from chassis.choreography.topology import permissions, policies
+from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
 from stack.credentials import ADMIN, Credentials
 from stack.directory import Directory, write_private
 from stack.errors import StackError
 from stack.ports import Ports
 from stack.program import Program
 from stack.progress import Progress
+from stack.servers import definitions
 from stack.servers.packages import install
+from stack.services import Told
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _NODE = "concert@localhost"
@@ -34,6 +38,8 @@ management.tcp.port = {management}
 load_definitions = {folder}/definitions.json
 # Enough for what is on its way to the disk when the alarm comes: the write-ahead log twice, and as much in segments.
 disk_free_limit.absolute = 256MB
+max_message_size = {message_bytes}
+channel_max = {channels}
 # It is kept in memory too; the default of 512 MB would be most of what the node uses.
 raft.wal_max_size_bytes = 67108864
 log.console = true
@@ -66,7 +72,7 @@ class Node:
     directory: Directory
     ports: Ports
     credentials: Credentials
-    services: tuple[str, ...]
+    services: tuple[Told, ...]
 
     @property
     def folder(self) -> Path:
@@ -145,7 +151,13 @@ class Node:
     async def _write_files(self) -> None:
         folder = self.folder
         (folder / "traces").mkdir(parents=True, exist_ok=True)
-        config = _CONFIG.format(amqp=self.ports["rabbitmq"], management=self.ports["management"], folder=folder)
+        config = _CONFIG.format(
+            amqp=self.ports["rabbitmq"],
+            management=self.ports["management"],
+            folder=folder,
+            message_bytes=MAX_MESSAGE_BYTES,
+            channels=MAX_CHANNELS,
+        )
         advanced = _ADVANCED.format(folder=folder, user=ADMIN, password=self.credentials.admin)
         write_private(folder / ".erlang.cookie", self.credentials.erlang_cookie)
         write_private(folder / "rabbitmq-env.conf", "")
@@ -154,23 +166,8 @@ class Node:
         write_private(folder / "enabled_plugins", "[rabbitmq_management,rabbitmq_tracing].\n")
         write_private(folder / "definitions.json", json.dumps(self._definitions(), indent=2))
 
-    def _definitions(self) -> dict[str, object]:
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        rights = {ADMIN: everything} | {name: asdict(permissions(name, self.services)) for name in self.services}
-        return {
-            "vhosts": [{"name": "/"}, {"name": _PROBE}],
-            "users": [self._user(name) for name in rights],
-            "permissions": [
-                {"user": ADMIN, "vhost": _PROBE, **everything},
-                *({"user": name, "vhost": "/", **right} for name, right in rights.items()),
-            ],
-            "policies": [{"vhost": "/", "name": name, **policy} for name, policy in policies(self.services).items()],
-        }
-
-    def _user(self, name: str) -> dict[str, str]:
-        # Whoever moves messages from queue to queue has to keep the names of those who said them.
-        tags = "administrator,impersonator" if name == ADMIN else ""
-        return {"name": name, "password": self.credentials.password(name), "tags": tags}
+    def _definitions(self) -> dict[str, Any]:
+        return definitions.definitions(self.services, self.credentials.password, [_PROBE])
 
 
 def _clean_environment() -> dict[str, str]:
@@ -185,7 +182,7 @@ class ForeignBroker:
     amqp_url: str
     management_url: str
     credentials: Credentials
-    services: tuple[str, ...]
+    services: tuple[Told, ...]
 
     def url(self, user: str = ADMIN) -> str:
         """The AMQP URL of a user; the one that was given, if users of our own cannot be made."""
@@ -214,9 +211,21 @@ class ForeignBroker:
         vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")
         async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
             for service in self.services:
-                user = {"password": self.credentials.password(service), "tags": ""}
-                rights = asdict(permissions(service, self.services))
-                (await api.put(f"/api/users/{service}", json=user)).raise_for_status()
-                (await api.put(f"/api/permissions/{vhost}/{service}", json=rights)).raise_for_status()
-            for name, policy in policies(self.services).items():
-                (await api.put(f"/api/policies/{vhost}/{name}", json=policy)).raise_for_status()
+                await self._put_user(api, vhost, service)
+            for name, policy in definitions.limits(self.services).items():
+                await _put(api, f"policies/{vhost}/{name}", policy)
+            for name, limit in VHOST_LIMITS.items():
+                await _put(api, f"vhost-limits/{vhost}/{name}", {"value": limit})
+
+    async def _put_user(self, api: httpx2.AsyncClient, vhost: str, service: Told) -> None:
+        name = service.name
+        await _put(api, f"users/{name}", definitions.user(self.credentials.password(name)))
+        await _put(api, f"permissions/{vhost}/{name}", definitions.rights(service))
+        for right in definitions.topic_rights(service):
+            await _put(api, f"topic-permissions/{vhost}/{name}", right)
+        for limit, value in USER_LIMITS.items():
+            await _put(api, f"user-limits/{name}/{limit}", {"value": value})
+
+
+async def _put(api: httpx2.AsyncClient, path: str, what: Mapping[str, Any]) -> None:
+    (await api.put(f"/api/{path}", json=what)).raise_for_status()

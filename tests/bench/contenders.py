@@ -203,7 +203,7 @@ def _job(stand: Stand, ports: list[int], database: str, numbers: range, seconds:
     return Job(
         ports=ports,
         database_url=stand.url(database),
-        token_secret=stand.environment["TOKEN_SECRET"],
+        signing_key=stand.environment["TOKEN_SIGNING_KEY"],
         first=numbers[0],
         last=numbers[-1],
         seconds=seconds,

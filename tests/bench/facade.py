@@ -27,7 +27,7 @@ from sqlmodel import col, select
 from chassis.ids import new_id
 from chassis.store.postgres import async_url
 from chassis.web import problem
-from chassis.web.bearer import CurrentUser
+from chassis.web.bearer import Bearers, CurrentUser
 from chassis.web.problem import Problem, not_found
 from contracts.checkout import Completed
 from payment_svc.api import CheckoutState, Order
@@ -36,6 +36,7 @@ from payment_svc.platform import Platform
 from point_svc.models import Wallet
 from reservation_svc.models import Reservation
 from seat_svc.models import ConcertDate, Seat
+from stack.tokens import ISSUER
 
 LIFETIME = timedelta(seconds=60)
 
@@ -50,7 +51,8 @@ class Settings(BaseSettings):
     """As many as each of the four services has"""
     platform_url: str
     platform_secret: SecretStr
-    token_secret: SecretStr
+    token_keys: str
+    token_issuer: str = ISSUER
     port: int = 0
 
 
@@ -187,7 +189,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="facade", lifespan=lifespan)
-    app.state.token_secret = settings.token_secret.get_secret_value()
+    app.state.bearers = Bearers(settings.token_keys, settings.token_issuer, "payment_svc")
     problem.install(app)
 
     @app.post("/checkouts")

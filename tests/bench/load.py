@@ -35,7 +35,7 @@ class Job(BaseModel):
     ports: list[int]
     """Processes that do the same; the connections are shared out evenly among them"""
     database_url: str
-    token_secret: str
+    signing_key: str
     first: int
     last: int
     seconds: float
@@ -177,7 +177,7 @@ def _request(job: Job, number: int) -> bytes:
     head = (
         "POST /checkouts HTTP/1.1",
         f"Host: {HERE}",
-        f"Authorization: Bearer {token(user_of(number), job.token_secret)}",
+        f"Authorization: Bearer {token(user_of(number), job.signing_key)}",
         f"Idempotency-Key: {number}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",

@@ -99,5 +99,5 @@ def _settings(stand: Stand) -> dict[str, str]:
         "FACADE_DATABASE_URL": stand.url(FACADE),
         "FACADE_PLATFORM_URL": f"{stand.environment['PLATFORM_URL']}/deliveries",
         "FACADE_PLATFORM_SECRET": stand.credentials.platform_secret,
-        "FACADE_TOKEN_SECRET": stand.environment["TOKEN_SECRET"],
+        "FACADE_TOKEN_KEYS": stand.environment["TOKEN_KEYS"],
     }

@@ -44,5 +44,5 @@ def _library(site: Site) -> Path:
 
 async def _is_told(site: Site) -> bool:
     """Whether any of the first processes finds another clock ahead of its own."""
-    answers = [(await site.system.ask("GET", service, "/readyz")).json() for service in SERVICES]
+    answers = [(await site.system.watch(service, "/readyz")).json() for service in SERVICES]
     return any("clock" in alarm for answer in answers for alarm in answer["alarms"])

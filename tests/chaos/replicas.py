@@ -81,12 +81,12 @@ async def woken(site: Site) -> int:
 
 
 async def _looks_by_itself(site: Site) -> float:
-    return _metric((await site.system.ask("GET", "payment", "/metrics")).text, 'saga_looks_total{why="by itself"}')
+    return _metric((await site.system.watch("payment", "/metrics")).text, 'saga_looks_total{why="by itself"}')
 
 
 async def _done(site: Site, other: "Second") -> float:
     """How many batches of the step after which a checkout is completed another process has committed."""
-    answer = await site.system.http.get(f"http://{HERE}:{other.port}/metrics")
+    answer = await site.system.watch("payment", "/metrics", at=f"http://{HERE}:{other.port}")
     return _metric(answer.text, 'saga_batch_size_count{step="payment.complete"}')
 
 

@@ -21,12 +21,13 @@ from chassis.store.outbox import Outgoing
 from chassis.store.transaction import Transaction
 from chassis.web.app import Definition, create_app
 from payment_svc.platform import Platform
+from stack.signing import SigningKey, key_set
 from stack.tokens import Scope, token
 
-SECRET = "s" * 32
+KEY = SigningKey.new()
 NEEDED = {
     "rabbitmq_url": "amqp://nobody:nothing@127.0.0.1:1/",
-    "token_secret": SECRET,
+    "token_keys": key_set([KEY.public]),
     "platform_url": "http://127.0.0.1:1/",
     "platform_secret": "whsec_" + 32 * "A",
 }
@@ -128,7 +129,7 @@ class Play:
         self.players = players
         self.asked: dict[str, set[tuple[str, str]]] = {name: set() for name in players}
         scope = Scope.OPERATOR
-        self._bearer = {"Authorization": f"Bearer {token('busy', SECRET, scope)}"}
+        self._bearer = {"Authorization": f"Bearer {token('busy', KEY.text, scope)}"}
 
     @classmethod
     def of(cls, urls: Mapping[str, str]) -> Self:

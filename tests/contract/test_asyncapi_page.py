@@ -1,7 +1,6 @@
 """The page that shows what a service hears and says."""
 
 import re
-import secrets
 from copy import deepcopy
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from chassis.documents import asyncapi, asyncapi_page
 from chassis.web.app import create_app
 from point_svc.main import definition
 from point_svc.settings import Settings
+from stack.signing import key_set
 
 EACH = {service.name: Choreography((service,)) for service in load(Path(__file__).parents[2]).services}
 
@@ -64,7 +64,7 @@ async def test_a_service_serves_page_and_document() -> None:
         port=8001,
         database_url="postgresql://nobody@127.0.0.1:1/none",
         rabbitmq_url="amqp://nobody@127.0.0.1:1/",
-        token_secret=secrets.token_hex(16),
+        token_keys=key_set([]),
     )
     transport = httpx2.ASGITransport(app=create_app(definition(settings)))
     async with httpx2.AsyncClient(transport=transport, base_url="http://point") as http:

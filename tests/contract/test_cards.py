@@ -57,7 +57,7 @@ def test_a_card_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPat
         "| `payment.retry.5s` | `5s.#` | `x-message-ttl: 5000`, `x-dead-letter-exchange: payment.redeliver` |",
         "| `PAYMENT_MAX_POINTS` | `1000000` | The largest total of a payment |",
         "| `PAYMENT_PLATFORM_SECRET` | required | ",
-        "| `TOKEN_SECRET` | required | ",
+        "| `TOKEN_KEYS` | required | ",
     ],
 )
 def test_a_card_shows(line: str) -> None:

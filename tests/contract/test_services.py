@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chassis.choreography.declaration import Service
 from stack.credentials import Credentials
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
@@ -15,7 +16,7 @@ from stack.published import BEGIN, COMPOSE, DEFINITIONS, ROLES, WALLS, publish, 
 from stack.services import EACH, SERVICES, Told
 
 FILES = (COMPOSE, DEFINITIONS, ROLES, WALLS)
-RAFFLE = Told("raffle", 8050, EACH[0].settings)
+RAFFLE = Told("raffle", 8050, EACH[0].settings, Service("raffle"))
 
 
 @pytest.fixture

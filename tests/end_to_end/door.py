@@ -55,7 +55,7 @@ async def door(environment: Mapping[str, str], service: str) -> AsyncIterator[tu
         module.Settings(
             database_url=url,
             rabbitmq_url=environment[f"{service.upper()}_RABBITMQ_URL"],
-            token_secret=environment["TOKEN_SECRET"],
+            token_keys=environment["TOKEN_KEYS"],
             **NOT_ASKED.get(service, {}),
         )
     )

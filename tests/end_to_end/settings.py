@@ -13,7 +13,7 @@ def payment_settings(environment: Mapping[str, str]) -> Settings:
         port=1,
         database_url=SecretStr(environment["PAYMENT_DATABASE_URL"]),
         rabbitmq_url=SecretStr(environment["PAYMENT_RABBITMQ_URL"]),
-        token_secret=SecretStr(environment["TOKEN_SECRET"]),
+        token_keys=environment["TOKEN_KEYS"],
         platform_url=environment["PLATFORM_URL"],
         platform_secret=SecretStr("whsec_" + 32 * "A"),
     )

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx2
 
+from tests.end_to_end.system import System
+
 HERE = "127.0.0.1"
-OUR_VARIABLES = ("POINT_", "TOKEN_SECRET", "RABBITMQ_")
+OUR_VARIABLES = ("POINT_", "TOKEN_", "RABBITMQ_")
 
 
 def free_port() -> int:
@@ -47,14 +49,13 @@ async def started(settings: Mapping[str, str]) -> AsyncIterator[asyncio.subproce
             await process.communicate()
 
 
-async def readiness(port: int) -> dict[str, object]:
-    """What `/readyz` says; empty while nothing answers."""
-    async with httpx2.AsyncClient(base_url=f"http://{HERE}:{port}", trust_env=False, timeout=10) as client:
-        try:
-            answer: dict[str, object] = (await client.get("/readyz")).json()
-        except httpx2.TransportError:
-            return {}
-        return answer
+async def readiness(port: int, system: System) -> dict[str, object]:
+    """What `/readyz` says to whoever watches; empty while nothing answers."""
+    try:
+        answer: dict[str, object] = (await system.watch("point", "/readyz", at=f"http://{HERE}:{port}")).json()
+    except httpx2.TransportError:
+        return {}
+    return answer
 
 
 @contextlib.asynccontextmanager

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx2
-import jwt
 
+from stack.signing import SigningKey
+from stack.tokens import claims as claims_of
 from tests.end_to_end.databases import Databases
 
 _TIMEOUT = 60.0
@@ -38,10 +39,13 @@ class System:
         """The address of something that a service offers; `platform` is the external one."""
         return self.environment[f"{service.upper()}_URL"] + path
 
-    def token(self, user: str, *, secret: str | None = None, expires_in: float = 3600, **claims: str) -> str:
+    def token(
+        self, user: str, *, key: SigningKey | None = None, expires_in: float = 3600, **claims: str | list[str] | None
+    ) -> str:
         """A bearer token like those that `make token` prints, or one that differs where a test says so."""
-        known = {"sub": user, "exp": int(time.time() + expires_in), **claims}
-        return jwt.encode(known, secret or self.environment["TOKEN_SECRET"], "HS256")
+        known = claims_of(user) | {"exp": int(time.time() + expires_in), **claims}
+        signing = key or SigningKey.of(self.environment["TOKEN_SIGNING_KEY"])
+        return signing.sign({name: value for name, value in known.items() if value is not None})
 
     async def ask(
         self, method: str, service: str, path: str, token: str | None = None, **options: Any
@@ -51,3 +55,8 @@ class System:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         return await self.http.request(method, self.url(service, path), headers=headers, **options)
+
+    async def watch(self, service: str, path: str, at: str | None = None) -> httpx2.Response:
+        """What whoever watches the system is answered, by a service or by another process of it."""
+        bearer = {"Authorization": f"Bearer {self.token('prometheus', scope='monitor')}"}
+        return await self.http.get(f"{at}{path}" if at else self.url(service, path), headers=bearer)

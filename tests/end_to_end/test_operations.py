@@ -23,7 +23,7 @@ from tests.end_to_end.system import System
 @pytest.mark.parametrize("service", SERVICES)
 async def test_service_exports_what_it_knows_of_its_trouble(system: System, service: str) -> None:
     """The metrics of a service say what waits, what is parked, and which queues it reads."""
-    answer = await system.ask("GET", service, "/metrics")
+    answer = await system.watch(service, "/metrics")
 
     names = {line.split(" ")[0].split("{")[0] for line in answer.text.splitlines() if not line.startswith("#")}
     assert answer.status_code == 200
@@ -45,7 +45,7 @@ async def test_stuck_checkout_is_listed_with_what_it_waits_for(
 
         listed = {row["checkout_id"]: row for row in await operator.get("payment", "/operations/stuck")}
         refused = await fan.ask("GET", "payment", "/operations/stuck")
-        alarms = (await system.ask("GET", "payment", "/readyz")).json()["alarms"]
+        alarms = (await system.watch("payment", "/readyz")).json()["alarms"]
 
     assert listed[str(checkout_id)]["last_step"] == "payment.request"
     assert listed[str(checkout_id)]["waits_for"] == sorted([*heard_by("payment.close"), *heard_by("payment.pay")])

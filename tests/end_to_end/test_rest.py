@@ -189,7 +189,7 @@ async def test_catalogue_is_complete(system: System) -> None:
 async def test_service_tells_how_it_is(system: System, service: str) -> None:
     """A service says that it lives and that all it needs is there, and shows its documentation."""
     live = await system.ask("GET", service, "/livez")
-    ready = await system.ask("GET", service, "/readyz")
+    ready = await system.watch(service, "/readyz")
     docs = await system.ask("GET", service, "/docs")
     document = await system.ask("GET", service, "/openapi.json")
 

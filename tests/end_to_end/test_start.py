@@ -10,6 +10,7 @@ import pytest
 
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.starting import HERE, forwarding, free_port, readiness, start, started
+from tests.end_to_end.system import System
 
 Settings = dict[str, str]
 
@@ -17,7 +18,7 @@ Settings = dict[str, str]
 @pytest.fixture
 def settings(environment: Mapping[str, str]) -> Settings:
     """What a second process of point_svc needs. The stack's administrator stands in for the service at the broker."""
-    names = ("POINT_DATABASE_URL", "TOKEN_SECRET")
+    names = ("POINT_DATABASE_URL", "TOKEN_KEYS")
     broker = {"POINT_RABBITMQ_URL": environment["RABBITMQ_URL"], "POINT_PORT": str(free_port())}
     return {name: environment[name] for name in names} | broker
 
@@ -34,7 +35,7 @@ def with_password(url: str, password: str) -> str:
     return parts._replace(netloc=f"{parts.username}:{password}@{parts.hostname}:{parts.port}").geturl()
 
 
-async def test_service_waits_for_its_database(settings: Settings) -> None:
+async def test_service_waits_for_its_database(system: System, settings: Settings) -> None:
     """It lives, says what it waits for, turns requests away, and is ready once the database is there."""
     # given
     stored_at = urlsplit(settings["POINT_DATABASE_URL"]).port or 0
@@ -42,7 +43,7 @@ async def test_service_waits_for_its_database(settings: Settings) -> None:
     settings["POINT_DATABASE_URL"] = led_elsewhere(settings["POINT_DATABASE_URL"], late)
     async with started(settings):
         # when
-        waiting = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "not ready")
+        waiting = await eventually(lambda: readiness(port, system), lambda seen: seen.get("status") == "not ready")
         async with httpx2.AsyncClient(base_url=f"http://{HERE}:{port}", trust_env=False) as client:
             live = await client.get("/livez")
         # then
@@ -50,12 +51,14 @@ async def test_service_waits_for_its_database(settings: Settings) -> None:
         assert "does PostgreSQL run there?" in str(waiting["database"])
         # when
         async with forwarding(late, stored_at):
-            ready = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "ready")
+            ready = await eventually(lambda: readiness(port, system), lambda seen: seen.get("status") == "ready")
         # then
         assert ready["database"] == "ok"
 
 
-async def test_old_code_starts_beside_new_code(settings: Settings, environment: Mapping[str, str]) -> None:
+async def test_old_code_starts_beside_new_code(
+    system: System, settings: Settings, environment: Mapping[str, str]
+) -> None:
     """A database that a later release has migrated is as good, for a process that starts and for one that runs."""
     # given
     connection = await asyncpg.connect(environment["POINT_DATABASE_URL"])
@@ -65,8 +68,8 @@ async def test_old_code_starts_beside_new_code(settings: Settings, environment: 
     try:
         # when
         async with started(settings):
-            new = await eventually(lambda: readiness(port), lambda seen: seen.get("status") == "ready")
-            old = await readiness(running)
+            new = await eventually(lambda: readiness(port, system), lambda seen: seen.get("status") == "ready")
+            old = await readiness(running, system)
     finally:
         await connection.execute("UPDATE alembic_version SET version_num = $1", known)
         await connection.close()
@@ -74,14 +77,14 @@ async def test_old_code_starts_beside_new_code(settings: Settings, environment: 
     assert (new["migrations"], old["migrations"]) == ("ok", "ok")
 
 
-async def test_service_says_that_the_database_does_not_let_it_in(settings: Settings) -> None:
+async def test_service_says_that_the_database_does_not_let_it_in(system: System, settings: Settings) -> None:
     """A wrong password may be mended at the server, so the service waits, and shows no password."""
     # given
     port = int(settings["POINT_PORT"])
     settings["POINT_DATABASE_URL"] = with_password(settings["POINT_DATABASE_URL"], "not-the-password")
     async with started(settings):
         # when
-        seen = await eventually(lambda: readiness(port), lambda seen: "password" in str(seen.get("database")))
+        seen = await eventually(lambda: readiness(port, system), lambda seen: "password" in str(seen.get("database")))
     # then
     assert "is the password right?" in str(seen["database"])
     assert "not-the-password" not in str(seen)
@@ -96,7 +99,9 @@ async def test_service_says_that_the_database_does_not_let_it_in(settings: Setti
     ],
     ids=["password", "virtual host", "nobody there"],
 )
-async def test_service_says_why_the_broker_does_not_let_it_in(settings: Settings, change: object, reason: str) -> None:
+async def test_service_says_why_the_broker_does_not_let_it_in(
+    system: System, settings: Settings, change: object, reason: str
+) -> None:
     """`/readyz` names the reason, without the password."""
     # given
     assert callable(change)
@@ -104,12 +109,14 @@ async def test_service_says_why_the_broker_does_not_let_it_in(settings: Settings
     settings["POINT_RABBITMQ_URL"] = change(settings["POINT_RABBITMQ_URL"])
     async with started(settings):
         # when
-        seen = await eventually(lambda: readiness(port), lambda seen: reason in str(seen.get("broker")))
+        seen = await eventually(lambda: readiness(port, system), lambda seen: reason in str(seen.get("broker")))
     # then
     assert "not-the-password" not in str(seen)
 
 
-async def test_service_whose_port_is_taken_ends(settings: Settings, environment: Mapping[str, str]) -> None:
+async def test_service_whose_port_is_taken_ends(
+    system: System, settings: Settings, environment: Mapping[str, str]
+) -> None:
     """Each time, with one line that says what to do; it neither hangs nor begins anything."""
     # given
     settings["POINT_PORT"] = str(urlsplit(environment["POINT_URL"]).port)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stack.signing import SigningKey
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.system import System
@@ -42,7 +43,7 @@ def _encoded(part: dict[str, str]) -> str:
 def _bad_tokens(system: System) -> dict[str, str]:
     good = system.token("somebody")
     return {
-        "signed with another secret": system.token("somebody", secret="x" * 32),
+        "signed with another key": system.token("somebody", key=SigningKey.new()),
         "expired": system.token("somebody", expires_in=-60),
         "for an impossible user": system.token("no body"),
         "garbled": good[:-4] + "AAAA",

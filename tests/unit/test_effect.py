@@ -1,13 +1,17 @@
 """Deliveries of an effect are acknowledged when they are done, in whatever order that is."""
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from pamqp.commands import Basic
+
+from chassis.broker.burst import Parcel
 from chassis.broker.origin import Origins
+from chassis.errors import MalformedMessageError
 from chassis.run.effect import EffectConsumer
 from tests.unit.lamps import Dark, Lit, a_service
 
 if TYPE_CHECKING:
-    from chassis.broker.publisher import Publisher
     from chassis.store.database import Database
 
 
@@ -17,6 +21,7 @@ class FakeChannel:
     def __init__(self, count: int) -> None:
         self.left = set(range(1, count + 1))
         self.acks: list[tuple[int, bool]] = []
+        self.rejected: list[int] = []
 
     async def basic_ack(self, delivery_tag: int, *, multiple: bool) -> None:
         """Acknowledge one, or all up to it."""
@@ -25,12 +30,30 @@ class FakeChannel:
         self.left -= covered
         self.acks.append((delivery_tag, multiple))
 
+    async def basic_reject(self, delivery_tag: int, *, requeue: bool) -> None:
+        """Have the broker park one."""
+        assert delivery_tag in self.left
+        assert not requeue
+        self.left.remove(delivery_tag)
+        self.rejected.append(delivery_tag)
+
 
 class FakeMessage:
     """A message by its number."""
 
     def __init__(self, channel: FakeChannel, number: int) -> None:
         self.channel, self.delivery_tag = channel, number
+        self.delivery = Basic.Deliver(exchange="lamps", routing_key="lamp.lit")
+        self.header = SimpleNamespace(properties=Basic.Properties())
+        self.body = b""
+
+
+class Defect:
+    """A way to the broker that cannot write what it is given."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Fail as nothing that is foreseen does."""
+        raise OverflowError(parcel.routing_key)
 
 
 async def switch_off(lit: Lit) -> Dark:
@@ -38,13 +61,11 @@ async def switch_off(lit: Lit) -> Dark:
     return Dark()
 
 
-def consumer(channel: FakeChannel) -> EffectConsumer:
+def consumer(channel: FakeChannel, publisher: Any = None) -> EffectConsumer:
     """A consumer that has taken all messages of the channel."""
     service = a_service()
     step = service.declared(service.effect(switch_off))
-    made = EffectConsumer(
-        step, cast("Database", None), {}, cast("Publisher", None), Origins("fans", "fans"), max_batch=10
-    )
+    made = EffectConsumer(step, cast("Database", None), {}, publisher, Origins("fans", "fans"), max_batch=10)
     made._open = set(channel.left)
     return made
 
@@ -96,3 +117,17 @@ async def test_nothing_is_done() -> None:
     await settle(consumer(channel), channel)
     # then
     assert channel.acks == []
+
+
+async def test_what_cannot_be_sent_on_is_parked_by_the_broker() -> None:
+    """Whatever it is that fails, the message takes no consumer along, and what lies around it is acknowledged."""
+    channel = FakeChannel(3)
+    taken = consumer(channel, Defect())
+    culprits: list[Any] = [FakeMessage(channel, number) for number in (2, 3)]
+
+    await taken._send_on([(culprit, MalformedMessageError("no JSON")) for culprit in culprits])
+    await settle(taken, channel, 1, 2, 3)
+
+    assert channel.rejected == [2, 3]
+    assert channel.acks == [(1, True)]
+    assert not channel.left

@@ -1,5 +1,6 @@
 """An event keeps its identity and its history in the headers of its message."""
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.choreography.envelope import Envelope, parse, type_of
+from chassis.choreography.envelope import MAX_BODY, Envelope, parse, type_of
 from chassis.errors import MalformedMessageError, NewerVersionError
 from chassis.store.outbox import Outgoing
 from contracts import checkout, point
@@ -220,3 +221,12 @@ def test_only_an_end_may_go_unheard() -> None:
     # when, then
     assert Outgoing.of(an_envelope()).mandatory
     assert not Outgoing.of(failed).mandatory
+
+
+@pytest.mark.parametrize(("more", "is_read"), [(0, True), (1, False)])
+def test_size_is_bounded_before_it_is_read(more: int, is_read: bool) -> None:
+    """The broker takes more than an event can have; what is too large is not even looked at."""
+    large = body().ljust(MAX_BODY + more)
+
+    with contextlib.nullcontext() if is_read else pytest.raises(MalformedMessageError, match="65537 bytes"):
+        assert parse(HEARS, an_envelope().headers(), large)

@@ -1,6 +1,5 @@
 """What the environment does is a 503, whoever says so; what the data or the code do is a defect."""
 
-import secrets
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +13,7 @@ from chassis.errors import CommitUnknownError, RowGoneError
 from chassis.web.app import create_app
 from point_svc.main import definition
 from point_svc.settings import Settings
+from stack.signing import SigningKey, key_set
 from stack.tokens import token
 
 OUTAGES = [
@@ -68,18 +68,18 @@ class FailingRuntime:
 
 async def ask(error: Exception) -> httpx2.Response:
     """The answer when the database raises `error`."""
-    secret = secrets.token_hex(16)
+    key = SigningKey.new()
     settings = Settings(
         port=8001,
         database_url="postgresql://nobody@127.0.0.1:1/none",
         rabbitmq_url="amqp://nobody@127.0.0.1:1/",
-        token_secret=secret,
+        token_keys=key_set([key.public]),
     )
     app = create_app(definition(settings))
     app.state.runtime = FailingRuntime(error)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://point") as http:
-        return await http.get("/points", headers={"Authorization": f"Bearer {token('7', secret)}"})
+        return await http.get("/points", headers={"Authorization": f"Bearer {token('7', key.text)}"})
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=lambda error: type(error).__name__)

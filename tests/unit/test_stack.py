@@ -173,7 +173,7 @@ async def test_status_is_that_of_whatever_the_env_file_names(directory: Director
     """Containers have no process id here, and are asked at their addresses; without a file a sentence says so."""
     with pytest.raises(StackError, match=r"run  make up  \(or  docker compose up --wait, then  make compose-env\)"):
         await processes(directory)
-    directory.describe({"POINT_URL": f"http://{NOBODY_LISTENS}", "TOKEN_SECRET": "secret"})
+    directory.describe({"POINT_URL": f"http://{NOBODY_LISTENS}", "TOKEN_KEYS": "somewhere"})
 
     found: list[Any] = await processes(directory)
 

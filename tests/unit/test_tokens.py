@@ -4,19 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from chassis.web.bearer import read_claims
+from chassis.web.bearer import Bearers
 from stack.directory import Directory
 from stack.errors import StackError
-from stack.tokens import Scope, token, token_secret, user_id, user_ids
+from stack.signing import SigningKey, key_set
+from stack.tokens import ISSUER, Scope, publish_key, signing_key, token, user_id, user_ids
 
-SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105  # of this test alone
+KEY = SigningKey.new()
 
 
-def test_every_user_that_is_named_gets_a_token() -> None:
+async def test_every_user_that_is_named_gets_a_token() -> None:
     """Commas and blanks both part them, and the services believe what the tokens say."""
     users = user_ids("7,8 anna@example.org")
 
-    claims = [read_claims(token(user, SECRET, Scope.OPERATOR), SECRET) for user in users]
+    point, seat = (Bearers(key_set([KEY.public]), ISSUER, audience) for audience in ("point_svc", "seat_svc"))
+
+    claims = [await point.claims(token(user, KEY.text, Scope.OPERATOR)) for user in users]
+    assert claims == [await seat.claims(token(user, KEY.text, Scope.OPERATOR)) for user in users]
 
     assert [(one.sub, one.scope) for one in claims] == [
         ("7", "operator"),
@@ -40,8 +44,19 @@ def test_user_whom_no_service_would_believe_is_refused(text: str) -> None:
 
 
 def test_token_needs_a_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing runs there is no secret, and the sentence says how to start."""
-    monkeypatch.delenv("TOKEN_SECRET", raising=False)
+    """Where nothing runs there is no key, and the sentence says how to start."""
+    monkeypatch.delenv("TOKEN_SIGNING_KEY", raising=False)
 
     with pytest.raises(StackError, match="run  make up"):
-        token_secret(Directory.of(tmp_path))
+        signing_key(Directory.of(tmp_path))
+
+
+def test_keys_of_tokens_that_are_out_stay_published(tmp_path: Path) -> None:
+    """The new key comes first, and each is there once."""
+    old, new = SigningKey.new(), SigningKey.new()
+    directory = Directory.of(tmp_path)
+
+    for key in (old, new, new):
+        file = publish_key(directory, key.text)
+
+    assert file.read_text() == key_set([new.public, old.public])

@@ -2,15 +2,12 @@
 
 import re
 
-import pytest
-
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import (
     DELIVERY_LIMIT,
     RETRY_DELAYS,
     Binding,
     Exchange,
-    permissions,
     policies,
     retry_names,
     topology,
@@ -117,40 +114,9 @@ def test_delays_grow() -> None:
     assert list(RETRY_DELAYS.values()) == sorted(set(RETRY_DELAYS.values()))
 
 
-@pytest.mark.parametrize("name", ["lamps", "lamps.light", "lamps.retry", "lamps.retry.5s", "lamps.parked"])
-def test_a_service_may_do_anything_with_its_own(name: str) -> None:
-    """Its exchanges and queues are the service's."""
-    allowed = permissions("lamps", ["fans"])
-    assert all(re.search(rule, name) for rule in (allowed.configure, allowed.write, allowed.read))
-
-
-@pytest.mark.parametrize("name", ["fans", "fans.turn", "lampshade", "old.lamps", "amq.topic", ""])
-def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
-    """A service says only what it is to say."""
-    allowed = permissions("lamps", ["fans"])
-    assert not re.search(allowed.configure, name)
-    assert not re.search(allowed.write, name)
-
-
 def test_limits_are_no_arguments_of_what_is_worked_through() -> None:
     """They may change while the queue holds messages, and arguments cannot."""
     pattern = policies(["lamps"])["lamps.steps"]["pattern"]
     limited = [queue for queue in topology(two_steps()).queues if re.search(pattern, queue.name)]
     assert [queue.name for queue in limited] == ["lamps.light", "lamps.rest", "lamps.resay"]
     assert not {"x-delivery-limit", "x-max-length"} & {name for queue in limited for name in queue.arguments}
-
-
-def test_a_service_may_ask_others_but_not_delete_the_way_to_them() -> None:
-    """The exchange of asks is the broker's own."""
-    allowed = permissions("lamps", ["fans"])
-    assert re.search(allowed.write, "amq.direct")
-    assert not re.search(allowed.configure, "amq.direct")
-
-
-def test_a_service_may_bind_to_the_exchanges_of_others_only() -> None:
-    """It hears what others say, and cannot take messages out of their queues."""
-    rule = permissions("lamps", ["fans", "ovens"]).read
-    assert re.search(rule, "fans")
-    assert re.search(rule, "ovens")
-    assert not re.search(rule, "fans.turn")
-    assert not re.search(rule, "fans.parked")

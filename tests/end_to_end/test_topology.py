@@ -122,14 +122,16 @@ async def test_every_step_has_its_consumer(broker: Broker) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_service_writes_to_its_own_exchange_only(broker: Broker, service: str) -> None:
-    """A service's user may declare and write what bears its name, and read all exchanges but no other's queues."""
+    """A service's user may declare and write what bears its name, and read the exchanges that its steps hear."""
     (granted,) = [one for one in await broker.ask("permissions") if one["user"] == service]
     others = [other for other in SERVICES if other != service]
 
     for kind in ("configure", "write"):
         assert _allowed(granted[kind], service, f"{service}.retry", f"{service}.parked")
         assert not any(_allowed(granted[kind], name) for other in others for name in (other, f"{other}.retry"))
-    assert _allowed(granted["read"], *SERVICES, f"{service}.parked")
+    heard = {exchange(event) for step in HEARS_AND_SAYS if step.startswith(f"{service}.") for event in heard_by(step)}
+    assert _allowed(granted["read"], *heard, f"{service}.parked")
+    assert not any(_allowed(granted["read"], other) for other in set(SERVICES) - heard)
     assert not any(_allowed(granted["read"], f"{other}.parked") for other in others)
 
 

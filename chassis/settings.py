@@ -66,6 +66,10 @@ class ServiceSettings(BaseSettings):
     """The port of the REST interface"""
     database_url: SecretStr
     """`postgresql://role:password@host:port/database`"""
+    migration_url: SecretStr | None = None
+    """The same of the role that owns the tables, and migrates and grants; without it `database_url` does"""
+    retention_url: SecretStr | None = None
+    """The same of the role that deletes old rows; without it `database_url` does"""
     rabbitmq_url: SecretStr
     """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
     token_keys: str = Field(validation_alias=AliasChoices("token_keys", "TOKEN_KEYS"), min_length=1)
@@ -97,10 +101,10 @@ class ServiceSettings(BaseSettings):
     said_hours: float = Field(default=24, gt=0, le=24)
     """How long what the broker has confirmed is kept, so that it can be said again when a queue is lost"""
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migration_url", "retention_url")
     @classmethod
-    def _is_a_database(cls, url: SecretStr) -> SecretStr:
-        return checked_address(url, "postgresql", "postgres")
+    def _is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
+        return None if url is None else checked_address(url, "postgresql", "postgres")
 
     @field_validator("rabbitmq_url")
     @classmethod

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from chassis.run import Bound, Job
-from chassis.store import PURGE_INTERVAL, Retention, purging
+from chassis.store import Retention
 from chassis.web import Definition, run
 from payment_svc.api import CheckoutPolicy, router
 from payment_svc.clock import chase_due, oldest_pending
@@ -29,10 +29,8 @@ def definition(settings: Settings) -> Definition:
             PaymentPolicy: PaymentPolicy(settings.max_points),
             Platform: Platform(settings.platform_url, settings.platform_secret.get_secret_value()),
         },
-        jobs=(
-            Job(timedelta(seconds=settings.chase_interval_seconds), chase_due),
-            Job(PURGE_INTERVAL, purging(*_retentions(settings))),
-        ),
+        jobs=(Job(timedelta(seconds=settings.chase_interval_seconds), chase_due),),
+        retentions=_retentions(settings),
         unfinished=oldest_pending,
         alarms=partial(alarms, policy=stuck),
         bound=Bound(settings.max_under_way, under_way),

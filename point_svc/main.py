@@ -3,10 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from chassis.run import Job
-from chassis.store import PURGE_INTERVAL, Retention, purging
+from chassis.store import Retention
 from chassis.web import Definition, run
 from point_svc.api import ChargePolicy, router
+from point_svc.models import RIGHTS
 from point_svc.settings import Settings
 from point_svc.steps import service
 
@@ -21,7 +21,8 @@ def definition(settings: Settings) -> Definition:
         router,
         migrations=Path(__file__).parent / "migrations",
         dependencies={ChargePolicy: ChargePolicy(settings.max_balance)},
-        jobs=(Job(PURGE_INTERVAL, purging(tombstones, answers)),),
+        retentions=(tombstones, answers),
+        rights=RIGHTS,
     )
 
 

@@ -11,6 +11,10 @@ from sqlmodel import Field, SQLModel
 from chassis import new_id
 from chassis.store import state_field, timestamp_field
 
+RIGHTS = {"point_history": "SELECT, INSERT, UPDATE (entry_id)", "tombstone": "SELECT, INSERT, UPDATE (at)"}
+"""What the service may do with what is only ever added to. To lock a row one must be allowed to change something of it;
+a trigger keeps the key of an entry as it is."""
+
 
 class Table(SQLModel, registry=registry()):
     """The base of the tables of this service."""

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from chassis.run import Bound, Job
-from chassis.store import PURGE_INTERVAL, Retention, purging
+from chassis.store import Retention
 from chassis.web import Definition, run
 from reservation_svc.api import router
 from reservation_svc.expiry import alarms, expire_due, oldest_requested, under_way
@@ -30,10 +30,8 @@ def definition(settings: Settings) -> Definition:
             ),
             Quota: Quota(settings.max_seats),
         },
-        jobs=(
-            Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),
-            Job(PURGE_INTERVAL, purging(answers, over)),
-        ),
+        jobs=(Job(timedelta(seconds=settings.expiry_interval_seconds), expire_due),),
+        retentions=(answers, over),
         unfinished=oldest_requested,
         alarms=alarms,
         bound=Bound(settings.max_under_way, under_way),

@@ -10,6 +10,9 @@ from sqlmodel import Field, SQLModel
 
 from chassis.store import state_field, timestamp_field
 
+RIGHTS = {"concert": "SELECT"}
+"""What the service may do with what somebody else puts there"""
+
 
 class Table(SQLModel, registry=registry()):
     """The base of the tables of this service."""

@@ -13,6 +13,8 @@ from stack.services import SERVICES
 from stack.signing import SigningKey
 
 ADMIN = "admin"
+ROLES = ("owner", "retention", "erasure")
+"""The roles of each database besides the service's own"""
 _SECRETS = TypeAdapter(dict[str, str])
 
 
@@ -41,7 +43,7 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
         file = directory.path / "credentials.json"
         try:
             known = _SECRETS.validate_json(file.read_bytes()) if file.exists() else {}
-            credentials = cls.model_validate({service: _password() for service in SERVICES} | known)
+            credentials = cls.model_validate({user: _password() for user in _users()} | known)
         except ValidationError as error:
             raise StackError(
                 f"{file} is damaged, and the data cannot be read without the passwords in it: "
@@ -53,5 +55,14 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
         return credentials
 
     def password(self, user: str) -> str:
-        """The password of the admin or of one service."""
+        """The password of the admin, of one service, or of one role of its database."""
         return str(getattr(self, user))
+
+
+def role(service: str, kind: str) -> str:
+    """The name of a role of a service's database."""
+    return f"{service}_{kind}"
+
+
+def _users() -> list[str]:
+    return [*SERVICES, *(role(service, kind) for service in SERVICES for kind in ROLES)]

@@ -43,12 +43,13 @@ def portrait(service: Service) -> Portrait:
     package = f"{service.name}_svc"
     kind: type[BaseSettings] = importlib.import_module(f"{package}.settings").Settings
     whole = importlib.import_module(f"{package}.main").definition(_stand_in(kind))
+    jobs = [*whole.jobs, *([whole.purge] if whole.purge else [])]
     return Portrait(
         service=service,
         summary=first_line(importlib.import_module(package)),
         tables=tuple(_tables(importlib.import_module(f"{package}.models"))),
         routes=tuple(_routes(whole.router)),
-        jobs=tuple((f"{job.every.total_seconds():g} s", first_line(job.work)) for job in whole.jobs),
+        jobs=tuple((f"{job.every.total_seconds():g} s", first_line(job.work)) for job in jobs),
         settings=tuple(_setting(kind, name, field) for name, field in kind.model_fields.items()),
     )
 
@@ -89,4 +90,6 @@ def _setting(kind: type[BaseSettings], name: str, field: FieldInfo) -> Setting:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

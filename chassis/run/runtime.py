@@ -28,15 +28,15 @@ from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
 from chassis.run.news import News
 from chassis.run.requests import Requests
-from chassis.run.startup import prepare
 from chassis.run.under_way import Bound, UnderWay
+from chassis.run.upkeep import Upkeep
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
 from chassis.store.database import Database
 from chassis.store.departures import Departures
 from chassis.store.outbox import Outgoing
 from chassis.store.postgres import Postgres
-from chassis.store.retention import PURGE_INTERVAL, Retention, purging, unless_parked
+from chassis.store.retention import PURGE_INTERVAL, Retention
 
 Provided = TypeVar("Provided")
 
@@ -64,6 +64,8 @@ class Runtime:
         dependencies: Mapping[type, Any],
         jobs: tuple[Job, ...] = (),
         bound: Bound | None = None,
+        retentions: tuple[Retention, ...] = (),
+        rights: Mapping[str, str] | None = None,
     ) -> None:
         self.service = service
         self.publisher = Publisher(service.name, settings.rabbitmq_url.get_secret_value())
@@ -84,14 +86,8 @@ class Runtime:
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
-        inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
-        suspects = Retention("suspect", "at", inbox.age)
-        said = Retention("said", "at", timedelta(hours=settings.said_hours))
-        self._jobs = (
-            *jobs,
-            Job(PURGE_INTERVAL, unless_parked(self.parked, inbox)),
-            Job(PURGE_INTERVAL, purging(said, suspects)),
-        )
+        self._jobs = jobs
+        self._upkeep = Upkeep(settings, self.parked, retentions, rights)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
@@ -126,7 +122,7 @@ class Runtime:
 
         Raises MigrationError. Connections to the broker are made in the background.
         """
-        await prepare(self._settings.database_url.get_secret_value(), migrations, self._wait_for)
+        await self._upkeep.prepare(migrations, self._wait_for)
         self.waits_for = None
         self._supervise("publish", self.publisher.serve)
         self._supervise("consume", self._consume)
@@ -138,7 +134,9 @@ class Runtime:
         for number in range(PUMPS):
             self._run(f"{PUMP} {number}", self.relay.pump())
         for number, job in enumerate(self._jobs):
-            self._run(f"job {number}", self._repeat(job))
+            self._run(f"job {number}", self._repeat(job, self.database))
+        for number, purge in enumerate(self._upkeep.purges):
+            self._run(f"purge {number}", self._repeat(Job(PURGE_INTERVAL, purge), self._upkeep.database))
 
     async def stop(self) -> None:
         """Take nothing more in, finish what is under way, publish what was said, close; within the deadline.
@@ -151,7 +149,8 @@ class Runtime:
         await self._cancel(name for name in list(self._tasks) if name not in ("publish", *pumps))
         await self.relay.drain([self._tasks[name] for name in pumps], quarter)
         await self._cancel(["publish", *pumps])
-        await asyncio.gather(self.requests.drain(quarter), self.database.drain(quarter))
+        databases = (self.requests, self.database, self._upkeep.database)
+        await asyncio.gather(*(one.drain(quarter) for one in databases))
 
     def _moved(self, said: Sequence[Outgoing]) -> None:
         """Wake who waits for these sagas, here and elsewhere."""
@@ -184,10 +183,10 @@ class Runtime:
         except Exception as error:  # noqa: BLE001  # the broker is gone; what was not acknowledged comes again
             log.warning("consumers did not stop in order", error=describe(error))
 
-    async def _repeat(self, job: Job) -> None:
+    async def _repeat(self, job: Job, database: Database) -> None:
         while True:
             try:
-                await job.work(self.database)
+                await job.work(database)
             except Exception as error:  # noqa: BLE001  # the next round tries again
                 log.warning("job failed", error=describe(error))
             await asyncio.sleep(job.every.total_seconds())

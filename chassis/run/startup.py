@@ -9,6 +9,7 @@ import structlog
 
 from chassis.errors import MigrationError, describe
 from chassis.store import revision
+from chassis.store.roles import Roles, grant
 
 log = structlog.get_logger(__name__)
 
@@ -21,15 +22,18 @@ HINTS: dict[type[Exception], str] = {
 }
 
 
-async def prepare(url: str, scripts: Path, waits_for: Callable[[str], None]) -> None:
-    """Return once the database is at the newest revision; while it is out of reach, wait, and say what for.
+async def prepare(url: str, scripts: Path, roles: Roles | None, waits_for: Callable[[str], None]) -> None:
+    """Return once the database is at the newest revision and its roles have their rights.
+
+    While it is out of reach, wait, and say what for.
 
     Raises MigrationError when the migrations fail although the database is there.
     """
     said = ""
     while True:
         try:
-            return await _ensure(url, scripts)
+            await _ensure(url, scripts)
+            return await grant(url, roles) if roles else None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             reason = _reason(error)
             waits_for(reason)

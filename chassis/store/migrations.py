@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from chassis.store import inbox, outbox, said, suspects
 from chassis.store.models import frame
 from chassis.store.postgres import async_url
+from chassis.store.revision import LOCK
 
-_LOCK = 0x5A6A  # any number will do, as long as all replicas take the same
 FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue)
 """The tables of the chassis, which every service's migrations create."""
 
@@ -28,7 +28,7 @@ def upgrade(url: str, scripts: Path) -> None:
     async def connect_and_apply() -> None:
         engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
         async with engine.begin() as connection:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
             await connection.run_sync(_apply, scripts)
         await engine.dispose()
 

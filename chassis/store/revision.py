@@ -14,6 +14,8 @@ import asyncpg
 from chassis.errors import MigrationError
 
 CONNECT_TIMEOUT = 10
+LOCK = 0x5A6A
+"""Held by who migrates or grants; any number will do, as long as all replicas take the same"""
 
 
 def head(scripts: Path) -> str:

@@ -23,6 +23,7 @@ from chassis.run.under_way import Bound
 from chassis.settings import ServiceSettings
 from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
+from chassis.store.retention import PURGE_INTERVAL, Retention, purging
 from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import outcome, problem
 from chassis.web.admission import SAFE
@@ -47,9 +48,18 @@ class Definition:
     migrations: Path
     dependencies: Mapping[type, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
+    retentions: tuple[Retention, ...] = ()
+    """Which rows of its own go when"""
+    rights: Mapping[str, str] = field(default_factory=dict)
+    """What the role of the service may do with some of its tables, where that is not to read, add and change rows"""
     unfinished: Unfinished | None = None
     alarms: Alarms | None = None
     bound: Bound | None = None
+
+    @property
+    def purge(self) -> Job | None:
+        """How old rows of its own go, if some do."""
+        return Job(PURGE_INTERVAL, purging(*self.retentions)) if self.retentions else None
 
 
 def create_app(definition: Definition) -> FastAPI:
@@ -95,7 +105,7 @@ def create_app(definition: Definition) -> FastAPI:
 
 
 def _runtime_of(of: Definition) -> Runtime:
-    return Runtime(of.service, of.settings, of.dependencies, of.jobs, of.bound)
+    return Runtime(of.service, of.settings, of.dependencies, of.jobs, of.bound, of.retentions, of.rights)
 
 
 async def _start(app: FastAPI, runtime: Runtime, migrations: Path) -> None:

@@ -34,7 +34,11 @@ def describe(directory: Directory) -> None:
 def _environment() -> dict[str, str]:
     names = [*(service.package for service in EACH), "platform"]
     urls = {f"{name.removesuffix('_svc').upper()}_URL": f"http://{_address(name, _HTTP)}" for name in names}
-    databases = {f"{service.upper()}_DATABASE_URL": _database_url(service) for service in SERVICES}
+    databases = {
+        f"{service.upper()}_{name}": _outside(service, setting, "postgres", 5432)
+        for service in SERVICES
+        for name, setting in (("DATABASE_URL", "DATABASE_URL"), ("OWNER_DATABASE_URL", "MIGRATION_URL"))
+    }
     user = f"{ADMIN}:{_admin_password()}"
     return {
         **urls,
@@ -45,10 +49,6 @@ def _environment() -> dict[str, str]:
         "TOKEN_KEYS": _variable(EACH[0].package, "TOKEN_KEYS"),
         "TOKEN_SIGNING_KEY": os.environ.get("TOKEN_SIGNING_KEY") or SigningKey.for_development().text,
     }
-
-
-def _database_url(service: str) -> str:
-    return _outside(service, "DATABASE_URL", "postgres", 5432)
 
 
 def _broker_url(service: str) -> str:

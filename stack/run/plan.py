@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from stack.credentials import Credentials
+from stack.credentials import ROLES, Credentials, role
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.ports import Ports
@@ -63,7 +63,9 @@ class Plan:
         given = self._given.databases
         missing = tuple(name for name in SERVICES if name not in given)
         server = postgres.Server(self.directory, self._ports, self._credentials, missing)
-        self._database_urls = {name: given.get(name) or server.url(name) for name in SERVICES}
+        self._database_urls = {name: given.get(name) or server.url(name, name) for name in SERVICES}
+        # In a database that somebody else runs, the role that is given does everything.
+        self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
         if missing:
             self.programs.append(server.program())
             self._needs.append("postgres")
@@ -94,6 +96,7 @@ class Plan:
         name = service.name
         offers = {
             "database_url": _via(f"{name.upper()}_DATABASE_VIA", self._database_urls[name]),
+            **self._role_offers(name),
             "rabbitmq_url": _via(f"{name.upper()}_RABBITMQ_VIA", self._broker.url(name)),
             "host": "127.0.0.1",
             "port": str(self._ports[service.package]),
@@ -105,6 +108,12 @@ class Plan:
         program = self._python(service.package, f"{service.package}.main", environment)
         self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
+    def _role_offers(self, service: str) -> dict[str, str]:
+        """The addresses of the roles that a service uses besides its own."""
+        named = {"owner": "migration_url", "retention": "retention_url"}
+        urls = {setting: self._role_urls.get((service, kind)) for kind, setting in named.items()}
+        return {name: _via(f"{service.upper()}_DATABASE_VIA", url) for name, url in urls.items() if url}
+
     def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
         return Program(
             name=name,
@@ -115,11 +124,12 @@ class Plan:
         )
 
     async def _seed(self) -> None:
+        url = self._role_urls.get(("seat", "owner")) or self._database_urls["seat"]
         with self.directory.log("catalogue").open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-m", "seat_svc.catalogue"],
                 cwd=ROOT,
-                env=os.environ | {"SEAT_DATABASE_URL": self._database_urls["seat"]},
+                env=os.environ | {"SEAT_DATABASE_URL": url},
                 stdout=output,
                 stderr=output,
             )
@@ -133,6 +143,11 @@ class Plan:
         self.environment["PLATFORM_URL"] = self._urls["platform"]
         for service in SERVICES:
             self.environment[f"{service.upper()}_DATABASE_URL"] = self._database_urls[service]
+            self.environment |= {
+                f"{service.upper()}_{kind.upper()}_DATABASE_URL": url
+                for (name, kind), url in self._role_urls.items()
+                if name == service
+            }
             self.environment[f"{service.upper()}_RABBITMQ_URL"] = self._broker.url(service)
         self.environment["RABBITMQ_URL"] = self._broker.url()
         self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url

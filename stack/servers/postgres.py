@@ -11,15 +11,17 @@ from pathlib import Path
 
 import asyncpg
 
-from stack.credentials import ADMIN, Credentials
+from stack.credentials import ADMIN, Credentials, role
 from stack.directory import Directory, write_private
 from stack.errors import StackError
 from stack.ports import Ports
 from stack.program import Program
 from stack.progress import Progress
 from stack.servers.packages import install, tail
+from stack.servers.roles import MAX_CONNECTIONS, create_database, create_roles, let_in
 
 _DEBIAN = Path("/usr/lib/postgresql")
+_OWNER = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1"
 
 
 def ensure_installed(directory: Directory, progress: Progress) -> None:
@@ -69,9 +71,8 @@ class Server:
         """Where all files of the server lie."""
         return self.directory.path / "postgres"
 
-    def url(self, user: str = ADMIN) -> str:
-        """The URL of a role's own database."""
-        database = "postgres" if user == ADMIN else user
+    def url(self, user: str = ADMIN, database: str = "postgres") -> str:
+        """The URL of a database for a role."""
         return f"postgresql://{user}:{self.credentials.password(user)}@127.0.0.1:{self.ports['postgres']}/{database}"
 
     def program(self) -> Program:
@@ -94,7 +95,7 @@ class Server:
             "listen_addresses": "127.0.0.1",
             "port": self.ports["postgres"],
             "unix_socket_directories": "",
-            "max_connections": 200,
+            "max_connections": MAX_CONNECTIONS,
             "idle_in_transaction_session_timeout": "60s",
             "log_line_prefix": "%m [%p] %u@%d ",
         }
@@ -151,16 +152,24 @@ class Server:
         for database in ("postgres", "template1"):
             await connection.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
         existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
-        for service in set(self.services) - existing:
-            await self._create_database(connection, service)
+        roles = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+        for service in self.services:
+            for statement in create_roles(service, self.credentials.password, roles):
+                await connection.execute(statement)
+            if service not in existing:
+                await connection.execute(create_database(service))
+            if await connection.fetchval(_OWNER, service) == service:
+                await self._hand_over(service)
+            for statement in let_in(service):
+                await connection.execute(statement)
 
-    async def _create_database(self, connection: asyncpg.Connection, service: str) -> None:
-        roles = await connection.fetch("SELECT FROM pg_roles WHERE rolname = $1", service)
-        if not roles:
-            password = self.credentials.password(service)
-            await connection.execute(f"CREATE ROLE \"{service}\" LOGIN PASSWORD '{password}'")
-        await connection.execute(f'CREATE DATABASE "{service}" OWNER "{service}"')
-        await connection.execute(f'REVOKE ALL ON DATABASE "{service}" FROM PUBLIC')
+    async def _hand_over(self, service: str) -> None:
+        """Give what a service owned in former times, its database included, to its owner."""
+        inside = await asyncpg.connect(self.url(), database=service)
+        try:
+            await inside.execute(f'REASSIGN OWNED BY "{service}" TO "{role(service, "owner")}"')
+        finally:
+            await inside.close()
 
 
 def _clean_environment() -> dict[str, str]:

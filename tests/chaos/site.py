@@ -20,6 +20,7 @@ from tests.chaos.node import Node, OwnNode
 from tests.chaos.programs import Programs, variables
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
+from tests.end_to_end.databases import owner_url
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 
@@ -92,7 +93,7 @@ class Site:
     @contextlib.asynccontextmanager
     async def session(self, service: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
         """A session of its own in a service's database, past the gates."""
-        connection = await asyncpg.connect(self.environment[f"{service.upper()}_DATABASE_URL"])
+        connection = await asyncpg.connect(owner_url(self.environment, service))
         try:
             yield connection
         finally:

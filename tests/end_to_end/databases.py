@@ -1,4 +1,4 @@
-"""The databases, each seen with the role of its own service."""
+"""The databases, each read with the role of its own service, and changed with that of its owner."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,11 @@ _TABLES = """
     SELECT tablename FROM pg_tables
     WHERE schemaname = 'public' AND tablename NOT IN ('outbox', 'said') ORDER BY tablename
 """
+
+
+def owner_url(environment: Mapping[str, str], service: str) -> str:
+    """The address of a service's database for whoever may do everything there."""
+    return environment.get(f"{service.upper()}_OWNER_DATABASE_URL") or database_url(environment, service)
 
 
 def database_url(environment: Mapping[str, str], service: str) -> str:
@@ -35,7 +40,7 @@ class Databases:
         async with contextlib.AsyncExitStack() as pools:
             opened = {
                 service: await pools.enter_async_context(
-                    asyncpg.create_pool(database_url(environment, service), min_size=0, max_size=4)
+                    asyncpg.create_pool(owner_url(environment, service), min_size=0, max_size=4)
                 )
                 for service in SERVICES
             }

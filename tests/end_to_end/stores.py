@@ -14,6 +14,7 @@ from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.postgres import Postgres
 from contracts import point, reservation
 from point_svc.models import EntryType, PointHistory, Wallet
+from tests.end_to_end.databases import owner_url
 from tests.memory.store import MemoryDatabase, MemorySource
 
 KINDS = ("postgresql", "memory")
@@ -106,10 +107,8 @@ def _database(source: Postgres | MemorySource) -> Database:
 @asynccontextmanager
 async def opened(kind: str, environment: Mapping[str, str], service: str = "point") -> AsyncIterator[Store]:
     """The database of a service, or one in memory."""
-    if kind == "memory":
-        store = Store(MemorySource())
-    else:
-        store = Store(Postgres(environment[f"{service.upper()}_DATABASE_URL"], pool_size=3))
+    source = MemorySource() if kind == "memory" else Postgres(owner_url(environment, service), pool_size=3)
+    store = Store(source)
     yield store
     await store.database.drain(1)
 

@@ -14,6 +14,7 @@ from chassis.store.retention import MAX_DELETED, Retention, purging, unless_park
 from chassis.store.transaction import Transaction
 from payment_svc.main import definition
 from reservation_svc.models import OVER, Reservation, Status
+from tests.end_to_end.databases import owner_url
 from tests.end_to_end.settings import payment_settings
 
 OLD, YOUNG = 2 * MAX_DELETED + 1, 7
@@ -60,7 +61,7 @@ class CountingDatabase(Database):
 @pytest.fixture
 async def database(environment: Mapping[str, str]) -> AsyncIterator[CountingDatabase]:
     """The database of point_svc, with rows in its inbox that are older than a month, and some that are not."""
-    found = CountingDatabase(Postgres(environment["POINT_DATABASE_URL"], pool_size=10), Departures())
+    found = CountingDatabase(Postgres(owner_url(environment, "point"), pool_size=10), Departures())
 
     async def insert(transaction: Transaction) -> None:
         for count, age in ((OLD, MONTH + timedelta(seconds=1)), (YOUNG, MONTH - timedelta(minutes=5))):
@@ -140,7 +141,7 @@ async def test_inbox_forgets_when_nothing_is_parked(database: CountingDatabase) 
 async def test_holds_that_are_over_go_and_what_was_bought_stays(environment: Mapping[str, str]) -> None:
     """A hold of which nothing is left goes after a while; one that is paid, or still asked about, does not."""
     # given
-    database = Database(Postgres(environment["RESERVATION_DATABASE_URL"], pool_size=2), Departures())
+    database = Database(Postgres(owner_url(environment, "reservation"), pool_size=2), Departures())
     rows = [
         Reservation(
             payment_id=uuid4(), user_id="retention", seat_id=1, status=status, ask_at=ask_at, created_at=LONG_AGO
@@ -173,7 +174,7 @@ async def test_holds_that_are_over_go_and_what_was_bought_stays(environment: Map
 async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[str, str]) -> None:
     """A checkout goes when it was finished long ago, with its delivery; one that never finished is kept."""
     # given
-    database = Database(Postgres(environment["PAYMENT_DATABASE_URL"], pool_size=10), Departures())
+    database = Database(Postgres(owner_url(environment, "payment"), pool_size=10), Departures())
     finished, pending = uuid4(), uuid4()
 
     async def insert(transaction: Transaction) -> None:

@@ -8,6 +8,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from tests.end_to_end.databases import owner_url
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.starting import HERE, forwarding, free_port, readiness, start, started
 from tests.end_to_end.system import System
@@ -61,7 +62,7 @@ async def test_old_code_starts_beside_new_code(
 ) -> None:
     """A database that a later release has migrated is as good, for a process that starts and for one that runs."""
     # given
-    connection = await asyncpg.connect(environment["POINT_DATABASE_URL"])
+    connection = await asyncpg.connect(owner_url(environment, "point"))
     known = await connection.fetchval("SELECT version_num FROM alembic_version")
     await connection.execute("UPDATE alembic_version SET version_num = '9999'")
     port, running = int(settings["POINT_PORT"]), urlsplit(environment["POINT_URL"]).port or 0

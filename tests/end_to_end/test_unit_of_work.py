@@ -19,6 +19,7 @@ from chassis.store.failures import is_outage
 from chassis.store.postgres import Postgres
 from chassis.store.transaction import Transaction
 from point_svc.models import Wallet
+from tests.end_to_end.databases import owner_url
 from tests.end_to_end.eventually import eventually
 
 USER = "unit-of-work"
@@ -29,7 +30,7 @@ _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 @pytest.fixture
 async def database(environment: Mapping[str, str]) -> AsyncIterator[Database]:
     """The database of point_svc, with one wallet that holds 100."""
-    found = Database(Postgres(environment["POINT_DATABASE_URL"], pool_size=3), Departures())
+    found = Database(Postgres(owner_url(environment, "point"), pool_size=3), Departures())
 
     async def insert(transaction: Transaction) -> None:
         transaction.add(Wallet(user_id=USER, balance=100))
@@ -150,7 +151,7 @@ async def test_statement_without_an_answer_in_time_is_cancelled(
     """It must not go on waiting for a lock on the server, with all the locks that it has."""
     # given
     monkeypatch.setattr("chassis.store.postgres.COMMAND_TIMEOUT", 0.3)
-    impatient = Database(Postgres(environment["POINT_DATABASE_URL"], pool_size=1), Departures())
+    impatient = Database(Postgres(owner_url(environment, "point"), pool_size=1), Departures())
 
     async def hold(transaction: Transaction) -> None:
         await _wallet(transaction)
@@ -183,7 +184,7 @@ async def test_connections_that_the_server_has_ended_are_replaced(
     """All of the pool, before the next transaction gets one."""
     # given
     ended = await _stored(database, "SELECT pg_backend_pid() WHERE $1 <> ''")
-    other = await asyncpg.connect(environment["POINT_DATABASE_URL"])
+    other = await asyncpg.connect(owner_url(environment, "point"))
     await other.execute("SELECT pg_terminate_backend($1, 5000)", ended)
     await other.close()
     # when

@@ -26,13 +26,18 @@ async def test_role_cannot_enter_another_database(system: System, role: str, dat
         await asyncpg.connect(mine._replace(path=other).geturl())
 
 
-@pytest.mark.parametrize("role", SERVICES)
-async def test_role_is_no_superuser(system: System, role: str) -> None:
-    """A service's role may not make databases or roles, and owns its own database alone."""
-    databases = system.databases
-    rights = await databases.row(role, RIGHTS)
-    owned = await databases.rows(role, "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = current_user")
+@pytest.mark.parametrize("service", SERVICES)
+async def test_role_is_no_superuser(system: System, service: str) -> None:
+    """A service's role may not make databases or roles, and owns nothing: neither its database nor a table."""
+    connection = await asyncpg.connect(database_url(system.environment, service))
+    try:
+        rights = await connection.fetchrow(RIGHTS)
+        databases = await connection.fetch("SELECT FROM pg_database WHERE pg_get_userbyid(datdba) = current_user")
+        tables = await connection.fetch("SELECT FROM pg_tables WHERE tableowner = current_user")
+    finally:
+        await connection.close()
 
     assert rights is not None
     assert not any(rights.values())
-    assert [row["datname"] for row in owned] == [urlsplit(database_url(system.environment, role)).path[1:]]
+    assert not databases
+    assert not tables

@@ -85,6 +85,10 @@ class NotLockedError(StoreError):
     """A row was changed that was read without a lock, so the change could overwrite somebody else's."""
 
 
+class UserBusyError(StoreError):
+    """A user cannot be erased while messages that name them are on their way."""
+
+
 class MigrationError(StoreError):
     """The database could not be brought up to date."""
 
@@ -133,8 +137,14 @@ class NotPublishedError(BrokerError):
         self.returned = returned
 
 
+_LINE = "\n"
+
+
 def describe(error: BaseException) -> str:
-    """An error in one line; a group names everything inside it."""
+    """An error in one line; a group names everything inside it.
+
+    What a database adds in further lines, the values of a row among them, is left out: a log names no user.
+    """
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(describe(inner) for inner in error.exceptions)
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"{type(error).__name__}: {str(error).partition(_LINE)[0]}".rstrip(": ")

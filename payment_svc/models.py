@@ -9,8 +9,20 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis import ask_again
-from chassis.store import state_field, timestamp_field
+from chassis.store import Personal, state_field, timestamp_field
 from contracts.event import overdue_at
+
+PERSONAL = Personal(
+    bodies=(("delivery", "refused"),),
+    busy="""
+        SELECT 1 FROM checkout
+        WHERE user_id = $1 AND (status = 'PENDING' OR status = 'COMPLETED' AND NOT EXISTS (
+            SELECT FROM delivery WHERE delivery.checkout_id = checkout.checkout_id
+        ))
+        LIMIT 1
+        """,
+)
+"""What is to be known of users before they are erased: a checkout goes on until the platform has been told"""
 
 
 class Table(SQLModel, registry=registry()):

@@ -41,6 +41,6 @@ def refund(
         return point.Unspent.after(lost), [] if tombstone else [Tombstone(checkout_id=lost.checkout_id)]
     agree(lost, spent, "user_id")
     if not payers:
-        raise LookupError(f"no wallet of {spent.user_id}, who has spent")
+        raise LookupError(f"no wallet of whoever has spent for checkout {lost.checkout_id}")
     back = [] if EntryType.REFUND in entries else [payers[0].refund(spent.amount, lost.checkout_id)]
     return point.Refunded.after(lost, amount=spent.amount), back

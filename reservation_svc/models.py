@@ -9,7 +9,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis import ask_again, new_id
-from chassis.store import state_field, timestamp_field
+from chassis.store import Personal, state_field, timestamp_field
 
 LATE_ENOUGH = sa.text("now() + interval '10 minutes'")
 """When the clock asks about a hold of a version that did not know about asking"""
@@ -17,6 +17,16 @@ LATE_ENOUGH = sa.text("now() + interval '10 minutes'")
 
 OVER = "status IN ('REJECTED', 'EXPIRED', 'CANCELLED') AND ask_at IS NULL"
 """Of which holds nothing is left and nothing more will come"""
+
+
+PERSONAL = Personal(
+    busy="""
+        SELECT 1 FROM reservation
+        WHERE user_id = $1 AND (status IN ('REQUESTED', 'TEMP') OR ask_at IS NOT NULL)
+        LIMIT 1
+        """
+)
+"""What is to be known of users before they are erased: a hold goes on until it is paid, or everything is given back"""
 
 
 class Table(SQLModel, registry=registry()):

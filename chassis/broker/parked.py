@@ -8,6 +8,7 @@ moves the message, and there is no moment at which a client holds two copies. Th
 
 import asyncio
 import getpass
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -66,15 +67,15 @@ class Parked:
         """A header, as text."""
         return str(self.message.headers.get(name, "-"))
 
-    def story(self) -> dict[str, Any]:
-        """Everything that is known about it."""
+    def story(self, body: str | None = None) -> dict[str, Any]:
+        """Everything that is known about it, with another body if one is given."""
         return {
             "id": self.id,
             "queue": self.queue,
             "event": self.message.type,
             "saga_id": self.message.correlation_id,
             "headers": {name: _plain(value) for name, value in self.message.headers.items()},
-            "body": self.message.body.decode(errors="replace"),
+            "body": self.message.body.decode(errors="replace") if body is None else body,
         }
 
 
@@ -132,18 +133,29 @@ async def redrive(chosen: Sequence[Parked], rate: float, audit: Path, done: Call
 
 
 async def discard(one: Parked, reason: str, audit: Path) -> None:
-    """Remove a message for good; the audit record keeps a full copy."""
+    """Remove a message for good; the audit record keeps it, without the user that it names."""
     record(audit, "discard", one, reason)
     await one.message.ack()
 
 
 def record(audit: Path, action: str, one: Parked, reason: str | None) -> None:
-    """Append who did what to which message, on disk before it is done."""
+    """Append who did what to which message, on disk before it is done; it names no user."""
     entry = {"at": datetime.now(UTC).isoformat(), "who": getpass.getuser(), "action": action, "reason": reason}
     with audit.open("a") as file:
-        file.write(json.dumps(entry | {"message": one.story()}) + "\n")
+        file.write(json.dumps(entry | {"message": one.story(body=anonymous(one.message.body))}) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def anonymous(body: bytes) -> str:
+    """A body without the user that it names; of one that cannot be read only how to tell it from others."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        return f"{len(body)} bytes with the SHA-256 {hashlib.sha256(body).hexdigest()}"
+    return json.dumps({name: value for name, value in said.items() if name != "user_id"})
 
 
 def _plain(value: Any) -> Any:

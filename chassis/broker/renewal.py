@@ -112,7 +112,7 @@ async def _move(queue: AbstractQueue, exchange: AbstractExchange) -> int:
     """Publish all that is in a queue to an exchange, with confirms, and only then acknowledge it."""
     moved = 0
     while batch := await _some(queue):
-        await answered(asyncio.gather(*(exchange.publish(_copy(one), one.routing_key or "") for one in batch)))
+        await answered(asyncio.gather(*(exchange.publish(copy_of(one), one.routing_key or "") for one in batch)))
         await batch[-1].ack(multiple=True)
         moved += len(batch)
     return moved
@@ -125,15 +125,17 @@ async def _some(queue: AbstractQueue) -> list[AbstractIncomingMessage]:
     return found
 
 
-def _copy(message: AbstractIncomingMessage) -> aio_pika.Message:
-    """The same message, with the headers of an event and ours; others may be orders to the broker, such as CC.
+def copy_of(message: AbstractIncomingMessage, body: bytes | None = None) -> aio_pika.Message:
+    """The same message, with another body if one is given, and the headers of an event and ours.
+
+    Others may be orders to the broker, such as CC.
 
     It keeps the name of who said it, for which its user needs the tag `impersonator`.
     """
     headers = {name: message.headers[name] for name in KEPT if name in message.headers}
     attempts = attempts_in(message.headers)
     return aio_pika.Message(
-        message.body,
+        message.body if body is None else body,
         headers=headers | ({ATTEMPT: attempts} if attempts else {}),
         content_type=message.content_type,
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,

@@ -9,6 +9,5 @@ from contracts.event import Event
 def agree(heard: Event, row: Any, *fields: str) -> None:
     """Raise ContradictedError when an event and a row of the step differ in one of these fields, which both have."""
     for field in fields:
-        said, known = getattr(heard, field), getattr(row, field)
-        if said != known:
-            raise ContradictedError(f"{heard.name} says {field} {said}, which is {known}")
+        if getattr(heard, field) != getattr(row, field):
+            raise ContradictedError(f"{heard.name} says another {field} than is known here")

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import typer
+from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -39,6 +40,17 @@ def broker_url() -> str:
 def management_url() -> str:
     """Where the broker's management API is; ends the command with status 2 and a sentence when nobody says."""
     return _told("rabbitmq_management_url")
+
+
+def database_url(service: str) -> str:
+    """The database of a service, for the role that erases; ends the command with status 2 when nobody says."""
+    file = env_file()
+    known = {**(dotenv_values(file) if file.exists() else {}), **os.environ}
+    names = [f"{service.upper()}_{role}DATABASE_URL" for role in ("ERASURE_", "")]
+    url = next((url for name in names if (url := known.get(name))), None)
+    if url is None:
+        raise unreachable(f"{names[0]} stands neither in the environment nor in {file}")
+    return url
 
 
 def _told(name: str) -> str:

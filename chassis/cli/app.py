@@ -12,6 +12,7 @@ from rich.table import Table
 from chassis.choreography import proof
 from chassis.choreography.graph import Choreography
 from chassis.cli import parked as parked_cli
+from chassis.cli import user as user_cli
 from chassis.cli.address import management_url, unreachable
 from chassis.cli.here import here
 from chassis.cli.new import new
@@ -26,6 +27,7 @@ from chassis.errors import describe
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(parked_cli.app, name="parked")
 app.add_typer(parked_cli.resting_app, name="resting")
+app.add_typer(user_cli.app, name="user")
 app.command()(new)
 app.command()(resay)
 app.command()(renew)

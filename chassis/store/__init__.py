@@ -3,11 +3,13 @@
 from chassis.store.database import Database
 from chassis.store.models import state_field, timestamp_field
 from chassis.store.postgres import async_url
+from chassis.store.privacy import Personal
 from chassis.store.retention import Retention
 from chassis.store.transaction import Transaction
 
 __all__ = [
     "Database",
+    "Personal",
     "Retention",
     "Transaction",
     "async_url",

@@ -46,6 +46,8 @@ class Postgres:
             pool_use_lifo=True,
             # Transactions begin and end here, on the connection of the driver.
             isolation_level="AUTOCOMMIT",
+            # An error says which statement failed, and not about whom.
+            hide_parameters=True,
             pool_reset_on_return=None,
             connect_args={
                 "timeout": CONNECT_TIMEOUT,

@@ -14,6 +14,12 @@ from stack.signing import SigningKey
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
+_DATABASES = (
+    ("DATABASE_URL", "DATABASE_URL"),
+    ("OWNER_DATABASE_URL", "MIGRATION_URL"),
+    # Nobody in a container erases; the owner may.
+    ("ERASURE_DATABASE_URL", "MIGRATION_URL"),
+)
 
 
 def describe(directory: Directory) -> None:
@@ -37,7 +43,7 @@ def _environment() -> dict[str, str]:
     databases = {
         f"{service.upper()}_{name}": _outside(service, setting, "postgres", 5432)
         for service in SERVICES
-        for name, setting in (("DATABASE_URL", "DATABASE_URL"), ("OWNER_DATABASE_URL", "MIGRATION_URL"))
+        for name, setting in _DATABASES
     }
     user = f"{ADMIN}:{_admin_password()}"
     return {

@@ -1,4 +1,4 @@
-"""A process of point_svc beside the stack's own, with settings of the test's choice."""
+"""A process of a service beside the stack's own, with settings of the test's choice."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx2
 
+from stack.services import SERVICES
 from tests.end_to_end.system import System
 
 HERE = "127.0.0.1"
-OUR_VARIABLES = ("POINT_", "TOKEN_", "RABBITMQ_")
+OUR_VARIABLES = (*(f"{service.upper()}_" for service in SERVICES), "TOKEN_", "RABBITMQ_")
 
 
 def free_port() -> int:
@@ -23,11 +24,11 @@ def free_port() -> int:
         return int(claimed.getsockname()[1])
 
 
-async def start(settings: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def start(settings: Mapping[str, str], service: str = "point") -> asyncio.subprocess.Process:
     """The process, with these settings and no others."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OUR_VARIABLES)}
     return await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "point_svc.main"],
+        *[sys.executable, "-m", f"{service}_svc.main"],
         env={**inherited, **settings},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -35,9 +36,9 @@ async def start(settings: Mapping[str, str]) -> asyncio.subprocess.Process:
 
 
 @contextlib.asynccontextmanager
-async def started(settings: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(settings: Mapping[str, str], service: str = "point") -> AsyncIterator[asyncio.subprocess.Process]:
     """The process, which has to end in order at the end of the context."""
-    process = await start(settings)
+    process = await start(settings, service)
     try:
         yield process
         process.send_signal(signal.SIGTERM)

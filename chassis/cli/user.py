@@ -1,0 +1,113 @@
+"""`python -m chassis user`: what all services know of one user, shown or made anybody's."""
+
+import asyncio
+import importlib
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Any
+
+import aio_pika
+import asyncpg
+import typer
+
+from chassis.broker import erasure
+from chassis.broker.connection import reason_of
+from chassis.broker.parked import looking, parked_queues, resting_queues
+from chassis.cli.address import broker_url, database_url, unreachable
+from chassis.cli.here import here
+from chassis.errors import UnreachableBrokerError, UserBusyError, describe
+from chassis.store.privacy import Personal, Records, records
+
+app = typer.Typer(no_args_is_help=True, help="Export or erase what is known of a user.")
+
+UserId = Annotated[str, typer.Argument(metavar="USER", help="The `sub` of the user's tokens.")]
+Work = Callable[[dict[str, Records]], Coroutine[Any, Any, None]]
+
+
+@app.command()
+def export(user_id: UserId) -> None:
+    """Print all rows and all messages put aside that name a user, as JSON."""
+
+    async def work(services: dict[str, Records]) -> None:
+        found = {service: await known.export(user_id) for service, known in services.items()}
+        aside = [message async for message in _aside(user_id)]
+        typer.echo(json.dumps({"user_id": user_id, "rows": found, "put aside": aside}, indent=2))
+
+    _with(work)
+
+
+@app.command()
+def erase(user_id: UserId) -> None:
+    """Put a pseudonym in the place of a user, everywhere: what was bought stays, and nobody knows by whom."""
+    pseudonym = f"erased-{secrets.token_hex(12)}"
+
+    async def work(services: dict[str, Records]) -> None:
+        for known in services.values():
+            await known.refuse_busy(user_id)
+        for service, known in services.items():
+            await known.erase(user_id, pseudonym)
+            typer.echo(f"{service}: done")
+        typer.echo(f"put aside: {await _rename_aside(user_id, pseudonym)} messages changed")
+        typer.echo(f"the user is {pseudonym} now; what the platform was told, it knows")
+
+    _with(work)
+
+
+async def _aside(user_id: str) -> AsyncIterator[dict[str, Any]]:
+    """The messages put aside that name the user."""
+    for queues_of in (parked_queues, resting_queues):
+        async with looking(broker_url(), _services(), queues_of) as found:
+            for one in found:
+                if erasure.renamed(one.message.body, user_id, "") != one.message.body:
+                    yield one.story()
+
+
+async def _rename_aside(user_id: str, pseudonym: str) -> int:
+    changed = 0
+    async with await aio_pika.connect(broker_url()) as connection:
+        channel = await connection.channel(on_return_raises=True)
+        for queues_of in (parked_queues, resting_queues):
+            async with looking(broker_url(), _services(), queues_of) as found:
+                for one in found:
+                    changed += await erasure.rename(channel, one, user_id, pseudonym)
+    return changed
+
+
+def _with(work: Work) -> None:
+    async def run() -> None:
+        async with _all_records() as services:
+            await work(services)
+
+    logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same
+    try:
+        asyncio.run(run())
+    except UserBusyError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    except UnreachableBrokerError as error:
+        raise unreachable(f"the broker cannot be asked: {error}") from error
+    except aio_pika.exceptions.AMQPError as error:
+        raise unreachable(f"the broker does not do it: {reason_of(error)}") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise unreachable(f"a database cannot be asked: {describe(error)}") from error
+
+
+@asynccontextmanager
+async def _all_records() -> AsyncIterator[dict[str, Records]]:
+    async with AsyncExitStack() as stack:
+        yield {
+            service: await stack.enter_async_context(records(database_url(service), _personal(service)))
+            for service in _services()
+        }
+
+
+def _services() -> list[str]:
+    return [service.name for service in here().services]
+
+
+def _personal(service: str) -> Personal:
+    found: Personal = getattr(importlib.import_module(f"{service}_svc.models"), "PERSONAL", Personal())
+    return found

@@ -1,0 +1,1 @@
+"""What hostile clients, neighbours and strangers try, on the running system."""

@@ -1,0 +1,194 @@
+"""A service's broker user in hostile hands can do what the service does, and no more of it: attacks 1, 7 and 9."""
+
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import aio_pika
+import aiormq
+import pytest
+from aio_pika.exceptions import AMQPError
+
+from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
+from stack.services import SERVICES
+from tests.end_to_end.broker import Broker
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import Fan, Hold
+
+HEARD_BY_POINT = {"payment", "reservation"}
+
+
+@pytest.fixture
+async def channel(environment: Mapping[str, str]) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    """A channel of whoever has stolen the credentials of point_svc."""
+    async with await aio_pika.connect(environment["POINT_RABBITMQ_URL"]) as connection:
+        yield await connection.channel(on_return_raises=True)
+
+
+@pytest.mark.parametrize("exchange", sorted(SERVICES))
+async def test_nobody_listens_to_everything(channel: aio_pika.abc.AbstractChannel, exchange: str) -> None:
+    """A queue cannot be bound to all that a service says, not even where some of it is to be heard: attack 9."""
+    spy = await channel.declare_queue("point.spy", auto_delete=True)
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await spy.bind(exchange, "#")
+
+
+async def test_nobody_hears_what_is_for_others(channel: aio_pika.abc.AbstractChannel) -> None:
+    """Of an exchange that it has to do with, a service hears the events of its steps: attack 9."""
+    spy = await channel.declare_queue("point.spy", auto_delete=True)
+    await spy.bind("payment", "checkout.requested")
+    await spy.unbind("payment", "checkout.requested")
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await spy.bind("payment", "payment.paid")
+
+
+@pytest.mark.parametrize("exchange", sorted(set(SERVICES) - {"point"}))
+async def test_nobody_publishes_for_others(channel: aio_pika.abc.AbstractChannel, exchange: str) -> None:
+    """Neither to the exchange of another service, nor to where its messages come back."""
+    for name in (exchange, f"{exchange}.redeliver", f"{exchange}.retry"):
+        with pytest.raises(AMQPError):
+            async with channel._connection.channel() as own:  # type: ignore[attr-defined]  # each refusal closes one
+                await (await own.get_exchange(name, ensure=False)).publish(aio_pika.Message(b""), "point.spent")
+
+
+async def test_nobody_invents_events(channel: aio_pika.abc.AbstractChannel) -> None:
+    """What no step says cannot be published to the service's own exchange either."""
+    own = await channel.get_exchange("point", ensure=False)
+
+    with pytest.raises(AMQPError):
+        await own.publish(aio_pika.Message(b""), "point.invented")
+
+
+async def test_sender_cannot_have_its_victim_publish(
+    channel: aio_pika.abc.AbstractChannel, broker: Broker, fan: Fan, hold: Hold
+) -> None:
+    """A completed checkout is not refunded by an order to the broker in a message that is parked: attack 1."""
+    await fan.charge(hold.total)
+    state = await fan.check_out(hold)
+    assert state["status"] == "completed"
+    headers: dict[str, Any] = {
+        "ce-specversion": "1.0",
+        "ce-id": str(uuid.uuid4()),
+        "ce-source": "/payment",
+        "ce-type": "payment.rejected.v1",
+        "ce-time": datetime.now(UTC).isoformat(),
+        "CC": ["1s.reservation.revert"],
+    }
+    body = {"checkout_id": state["checkout_id"], "payment_id": str(hold.payment_id), "user_id": fan.user_id}
+    forged = aio_pika.Message(
+        json.dumps(body | {"reason": "a-lie"}).encode(),
+        headers=headers,
+        correlation_id=state["checkout_id"],
+        app_id="payment",
+        user_id="point",
+    )
+
+    async with broker.observe(["reservation.redeliver"]) as redelivered:
+        await (await channel.get_exchange("point", ensure=False)).publish(forged, "point.spent")
+        parked = await broker.unpark_saga("reservation", uuid.UUID(state["checkout_id"]))
+        await broker.caught_up()
+
+    assert "CC" not in parked.headers
+    assert not any("revert" in str(one.routing_key) for one in redelivered.messages)
+    assert await fan.balance() == 0
+
+
+async def test_events_about_sagas_that_never_were_end(broker: Broker, channel: aio_pika.abc.AbstractChannel) -> None:
+    """After the last delay they are parked, where an operator finds them, and rest no more: attack 7."""
+    checkout_id = uuid.uuid4()
+    headers: dict[str, Any] = {
+        "ce-specversion": "1.0",
+        "ce-id": str(uuid.uuid4()),
+        "ce-source": "/point",
+        "ce-type": "point.refunded.v1",
+        "ce-time": datetime.now(UTC).isoformat(),
+        "x-attempt": 4,
+    }
+    body = {"checkout_id": str(checkout_id), "payment_id": str(uuid.uuid4()), "user_id": "nobody"}
+    said = aio_pika.Message(
+        json.dumps(body | {"amount": 1, "reason": "never"}).encode(),
+        headers=headers,
+        correlation_id=str(checkout_id),
+        app_id="point",
+        user_id="point",
+    )
+
+    await (await channel.get_exchange("point", ensure=False)).publish(said, "point.refunded")
+
+    parked = await broker.unpark_saga("payment", checkout_id)
+    assert "MissingRowError" in str(parked.headers["x-last-error"])
+
+
+@pytest.mark.parametrize("claimed", [2**63 - 1, -10])
+async def test_counting_wrongly_ends_no_consumer(
+    broker: Broker, channel: aio_pika.abc.AbstractChannel, claimed: int
+) -> None:
+    """What cannot be understood is parked whatever its sender counts, and every step goes on: attack 2."""
+    saga_id = uuid.uuid4()
+    poison = aio_pika.Message(b"{", headers={"x-attempt": claimed}, correlation_id=str(saga_id), user_id="point")
+
+    await (await channel.get_exchange("point", ensure=False)).publish(poison, "point.spent")
+
+    assert (await broker.unpark_saga("reservation", saga_id)).body == b"{"
+    await broker.caught_up()
+
+
+async def test_large_message_is_refused(channel: aio_pika.abc.AbstractChannel) -> None:
+    """By the broker, so that it reaches nobody: attack 9."""
+    own = await channel.get_exchange("point", ensure=False)
+
+    with pytest.raises(AMQPError):
+        await own.publish(aio_pika.Message(b"x" * (MAX_MESSAGE_BYTES + 1), user_id="point"), "point.spent")
+
+
+async def test_connections_are_limited(environment: Mapping[str, str], fan: Fan, hold: Hold) -> None:
+    """One user cannot take what all need: attack 9. The others go on meanwhile."""
+    async with contextlib.AsyncExitStack() as opened:
+        refused = None
+        for _ in range(USER_LIMITS["max-connections"] + 1):
+            try:
+                connection = await aiormq.connect(environment["SEAT_RABBITMQ_URL"])
+            except (AMQPError, aiormq.exceptions.AMQPError) as error:
+                refused = error
+                break
+            opened.push_async_callback(connection.close)
+        assert refused is not None
+        await fan.charge(hold.total)
+        assert (await fan.check_out(hold))["status"] == "completed"
+
+
+async def test_channels_are_limited(environment: Mapping[str, str]) -> None:
+    """A connection has as many as a service needs: attack 9."""
+    connection = await aiormq.connect(environment["POINT_RABBITMQ_URL"])
+    try:
+        assert connection.connection_tune.channel_max == MAX_CHANNELS
+    finally:
+        await connection.close()
+
+
+async def test_queues_are_limited(broker: Broker, channel: aio_pika.abc.AbstractChannel) -> None:
+    """A service cannot fill the broker with queues of its own: attack 9."""
+    declared = 0
+
+    async def fill() -> None:
+        nonlocal declared
+        while declared <= VHOST_LIMITS["max-queues"]:
+            await channel.declare_queue(f"point.many.{declared}")
+            declared += 1
+
+    with pytest.raises(AMQPError):
+        await fill()
+    assert 0 < declared < VHOST_LIMITS["max-queues"]
+
+    async def left() -> int:
+        return sum(one["name"].startswith("point.many.") for one in await broker.ask("queues/%2F?columns=name"))
+
+    async with broker._connection.channel() as admin:
+        for number in range(declared):
+            await admin.queue_delete(f"point.many.{number}")
+    await eventually(left, lambda count: not count)

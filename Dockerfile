@@ -1,10 +1,16 @@
 # One stage for each image of compose.yaml. A clone may be readable by its owner only, the images are not.
+# None runs as root: a fresh volume has the owner, and a fresh tmpfs the mode, of the folder that it covers.
 
 FROM rabbitmq:4-management AS rabbitmq
 COPY --chmod=644 stack/compose/rabbitmq/* /etc/rabbitmq/
+RUN install --directory --owner rabbitmq --group rabbitmq --mode 700 /var/lib/rabbitmq
+USER rabbitmq
 
 FROM postgres:17 AS postgres
 COPY --chmod=644 stack/compose/postgres/* /docker-entrypoint-initdb.d/
+RUN install --directory --owner postgres --group postgres --mode 700 /var/lib/postgresql/data && \
+    install --directory --mode 1777 /run/postgresql
+USER postgres
 
 FROM python:3.13-slim AS build
 COPY requirements.lock .

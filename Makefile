@@ -10,7 +10,7 @@ ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
 # Every shell has a USER of its own, which is not the one that is meant.
 GIVEN_USER := $(filter command,$(origin USER))
 
-.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token compose-env lint publish lock clean
+.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token compose-env lint publish lock audit sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ bench: $(READY) ## measure the saga beside the facade, write docs/bench: QUICK=1
 e2e-compose: compose-env ## the end-to-end tests, on a running `docker compose up`
 	STACK_ENV="$(ENV)" $(BIN)/pytest tests/end_to_end
 
-lint: $(READY) ## style, types, walls, docstrings, closed choreography, current files
+lint: $(READY) ## style, types, walls, docstrings, closed choreography, current files, no secrets
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
@@ -66,6 +66,7 @@ lint: $(READY) ## style, types, walls, docstrings, closed choreography, current 
 	$(BIN)/python -m chassis check
 	$(BIN)/python -m chassis publish --check
 	$(BIN)/python -m stack publish --check
+	$(BIN)/python -m tests.supply.leaks
 
 publish: $(READY) ## write what is derived from the steps and from the list of services anew
 	@$(BIN)/python -m chassis publish
@@ -77,6 +78,12 @@ lock: ## resolve the dependencies of pyproject.toml anew
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade); \
 	"$${compile[@]}" pyproject.toml --output-file requirements.lock && \
 	"$${compile[@]}" pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+audit: $(READY) ## ask for published advisories about the locked libraries
+	@$(BIN)/python -m tests.supply.audit
+
+sbom: $(READY) ## write the bill of materials of requirements.lock, in the form of CycloneDX
+	@$(BIN)/python -m tests.supply.bill
 
 clean: down ## stop everything and forget it, the virtual environment too
 	rm -rf .stack $(VENV)

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from chassis.errors import WebError
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS, MAX_NAME = 10, 64
+"""How many mistakes of a request are named, and how much of the names that its sender has made up"""
 
 
 class ProblemDocument(BaseModel):
@@ -98,8 +100,12 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # as above
-    errors = [{"where": list(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()]
+    found = error.errors()
+    errors = [
+        {"where": [str(part)[:MAX_NAME] for part in one["loc"]], "message": one["msg"]} for one in found[:MAX_ERRORS]
+    ]
     detail = "; ".join(f"{'.'.join(one['where'])}: {one['message']}" for one in errors)
+    detail += f"; and {len(found) - MAX_ERRORS} more" if len(found) > MAX_ERRORS else ""
     problem = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid-request")
     return response(request, problem, errors=jsonable_encoder(errors))
 

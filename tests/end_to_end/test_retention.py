@@ -190,8 +190,9 @@ async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[
 
     await database.run(insert)
     # when
-    for job in definition(payment_settings(environment)).jobs:
-        await job.work(database)
+    purge = definition(payment_settings(environment)).purge
+    assert purge is not None
+    await purge.work(database)
     # then
     kept = await database.run(left)
     await database.run(forget)

@@ -1,0 +1,193 @@
+"""What a stranger can send to a service, without a token and without end: attack 3."""
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from chassis.web.guard import MAX_BODY
+from chassis.web.protocol import HEAD_SECONDS, MAX_HEAD
+from stack.directory import Directory
+from stack.run.state import State
+from stack.services import SERVICES
+from tests.end_to_end.fan import Fan
+from tests.end_to_end.system import System
+
+PAGE = 1 << 20
+GROWN_MOST = 32 * PAGE
+"""What a process may have more in memory after it was sent half a gigabyte"""
+
+
+@contextlib.asynccontextmanager
+async def wire(system: System, service: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A bare connection to a service."""
+    place = urlsplit(system.url(service))
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def answer(system: System, service: str, *parts: bytes) -> bytes:
+    """What comes back until the connection ends; parts that nobody takes any more are not sent."""
+    async with wire(system, service) as (reader, writer):
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+        found = b""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(3 * HEAD_SECONDS):
+                found = await reader.read()
+        return found
+
+
+def head(method: str, path: str, **headers: str) -> bytes:
+    """The head of a request."""
+    named = (f"{name.replace('_', '-')}: {value}" for name, value in headers.items())
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *named, "", ""]).encode()
+
+
+def resident(system: System, service: str) -> int:
+    """The bytes of memory that the process of a service has."""
+    keys = Path(system.environment["TOKEN_KEYS"])
+    state = State.of(Directory.of(keys.parent)) if keys.exists() else None
+    if state is None:
+        pytest.skip("the processes are not on this machine")
+    status = Path(f"/proc/{state.programs[f'{service}_svc'].pid}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+async def test_bodies_of_strangers_are_not_read(system: System) -> None:
+    """Six of 150 MB at once: each is asked for a token, and the memory stays what it was."""
+    before = resident(system, "point")
+
+    async def flood() -> bytes:
+        size = 150 * PAGE
+        begun = head("POST", "/points/charge", Content_Length=str(size), Content_Type="application/json")
+        return await answer(system, "point", begun, *[b"x" * PAGE] * 100)
+
+    answers = await asyncio.gather(*(flood() for _ in range(6)))
+
+    assert {found.split(b"\r\n")[0] for found in answers if found} <= {b"HTTP/1.1 401 Unauthorized"}
+    assert resident(system, "point") - before < GROWN_MOST
+    assert (await system.ask("GET", "point", "/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_large_bodies_of_fans_are_refused(system: System, fan: Fan, service: str) -> None:
+    """By what their head says, before anything is read; and what a head does not say, at the first byte too many."""
+    bearer = f"Bearer {fan.token}"
+    said = head("POST", "/x", Authorization=bearer, Content_Length=str(40 * PAGE))
+    unsaid = head("POST", "/x", Authorization=bearer, Transfer_Encoding="chunked")
+    chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+
+    for found in (await answer(system, service, said), await answer(system, service, unsaid, *[chunk] * 5)):
+        assert found.startswith(b"HTTP/1.1 413 "), found[:200]
+        assert b"connection: close" in found
+        assert b"application/problem+json" in found
+
+
+async def test_a_body_that_fits_is_read(fan: Fan) -> None:
+    """Up to the last byte; what is too much in it is refused as such, in an answer that is small."""
+    fits = json.dumps({"amount": 5}).ljust(MAX_BODY)
+    headers = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
+    taken = await fan.ask("POST", "point", "/points/charge", content=fits, headers=headers)
+    keys = json.dumps({f"k{number}": 1 for number in range(1200)})
+    refused = await fan.ask("POST", "point", "/points/charge", content=keys, headers=headers)
+
+    assert taken.status_code == 200
+    assert refused.status_code == 422
+    assert len(refused.content) < 4096
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        head("GET", "/livez", X="x" * MAX_HEAD),
+        head("GET", "/livez?" + "x" * MAX_HEAD),
+        head("GET", "/livez", **{f"X{number}": "1" for number in range(200)}),
+    ],
+    ids=["one header", "the line", "many headers"],
+)
+async def test_large_heads_are_refused(system: System, large: bytes) -> None:
+    """With a 431."""
+    assert (await answer(system, "point", large)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_endless_heads_end(system: System) -> None:
+    """A header without an end is not collected: 20 MB of it are not even taken."""
+    found = await answer(system, "point", b"GET /livez HTTP/1.1\r\nX: ", *[b"x" * PAGE] * 20)
+
+    assert found == b"" or found.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    "half",
+    [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n", head("POST", "/x", Authorization="Bearer {}", Content_Length="5")],
+    ids=["nothing", "half a head", "half a body"],
+)
+async def test_slow_clients_are_dropped(system: System, fan: Fan, half: bytes) -> None:
+    """Who sends half a request, or none, does not keep a connection; the body gets a 408."""
+    found = await answer(system, "point", half.replace(b"{}", fan.token.encode()))
+
+    assert found == b"" or found.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 400 "))
+
+
+async def test_drip_by_drip_is_no_way_around_it(system: System) -> None:
+    """The time counts from the beginning of a head, and not from its last byte."""
+    async with wire(system, "point") as (reader, writer):
+        writer.write(b"GET /livez HTTP/1.1\r\n")
+        ended = asyncio.create_task(reader.read())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 3 * HEAD_SECONDS
+        with contextlib.suppress(ConnectionError):
+            while not ended.done() and loop.time() < deadline:
+                writer.write(b"X: y\r\n")
+                await writer.drain()
+                await asyncio.wait([ended], timeout=1)
+
+    assert ended.done()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs", "/nothing"])
+async def test_answers_tell_browsers_what_not_to_do(system: System, service: str, path: str) -> None:
+    """And nobody what serves them."""
+    headers = (await system.ask("GET", service, path)).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_strangers_learn_no_details(system: System, fan: Fan, service: str) -> None:
+    """Whether a service does its part is for everybody; why not, and what it counts, for those who watch it."""
+    stranger, other = await system.ask("GET", service, "/readyz"), await fan.ask("GET", service, "/readyz")
+    monitor = await system.watch(service, "/readyz")
+
+    assert stranger.json() == other.json() == {"status": "ready"}
+    assert monitor.json()["database"] == "ok"
+    assert [
+        (await system.ask("GET", service, "/metrics")).status_code,
+        (await fan.ask("GET", service, "/metrics")).status_code,
+        (await system.watch(service, "/metrics")).status_code,
+    ] == [401, 403, 200]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_pages_load_nothing_from_elsewhere(system: System, service: str) -> None:
+    """All that `/docs` needs comes from the service itself."""
+    page = (await system.ask("GET", service, "/docs")).text
+
+    assert "https://" not in page
+    assert "http://" not in page

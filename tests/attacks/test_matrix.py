@@ -1,0 +1,67 @@
+"""Every endpoint with every kind of token: the table of docs/security.md is what the system does."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.attacks.matrix import BEGIN, END, PAGE, Cells, asked, table
+
+PUBLIC = {
+    "GET /livez",
+    "GET /readyz",
+    "GET /concerts",
+    "GET /concerts/{concert_id}/dates",
+    "GET /dates/{date_id}/seats",
+}
+OWN = {
+    "GET /payments/{payment_id}",
+    "GET /checkouts/{checkout_id}",
+    "GET /checkouts/{checkout_id}/events",
+    "GET /reservations/{payment_id}",
+}
+REFUSED = (401,) * 4
+
+
+@pytest.fixture(scope="module")
+async def cells(environment: Mapping[str, str]) -> Cells:
+    """What the running system answers."""
+    return await asked(environment)
+
+
+async def test_the_table_is_current(cells: Cells) -> None:
+    """`python -m tests.attacks.matrix` writes it anew."""
+    written = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+
+    assert written == table(cells)
+
+
+async def test_only_what_is_public_needs_no_token(cells: Cells) -> None:
+    """A token that is missing, bad, expired or for another service opens nothing."""
+    for (_, operation), found in cells.items():
+        bad = tuple(found[who] for who in ("no token", "bad", "expired", "wrong audience"))
+        assert bad == ((200,) * 4 if operation in PUBLIC else REFUSED), operation
+
+
+async def test_only_operators_operate(cells: Cells) -> None:
+    """Not fans, and not those who watch."""
+    for (_, operation), found in cells.items():
+        if "/operations/" in operation:
+            assert {found[who] for who in ("fan", "other fan", "monitor")} == {403}, operation
+            assert found["operator"] in (200, 404), operation
+
+
+async def test_nobody_sees_what_is_anothers(cells: Cells) -> None:
+    """To everybody but its owner, it is not there."""
+    seen = {operation for _, operation in cells}
+    assert seen >= OWN
+    for (_, operation), found in cells.items():
+        if operation in OWN:
+            assert found["fan"] == 200, operation
+            assert {found[who] for who in ("other fan", "monitor", "operator")} == {404}, operation
+
+
+async def test_only_who_watches_sees_metrics(cells: Cells) -> None:
+    """The numbers of a service are not for strangers."""
+    for (_, operation), found in cells.items():
+        if operation == "GET /metrics":
+            assert [found[who] for who in ("fan", "other fan", "monitor", "operator")] == [403, 403, 200, 200]

@@ -4,7 +4,8 @@ They are asked when nothing is under way: in the middle of a saga, points are sp
 """
 
 import asyncio
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ async def examine(environment: Mapping[str, str], accepted: Iterable[UUID] = ())
         Finding("I8", "outboxes and queues are empty", _left(facts.outboxes, "outbox") + _filled(facts, parked=False)),
         Finding("I9", "no session is idle in a transaction", _left(facts.idle_in_transaction, "sessions")),
         Finding("I10", "every accepted checkout exists", list(_lost(facts, accepted))),
+        Finding("I11", "a completed checkout is one purchase of one amount", list(_one_purchase(facts))),
     ]
 
 
@@ -191,3 +193,39 @@ def _left(counts: Mapping[str, int], what: str) -> list[str]:
 def _lost(facts: Facts, accepted: Iterable[UUID]) -> Iterable[str]:
     known = {row["checkout_id"] for row in facts.checkouts}
     return (f"checkout {checkout_id} was accepted and is not there" for checkout_id in set(accepted) - known)
+
+
+def _one_purchase(facts: Facts) -> Iterable[str]:
+    """What each service knows of a completed checkout, and what the platform was told, is the same purchase."""
+    payments = {row["payment_id"]: row for row in facts.payments}
+    reservations = _grouped(facts.reservations, "payment_id")
+    seats = _grouped([row for row in facts.seats if row["status"] == "RESERVED"], "holder")
+    history = _grouped(facts.history, "checkout_id")
+    told = {one["webhook_id"]: json.loads(one["body"])["data"] for one in facts.deliveries}
+    for row in facts.checkouts:
+        if row["status"] != "COMPLETED":
+            continue
+        checkout_id, payment_id, amount = row["checkout_id"], row["payment_id"], row["amount"]
+        held, paid = reservations[payment_id], payments.get(payment_id)
+        wanted = {one["seat_id"] for one in held}
+        entries = [(entry["type"], entry["amount"], entry["user_id"]) for entry in history[checkout_id]]
+        delivered = told.get(str(checkout_id), {})
+        if entries != [("USE", amount, row["user_id"])]:
+            yield f"checkout {checkout_id} completed for {amount}, and its points moved by {entries}"
+        if paid is None or (paid["status"], paid["checkout_id"], paid["total_price"]) != ("PAID", checkout_id, amount):
+            yield f"checkout {checkout_id} completed for {amount}, and its payment is {dict(paid) if paid else None}"
+        if not held or any((one["status"], one["checkout_id"]) != ("CONFIRMED", checkout_id) for one in held):
+            yield f"checkout {checkout_id} completed, and its reservation is not confirmed by it"
+        if sum(one["price"] or 0 for one in held) != amount:
+            yield f"checkout {checkout_id} completed for {amount}, and its seats were held for another price"
+        if {one["seat_id"] for one in seats[payment_id]} != wanted:
+            yield f"checkout {checkout_id} completed, and its seats are not sold to it"
+        if (delivered.get("payment_id"), delivered.get("amount")) != (str(payment_id), amount):
+            yield f"checkout {checkout_id} completed for {amount}, and the platform was told {delivered}"
+
+
+def _grouped(rows: Iterable[asyncpg.Record], column: str) -> dict[Any, list[asyncpg.Record]]:
+    found: dict[Any, list[asyncpg.Record]] = defaultdict(list)
+    for row in rows:
+        found[row[column]].append(row)
+    return found

@@ -34,6 +34,7 @@ def violations(world: World) -> list[str]:
             ("I6 platform", _platform),
             ("I7 nothing is parked", _nothing_parked),
             ("I8 nothing waits", _nothing_waits),
+            ("I11 one purchase", _one_purchase),
             ("holds agree", _holds_agree),
             ("dates count", _dates_count),
             ("deadlines hold", _deadlines_hold),
@@ -102,6 +103,31 @@ def _platform(world: World) -> Iterator[str]:
     for checkout_id in completed ^ set(world.platform.deliveries):
         knows = "knows" if checkout_id in world.platform.deliveries else "does not know"
         yield f"the platform {knows} {world.names[checkout_id]}"
+
+
+def _one_purchase(world: World) -> Iterator[str]:
+    """What each service knows of a completed checkout, and what the platform was told, is the same purchase."""
+    completed = [row for row in world.rows(Checkout) if row.status == CheckoutStatus.COMPLETED]
+    payments = {row.payment_id: row for row in world.rows(Payment)}
+    for row in completed:
+        name = world.names[row.checkout_id]
+        entries = [entry for entry in world.rows(PointHistory) if entry.checkout_id == row.checkout_id]
+        if [(one.type, one.amount, one.user_id) for one in entries] != [(EntryType.USE, row.amount, row.user_id)]:
+            yield f"{name} completed for {row.amount}, and its points moved otherwise"
+        paid = payments[row.payment_id]
+        if not paid.is_paid_by(row.checkout_id) or paid.total_price != row.amount:
+            yield f"{name} completed for {row.amount}, and its payment is {paid.status} for {paid.total_price}"
+        held = [one for one in world.rows(Reservation) if one.payment_id == row.payment_id]
+        if not held or not all(one.is_confirmed_by(row.checkout_id) for one in held):
+            yield f"{name} completed, and its reservation is not confirmed by it"
+        if sum(one.price or 0 for one in held) != row.amount:
+            yield f"{name} completed for {row.amount}, and its seats were held for another price"
+        sold = {one.seat_id for one in world.rows(Seat) if one.is_reserved_by(row.payment_id)}
+        if sold != {one.seat_id for one in held}:
+            yield f"{name} completed, and its seats are not sold to it"
+        told = world.platform.deliveries.get(row.checkout_id)
+        if told is None or (told.payment_id, told.amount) != (row.payment_id, row.amount):
+            yield f"{name} completed for {row.amount}, and the platform was told otherwise"
 
 
 def _nothing_waits(world: World) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """Settings: what every service is told by its environment."""
 
 import sys
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
 
 SETTINGS = TypeVar("SETTINGS", bound=BaseSettings)
 
@@ -72,6 +74,8 @@ class ServiceSettings(BaseSettings):
     """The same of the role that deletes old rows; without it `database_url` does"""
     rabbitmq_url: SecretStr
     """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
+    rabbitmq_password_file: Path | None = None
+    """A file with the password of that user, read anew for each connection, instead of one in `rabbitmq_url`"""
     token_keys: str = Field(validation_alias=AliasChoices("token_keys", "TOKEN_KEYS"), min_length=1)
     """The public keys of the bearer tokens (JWKS): an `https://` address, a file, or the document itself"""
     token_issuer: str = Field(
@@ -100,6 +104,13 @@ class ServiceSettings(BaseSettings):
     """How long a step remembers what it handled; twice as long while messages are parked"""
     said_hours: float = Field(default=24, gt=0, le=24)
     """How long what the broker has confirmed is kept, so that it can be said again when a queue is lost"""
+
+    def broker_url(self) -> str:
+        """The address of the broker as it is now; raises OSError when the password cannot be read."""
+        url = self.rabbitmq_url.get_secret_value()
+        if self.rabbitmq_password_file is None:
+            return url
+        return str(URL(url).with_password(self.rabbitmq_password_file.read_text().strip()))
 
     @field_validator("database_url", "migration_url", "retention_url")
     @classmethod

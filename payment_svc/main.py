@@ -27,7 +27,7 @@ def definition(settings: Settings) -> Definition:
             CheckoutPolicy: CheckoutPolicy(timedelta(seconds=settings.checkout_seconds)),
             StuckPolicy: stuck,
             PaymentPolicy: PaymentPolicy(settings.max_points),
-            Platform: Platform(settings.platform_url, settings.platform_secret.get_secret_value()),
+            Platform: Platform(settings.platform_url, settings.platform_secrets),
         },
         jobs=(Job(timedelta(seconds=settings.chase_interval_seconds), chase_due),),
         retentions=_retentions(settings),

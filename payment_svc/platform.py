@@ -1,5 +1,6 @@
 """The external platform, which is told about every payment by a signed webhook (standardwebhooks.com)."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import TracebackType
@@ -32,9 +33,10 @@ class NotUnderstoodError(NeedsPersonError):
 class Platform:
     """A client of the platform; the connections live as long as the context."""
 
-    def __init__(self, url: str, secret: str) -> None:
+    def __init__(self, url: str, secrets: Callable[[], Sequence[str]]) -> None:
+        """`secrets` says what signs a delivery; while one takes the place of another, both do."""
         self._url = url
-        self._webhook = Webhook(secret)
+        self._secrets = secrets
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(
@@ -87,7 +89,7 @@ class Platform:
             "content-type": "application/json",
             "webhook-id": delivery_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._webhook.sign(delivery_id, now, body),
+            "webhook-signature": " ".join(Webhook(one).sign(delivery_id, now, body) for one in self._secrets()),
         }
 
 

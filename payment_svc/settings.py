@@ -1,6 +1,9 @@
 """The settings of payment_svc, from variables that begin with `PAYMENT_`."""
 
-from pydantic import Field, SecretStr
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.settings import ServiceSettings, settings_of
 
@@ -14,8 +17,10 @@ class Settings(ServiceSettings):
     """The port of the REST interface"""
     platform_url: str
     """The address that deliveries are posted to"""
-    platform_secret: SecretStr
-    """The Standard Webhooks secret, `whsec_…`"""
+    platform_secret: SecretStr = SecretStr("")
+    """The Standard Webhooks secret, `whsec_…`; of several, apart by blanks, each signs every delivery"""
+    platform_secret_file: Path | None = None
+    """A file with the same, read anew for each delivery"""
     checkout_seconds: float = Field(default=60, gt=0)
     """How long after its request a checkout may still move forward"""
     max_points: int = Field(default=1_000_000, ge=1)
@@ -30,3 +35,14 @@ class Settings(ServiceSettings):
     """After how long a pending checkout counts as stuck"""
     max_under_way: int = Field(default=500, ge=1)
     """How many checkouts may be under way, in all processes together, before new ones are turned away"""
+
+    def platform_secrets(self) -> list[str]:
+        """The secrets that sign a delivery now; raises OSError when they cannot be read."""
+        file = self.platform_secret_file
+        return (file.read_text() if file else self.platform_secret.get_secret_value()).split()
+
+    @model_validator(mode="after")
+    def _signs(self) -> Self:
+        if not self.platform_secret_file and not self.platform_secret.get_secret_value().split():
+            raise ValueError("PAYMENT_PLATFORM_SECRET or PAYMENT_PLATFORM_SECRET_FILE is needed")
+        return self

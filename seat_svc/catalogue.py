@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.settings import settings_of
-from chassis.store import async_url
+from chassis.store import engine
 from seat_svc.models import Concert, ConcertDate, Seat
 
 TITLES = ("Night of the Long Bows", "The Quorum Sings")
@@ -65,10 +65,10 @@ def _seat(date_id: object, number: int) -> dict[str, object]:
 
 async def main() -> None:
     """Fill the catalogue of the database in the environment."""
-    engine = create_async_engine(async_url(CatalogueSettings().database_url.get_secret_value()))
-    async with engine.begin() as connection:
+    opened = engine(CatalogueSettings().database_url.get_secret_value())
+    async with opened.begin() as connection:
         filled = await fill(connection)
-    await engine.dispose()
+    await opened.dispose()
     print("catalogue filled" if filled else "catalogue was there")  # noqa: T201  # the command's answer
 
 

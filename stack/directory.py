@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,8 +70,7 @@ class Directory:
         """The env file by name; empty if there is none."""
         if not self.env_file.exists():
             return {}
-        lines = self.env_file.read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
+        return read_environment(self.env_file)
 
     def running(self) -> dict[str, str]:
         """The env file by name; raises `StackError` if there is none."""
@@ -81,7 +81,7 @@ class Directory:
 
     def describe(self, environment: Mapping[str, str]) -> None:
         """Write the env file."""
-        write_private(self.env_file, "".join(f"{name}={value}\n" for name, value in environment.items()))
+        write_private(self.env_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
 
     @property
     def is_supervised(self) -> bool:
@@ -105,6 +105,12 @@ class Directory:
             except BlockingIOError:
                 return True
         return False
+
+
+def read_environment(file: Path) -> dict[str, str]:
+    """The `NAME=value` lines of a file, quoted as a shell would have them."""
+    pairs = (line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    return {name: "".join(shlex.split(value)) for name, value in pairs}
 
 
 def write_private(path: Path, text: str) -> None:

@@ -68,8 +68,10 @@ class Pauses:
         await asyncio.sleep(random.uniform(self._next / 2, self._next))  # noqa: S311  # jitter, no secret
 
 
-async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
+async def supervise(url: Callable[[], str], name: str, serve: Serve, report: Report) -> None:
     """Keep a connection in use: `serve` it until that ends or fails, tear it down, connect again.
+
+    `url` is asked anew for each connection.
 
     Returns when `serve` returns, which means that it was asked to stop. `report` gets why each session ended.
     """
@@ -78,7 +80,7 @@ async def supervise(url: str, name: str, serve: Serve, report: Report) -> None:
         pauses.begin()
         try:
             with cancelled_by_nobody():
-                return await _session(url, name, serve)
+                return await _session(url(), name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
             report(reason := reason_of(error))
             is_known = reason == known and not pauses.is_first

@@ -195,7 +195,7 @@ class Runtime:
         self.waits_for = reason
 
     def _supervise(self, name: str, serve: Serve) -> None:
-        url = self._settings.rabbitmq_url.get_secret_value()
+        url = self._settings.broker_url
         self._run(name, supervise(url, f"{self.service.name} {name}", serve, self._report))
 
     def _report(self, reason: str) -> None:

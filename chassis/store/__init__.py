@@ -2,7 +2,7 @@
 
 from chassis.store.database import Database
 from chassis.store.models import state_field, timestamp_field
-from chassis.store.postgres import async_url
+from chassis.store.postgres import engine
 from chassis.store.privacy import Personal
 from chassis.store.retention import Retention
 from chassis.store.transaction import Transaction
@@ -12,7 +12,7 @@ __all__ = [
     "Personal",
     "Retention",
     "Transaction",
-    "async_url",
+    "engine",
     "state_field",
     "timestamp_field",
 ]

@@ -11,11 +11,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis.store import inbox, outbox, said, suspects
 from chassis.store.models import frame
-from chassis.store.postgres import async_url
+from chassis.store.postgres import engine
 from chassis.store.revision import LOCK
 
 FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue)
@@ -26,11 +25,11 @@ def upgrade(url: str, scripts: Path) -> None:
     """Apply what is missing; replicas that start together wait for each other."""
 
     async def connect_and_apply() -> None:
-        engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
-        async with engine.begin() as connection:
+        opened = engine(url, poolclass=sa.NullPool)
+        async with opened.begin() as connection:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
             await connection.run_sync(_apply, scripts)
-        await engine.dispose()
+        await opened.dispose()
 
     asyncio.run(connect_and_apply())
 

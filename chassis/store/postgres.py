@@ -4,14 +4,16 @@ Rows, inbox and outbox go straight to the driver, many with one statement; SQLAl
 the statements of its Core that services write. Its ORM session is not used (decision 20).
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
 from chassis.choreography.envelope import Envelope
@@ -37,8 +39,9 @@ class Postgres:
     """A database of PostgreSQL, with a pool of connections."""
 
     def __init__(self, url: str, pool_size: int) -> None:
-        self._engine = create_async_engine(
-            async_url(url),
+        self._engine = engine(
+            url,
+            {"timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT, "server_settings": SERVER_SETTINGS},
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=COMMAND_TIMEOUT,
@@ -49,11 +52,6 @@ class Postgres:
             # An error says which statement failed, and not about whom.
             hide_parameters=True,
             pool_reset_on_return=None,
-            connect_args={
-                "timeout": CONNECT_TIMEOUT,
-                "command_timeout": COMMAND_TIMEOUT,
-                "server_settings": SERVER_SETTINGS,
-            },
         )
         sa.event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
@@ -154,12 +152,17 @@ class PostgresSession:
             raise RolledBackError("the server rolled back although COMMIT was sent: an earlier error was swallowed")
 
 
-def async_url(url: str) -> str:
-    """A PostgreSQL address, as `psql` takes it, for the asynchronous driver."""
-    scheme, separator, rest = url.partition("://")
+def engine(url: str, connecting: Mapping[str, Any] | None = None, **options: Any) -> AsyncEngine:
+    """An engine of SQLAlchemy for an address of PostgreSQL as `psql` takes it; `connecting` goes to the driver.
+
+    The driver reads the address, with all that may stand in it: `passfile`, `sslmode`, `sslrootcert`. Raises ValueError
+    for another address.
+    """
+    scheme, separator, _ = url.partition("://")
     if not separator or not scheme.startswith("postgres"):
         raise ValueError(f"expected a postgresql:// address, got {scheme!r}")
-    return f"postgresql+asyncpg://{rest}"
+    connect = partial(asyncpg.connect, url, **(connecting or {}))
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)
 
 
 def _refuse_closed(pooled: Any, _record: object, _fairy: object) -> None:

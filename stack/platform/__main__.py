@@ -1,6 +1,7 @@
 """The external data platform, small but real: takes signed webhooks, and fails when it is told to.
 
-`python -m stack.platform`, configured by PLATFORM_HOST, PLATFORM_PORT, PLATFORM_SECRET and PLATFORM_DATA.
+`python -m stack.platform`, configured by PLATFORM_HOST, PLATFORM_PORT, PLATFORM_DATA, and PLATFORM_SECRET or
+PLATFORM_SECRET_FILE.
 """
 
 import asyncio
@@ -30,8 +31,13 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 8100
-    secret: str
+    secret: str = ""
+    secret_file: Path | None = None
     data: Path
+
+    def secrets(self) -> list[str]:
+        """The secrets, one of which has to have signed a delivery."""
+        return (self.secret_file.read_text() if self.secret_file else self.secret).split()
 
 
 class Failures(BaseModel):
@@ -61,7 +67,7 @@ class Platform:
     def __init__(self, settings: Settings) -> None:
         """Work as it should, until told to fail."""
         self.store = Store(settings.data)
-        self.webhook = Webhook(settings.secret)
+        self._secrets = settings.secrets
         self.failures: Failures | None = None
         self._group = Group()
         self._writing = asyncio.Lock()
@@ -105,11 +111,15 @@ class Platform:
         return group.statuses[number]
 
     def _is_genuine(self, body: str, request: Request) -> bool:
-        try:
-            self.webhook.verify(body, dict(request.headers))
-        except (WebhookVerificationError, json.JSONDecodeError):
-            return False
-        return True
+        return any(_has_signed(Webhook(secret), body, request) for secret in self._secrets())
+
+
+def _has_signed(webhook: Webhook, body: str, request: Request) -> bool:
+    try:
+        webhook.verify(body, dict(request.headers))
+    except (WebhookVerificationError, json.JSONDecodeError):
+        return False
+    return True
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -14,7 +14,9 @@ from stack.program import Once, Program
 from stack.progress import Progress
 from stack.run.given import Given
 from stack.servers import postgres, rabbitmq
+from stack.servers.handed_out import HandedOut
 from stack.servers.packages import tail
+from stack.servers.tls import Authority
 from stack.services import EACH, GENEROUS, SERVICES, Told
 from stack.tokens import publish_key
 
@@ -34,6 +36,10 @@ class Plan:
         self._ports = Ports(self.directory)
         self._credentials = Credentials.of(self.directory)
         self._tokens = self._keys_of_tokens()
+        self._authority = Authority(self.directory) if wants_tls() else None
+        if self._authority:
+            self._authority.issue("rabbitmq", "postgres")
+        self._handed_out = HandedOut(self.directory)
         self._needs: list[str] = []
         self._uses: list[str] = []
         self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
@@ -62,10 +68,20 @@ class Plan:
     def _add_databases(self) -> None:
         given = self._given.databases
         missing = tuple(name for name in SERVICES if name not in given)
-        server = postgres.Server(self.directory, self._ports, self._credentials, missing)
+        server = postgres.Server(self.directory, self._ports, self._credentials, missing, self._authority)
         self._database_urls = {name: given.get(name) or server.url(name, name) for name in SERVICES}
         # In a database that somebody else runs, the role that is given does everything.
         self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
+        self._service_urls = {
+            **{(name, setting): url for name, url in given.items() for setting in ("database_url",)},
+            **{
+                (name, setting): server.url_without_password(user, name, self._handed_out.database(name))
+                for name in missing
+                for setting, user in _database_users(name).items()
+            },
+        }
+        for name in missing:
+            self._handed_out.write_database(name, self._credentials)
         if missing:
             self.programs.append(server.program())
             self._needs.append("postgres")
@@ -78,16 +94,18 @@ class Plan:
             self.onces.append(Once("broker-users", self._broker.create_users, tuple(self._needs)))
             self._needs.append("broker-users")
         else:
-            self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, EACH)
+            self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, EACH, self._authority)
             self.programs += self._broker.programs()
             # A service waits for its broker by itself: so it gets ready while the broker boots, which takes longest.
             self._uses.append("rabbitmq")
 
     def _add_platform(self) -> None:
+        for program in ("platform", "payment"):
+            self._handed_out.write_webhooks(program, self._credentials.platform_secret)
         settings = {
             "PLATFORM_HOST": "127.0.0.1",
             "PLATFORM_PORT": str(self._ports["platform"]),
-            "PLATFORM_SECRET": self._credentials.platform_secret,
+            "PLATFORM_SECRET_FILE": str(self._handed_out.webhooks("platform")),
             "PLATFORM_DATA": str(self.directory.path / "platform"),
         }
         self.programs.append(self._python("platform", "stack.platform", settings))
@@ -95,24 +113,32 @@ class Plan:
     def _add_service(self, service: Told) -> None:
         name = service.name
         offers = {
-            "database_url": _via(f"{name.upper()}_DATABASE_VIA", self._database_urls[name]),
-            **self._role_offers(name),
-            "rabbitmq_url": _via(f"{name.upper()}_RABBITMQ_VIA", self._broker.url(name)),
+            **self._database_offers(name),
+            **self._broker_offers(name),
             "host": "127.0.0.1",
             "port": str(self._ports[service.package]),
             "platform_url": f"{self._urls['platform']}/deliveries",
-            "platform_secret": self._credentials.platform_secret,
+            "platform_secret_file": str(self._handed_out.webhooks(name)),
             **GENEROUS,
         }
         environment = service.takes(offers) | {"TOKEN_KEYS": self._tokens["TOKEN_KEYS"]}
         program = self._python(service.package, f"{service.package}.main", environment)
         self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
-    def _role_offers(self, service: str) -> dict[str, str]:
-        """The addresses of the roles that a service uses besides its own."""
-        named = {"owner": "migration_url", "retention": "retention_url"}
-        urls = {setting: self._role_urls.get((service, kind)) for kind, setting in named.items()}
-        return {name: _via(f"{service.upper()}_DATABASE_VIA", url) for name, url in urls.items() if url}
+    def _database_offers(self, service: str) -> dict[str, str]:
+        """The addresses of its database for the roles that a service uses."""
+        via = f"{service.upper()}_DATABASE_VIA"
+        return {setting: _via(via, url) for (name, setting), url in self._service_urls.items() if name == service}
+
+    def _broker_offers(self, service: str) -> dict[str, str]:
+        via = f"{service.upper()}_RABBITMQ_VIA"
+        if not isinstance(self._broker, rabbitmq.Node):
+            return {"rabbitmq_url": _via(via, self._broker.url(service))}
+        self._handed_out.write_broker(service, self._credentials)
+        return {
+            "rabbitmq_url": _via(via, self._broker.url_without_password(service)),
+            "rabbitmq_password_file": str(self._handed_out.broker(service)),
+        }
 
     def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
         return Program(
@@ -154,6 +180,17 @@ class Plan:
         self.environment |= self._tokens
 
 
+def wants_tls() -> bool:
+    """Whether the servers of the stack are to speak TLS, and nothing else."""
+    return bool(os.environ.get("STACK_TLS"))
+
+
+def _database_users(service: str) -> dict[str, str]:
+    """The roles that a service uses, by the names of the settings."""
+    owner, retention = role(service, "owner"), role(service, "retention")
+    return {"database_url": service, "migration_url": owner, "retention_url": retention}
+
+
 def _http_programs() -> list[str]:
     return [service.package for service in EACH] + ["platform"]
 
@@ -173,4 +210,4 @@ def ensure_installed(directory: Directory, progress: Progress) -> None:
     if not given.broker:
         rabbitmq.ensure_installed(directory, progress)
     if len(given.databases) < len(SERVICES):
-        postgres.ensure_installed(directory, progress)
+        postgres.ensure_installed(directory, progress, tls=wants_tls())

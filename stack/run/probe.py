@@ -56,4 +56,4 @@ async def _connected(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
         writer.close()
 
 
-_PROBES = {"http": _http, "amqp": _amqp, "postgresql": _postgresql, "tcp": _tcp}
+_PROBES = {"http": _http, "amqp": _amqp, "amqps": _amqp, "postgresql": _postgresql, "tcp": _tcp}

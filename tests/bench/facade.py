@@ -21,11 +21,11 @@ import uvicorn
 from fastapi import BackgroundTasks, Depends, FastAPI, Request
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlmodel import col, select
 
 from chassis.ids import new_id
-from chassis.store.postgres import async_url
+from chassis.store.postgres import engine as engine_of
 from chassis.web import problem
 from chassis.web.bearer import Bearers, CurrentUser
 from chassis.web.problem import Problem, not_found
@@ -60,10 +60,10 @@ class Facade:
     """Does a checkout as a whole, and tells the platform."""
 
     def __init__(self, settings: Settings) -> None:
-        url = async_url(settings.database_url.get_secret_value())
-        self.engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0)
+        url = settings.database_url.get_secret_value()
+        self.engine = engine_of(url, pool_size=settings.database_pool, max_overflow=0)
         self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
-        self.platform = Platform(settings.platform_url, settings.platform_secret.get_secret_value())
+        self.platform = Platform(settings.platform_url, settings.platform_secret.get_secret_value().split)
 
     @classmethod
     @asynccontextmanager
@@ -172,7 +172,7 @@ def _completed(attempt: Checkout, seat_ids: Sequence[int], now: datetime) -> Com
 
 async def create_tables(url: str) -> None:
     """Create the tables of all four services in one database, with the concert that the dates belong to."""
-    engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
+    engine = engine_of(url, poolclass=sa.NullPool)
     async with engine.begin() as connection:
         for model in (Wallet, Reservation, Payment, Seat):
             await connection.run_sync(model.metadata.create_all)

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from stack.directory import ROOT
+from stack.directory import ROOT, read_environment
 from tests.chaos.node import command
 from tests.chaos.programs import Programs
 from tests.chaos.site import Site
@@ -45,8 +45,7 @@ class ContainerNode:
 
 def named_site(env_file: Path) -> contextlib.AbstractAsyncContextManager[Site]:
     """The containers that an env file of `make compose-env` describes; nothing stands between them."""
-    lines = env_file.read_text().splitlines()
-    return _site(dict(line.split("=", 1) for line in lines if "=" in line))
+    return _site(read_environment(env_file))
 
 
 @contextlib.asynccontextmanager

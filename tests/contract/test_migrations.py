@@ -16,13 +16,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis.choreography.loading import packages
 from chassis.errors import MigrationError
 from chassis.store import migrations, revision
 from chassis.store.models import frame
-from chassis.store.postgres import async_url
+from chassis.store.postgres import engine as engine_of
 
 ROOT = Path(__file__).parents[2]
 FRAME = {table.name for table in migrations.FRAME}
@@ -59,7 +58,7 @@ async def execute(url: str, statements: str) -> None:
 
 async def within(url: str, work: Callable[[sa.Connection], Any]) -> Any:
     """The result of synchronous work in a transaction."""
-    engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
+    engine = engine_of(url, poolclass=sa.NullPool)
     async with engine.begin() as connection:
         result = await connection.run_sync(work)
     await engine.dispose()

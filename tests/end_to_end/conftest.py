@@ -8,6 +8,7 @@ import pytest
 
 import stack
 from stack.demo.invariants import examine
+from stack.directory import read_environment
 from tests.end_to_end.broker import Broker, Observer
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
@@ -30,8 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """The env file of the stack that STACK_ENV names, else of one that lives as long as the tests."""
     if named := os.environ.get("STACK_ENV"):
-        lines = Path(named).read_text().splitlines()
-        yield dict(line.split("=", 1) for line in lines if "=" in line)
+        yield read_environment(Path(named))
         return
     path = tmp_path_factory.mktemp("stack")
     try:

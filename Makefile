@@ -10,7 +10,7 @@ ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
 # Every shell has a USER of its own, which is not the one that is meant.
 GIVEN_USER := $(filter command,$(origin USER))
 
-.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token compose-env lint publish lock audit sbom clean
+.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token rotate compose-env lint publish lock audit sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ status: $(READY) ## list the processes
 
 token: $(READY) ## print a bearer token: USER=7, USER=7,8,9, SCOPE=operator
 	@$(BIN)/python -m stack token $(if $(GIVEN_USER),"$$USER","") $(if $(SCOPE),--scope "$$SCOPE")
+
+rotate: $(READY) ## new secrets for the system that runs, without an outage: KIND=tokens|database|broker|webhooks, WITHDRAW=1
+	@$(BIN)/python -m stack rotate $(KIND) $(if $(WITHDRAW),--withdraw)
 
 compose-env: $(READY) ## have every command use a running `docker compose up`
 	@$(BIN)/python -m stack compose-env

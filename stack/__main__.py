@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -17,9 +18,11 @@ from stack.demo.pause import until_interrupted
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.progress import ConsoleProgress
+from stack.run.given import Given
+from stack.run.rotation import Kind, Rotation
 from stack.run.status import processes
 from stack.services import EACH
-from stack.tokens import Scope, signing_key, user_id, user_ids
+from stack.tokens import Scope, signing_key, user_id, user_ids, withdraw_keys
 from stack.tokens import token as make_token
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -109,6 +112,22 @@ def token(
     key = signing_key(Directory.of())
     for name in names:
         typer.echo(make_token(name, key, scope))
+
+
+@app.command()
+def rotate(
+    kinds: Annotated[list[Kind] | None, typer.Argument(help="Which secrets; all without one.")] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Believe no token any more that is out.")] = False,
+) -> None:
+    """Give the secrets of the stack that runs new values, without an outage."""
+    directory = Directory.of()
+    rotation = Rotation(directory)
+    for kind in kinds or list(Kind):
+        asyncio.run(rotation.run(kind, Given.by(os.environ)))
+        console.print(f"{kind}: new", highlight=False)
+    if withdraw:
+        withdraw_keys(directory, signing_key(directory))
+        console.print("tokens that are out: believed for a minute more at most", highlight=False)
 
 
 @app.command()

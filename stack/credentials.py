@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -40,7 +41,7 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
     @classmethod
     def of(cls, directory: Directory) -> Self:
         """Read the secrets of a stack, and make those that are missing: all of them, or those of a new service."""
-        file = directory.path / "credentials.json"
+        file = _file(directory)
         try:
             known = _SECRETS.validate_json(file.read_bytes()) if file.exists() else {}
             credentials = cls.model_validate({user: _password() for user in _users()} | known)
@@ -49,10 +50,18 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
                 f"{file} is damaged, and the data cannot be read without the passwords in it: "
                 f"remove {directory.path} to start anew"
             ) from error
-        secrets_now = credentials.model_dump()
-        if secrets_now != known:
-            write_private(file, json.dumps(secrets_now, indent=2))
+        if credentials.model_dump() != known:
+            credentials.write(directory)
         return credentials
+
+    def write(self, directory: Directory) -> None:
+        """Keep them for the stack in a directory."""
+        write_private(_file(directory), json.dumps(self.model_dump(), indent=2))
+
+    def renewed(self, *names: str) -> Self:
+        """The same, with new secrets under these names."""
+        fresh = type(self)().model_dump()
+        return self.model_copy(update={name: fresh.get(name) or _password() for name in names})
 
     def password(self, user: str) -> str:
         """The password of the admin, of one service, or of one role of its database."""
@@ -62,6 +71,10 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
 def role(service: str, kind: str) -> str:
     """The name of a role of a service's database."""
     return f"{service}_{kind}"
+
+
+def _file(directory: Directory) -> Path:
+    return directory.path / "credentials.json"
 
 
 def _users() -> list[str]:

@@ -72,3 +72,8 @@ def publish_key(directory: Directory, key: str) -> Path:
     public = SigningKey.of(key).public
     write_private(file, key_set([public, *(one for one in known if one["kid"] != public["kid"])]))
     return file
+
+
+def withdraw_keys(directory: Directory, key: str) -> None:
+    """Publish no other key than this one: tokens that were signed with others are not believed any more."""
+    write_private(directory.path / "jwks.json", key_set([SigningKey.of(key).public]))

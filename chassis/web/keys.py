@@ -45,13 +45,15 @@ class TokenKeys:
         async with self._reading:
             if not self._is_due(kid):
                 return
-            self._read_at = _now()
             try:
                 self._keys = usable(await self._text())
             except (OSError, ValueError, httpx2.HTTPError) as error:
                 log.error("keys of tokens cannot be read", source=self._source, error=describe(error))
                 if self._keys is None:
                     raise KeysUnreadableError(f"{self._source}: {describe(error)}") from error
+            finally:
+                # Not before: who asks meanwhile has to wait for what is being read.
+                self._read_at = _now()
 
     def _is_due(self, kid: str) -> bool:
         age = _now() - self._read_at

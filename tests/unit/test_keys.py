@@ -1,5 +1,6 @@
 """The keys of tokens are public, and change without a restart."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -66,6 +67,20 @@ async def test_unknown_keys_do_not_make_it_read_again_and_again(tmp_path: Path, 
 
     assert await found.find("made up too") is None
     assert await found.find(OTHER["kid"]) is None
+
+
+async def test_who_asks_while_keys_are_read_waits_for_them(tmp_path: Path, clock: dict[str, float]) -> None:
+    """A token with a new key is not refused because somebody else has just had the keys read."""
+    file = tmp_path / "jwks.json"
+    file.write_text(key_set([ONE]))
+    found = TokenKeys(str(file))
+    assert await found.find(ONE["kid"])
+    file.write_text(key_set([OTHER]))
+    clock["now"] += keys.MIN_AGE + 1
+
+    together = await asyncio.gather(*(found.find(OTHER["kid"]) for _ in range(5)))
+
+    assert None not in together
 
 
 async def test_keys_outlive_their_source(tmp_path: Path, clock: dict[str, float]) -> None:

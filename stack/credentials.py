@@ -29,7 +29,7 @@ def _webhook_secret() -> str:
 
 
 class Credentials(BaseModel, frozen=True, extra="allow"):
-    """All secrets of a stack; each service has one password, at the broker and at the database."""
+    """All secrets of a stack; each service has a password at the broker, and one for each role of its database."""
 
     __pydantic_extra__: dict[str, str]
 
@@ -67,6 +67,10 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
         """The password of the admin, of one service, or of one role of its database."""
         return str(getattr(self, user))
 
+    def broker_password(self, user: str) -> str:
+        """The password of the admin, or of the broker's user of one service."""
+        return self.password(user if user == ADMIN else _broker_user(user))
+
 
 def role(service: str, kind: str) -> str:
     """The name of a role of a service's database."""
@@ -77,5 +81,14 @@ def _file(directory: Directory) -> Path:
     return directory.path / "credentials.json"
 
 
+def broker_users() -> list[str]:
+    """The names of the secrets of the broker's users."""
+    return [_broker_user(service) for service in SERVICES]
+
+
+def _broker_user(service: str) -> str:
+    return f"{service}_broker"
+
+
 def _users() -> list[str]:
-    return [*SERVICES, *(role(service, kind) for service in SERVICES for kind in ROLES)]
+    return [*SERVICES, *broker_users(), *(role(service, kind) for service in SERVICES for kind in ROLES)]

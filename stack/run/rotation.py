@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx2
 
-from stack.credentials import ADMIN, Credentials
+from stack.credentials import ADMIN, Credentials, broker_users
 from stack.directory import Directory
 from stack.errors import StackError
 from stack.run.given import Given
 from stack.servers.definitions import user
 from stack.servers.handed_out import HandedOut
+from stack.servers.rabbitmq import write_definitions
 from stack.servers.roles import roles_of
-from stack.services import SERVICES
+from stack.services import EACH, SERVICES
 from stack.tokens import publish_key
 
 SETTLE_SECONDS = 1.5
@@ -81,11 +82,13 @@ class Rotation:
 
     async def broker(self) -> None:
         """New passwords for the users of the services."""
-        new = self._renewed(*SERVICES)
+        new = self._renewed(*broker_users())
+        # The node loads them whenever it starts.
+        write_definitions(self._directory, EACH, new)
         api_url = self._directory.running()["RABBITMQ_MANAGEMENT_URL"]
         async with httpx2.AsyncClient(base_url=api_url, trust_env=False) as api:
             for name in SERVICES:
-                (await api.put(f"/api/users/{name}", json=user(new.password(name)))).raise_for_status()
+                (await api.put(f"/api/users/{name}", json=user(new.broker_password(name)))).raise_for_status()
                 self._files.write_broker(name, new)
         self._keep(new)
 

@@ -32,7 +32,7 @@ class HandedOut:
 
     def write_broker(self, service: str, credentials: Credentials) -> None:
         """Hand out the password of a service's broker user."""
-        self._write(self.broker(service), credentials.password(service))
+        self._write(self.broker(service), credentials.broker_password(service))
 
     def write_webhooks(self, program: str, *secrets: str) -> None:
         """Hand out the secrets of deliveries."""

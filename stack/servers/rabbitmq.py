@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class Node:
 
     def url(self, user: str = ADMIN, vhost: str = "") -> str:
         """The AMQP URL of a user."""
-        return self._url(f"{user}:{self.credentials.password(user)}", vhost)
+        return self._url(f"{user}:{self.credentials.broker_password(user)}", vhost)
 
     def url_without_password(self, user: str) -> str:
         """The AMQP URL of a user whose password is in a file."""
@@ -186,7 +186,7 @@ class Node:
         write_private(folder / "rabbitmq.conf", config)
         write_private(folder / "advanced.config", advanced)
         write_private(folder / "enabled_plugins", "[rabbitmq_management,rabbitmq_tracing].\n")
-        write_private(folder / "definitions.json", json.dumps(self._definitions(), indent=2))
+        write_definitions(self.directory, self.services, self.credentials)
 
     def _listeners(self) -> str:
         if self.authority is None:
@@ -199,9 +199,11 @@ class Node:
             key=files.key,
         )
 
-    def _definitions(self) -> dict[str, Any]:
-        # As they are now: some may have been changed since this node was started for the first time.
-        return definitions.definitions(self.services, Credentials.of(self.directory).password, [_PROBE])
+
+def write_definitions(directory: Directory, services: Sequence[Told], credentials: Credentials) -> None:
+    """Write what the node of a stack loads each time that it starts."""
+    document = definitions.definitions(services, credentials.broker_password, [_PROBE])
+    write_private(directory.path / "rabbitmq" / "definitions.json", json.dumps(document, indent=2))
 
 
 def _clean_environment() -> dict[str, str]:
@@ -224,7 +226,7 @@ class ForeignBroker:
             return self.amqp_url
         parts = urlsplit(self.amqp_url)
         place = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"{user}:{self.credentials.password(user)}@{place}").geturl()
+        return parts._replace(netloc=f"{user}:{self.credentials.broker_password(user)}@{place}").geturl()
 
     async def create_users(self) -> None:
         """Make one user and one policy per service through the HTTP API, or bring existing ones up to date."""
@@ -253,7 +255,7 @@ class ForeignBroker:
 
     async def _put_user(self, api: httpx2.AsyncClient, vhost: str, service: Told) -> None:
         name = service.name
-        await _put(api, f"users/{name}", definitions.user(self.credentials.password(name)))
+        await _put(api, f"users/{name}", definitions.user(self.credentials.broker_password(name)))
         await _put(api, f"permissions/{vhost}/{name}", definitions.rights(service))
         for right in definitions.topic_rights(service):
             await _put(api, f"topic-permissions/{vhost}/{name}", right)

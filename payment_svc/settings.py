@@ -17,8 +17,8 @@ class Settings(ServiceSettings):
     """The port of the REST interface"""
     platform_url: str
     """The address that deliveries are posted to"""
-    platform_secret: SecretStr = SecretStr("")
-    """The Standard Webhooks secret, `whsec_…`; of several, apart by blanks, each signs every delivery"""
+    platform_secret: SecretStr | None = None
+    """The secret of Standard Webhooks; of several, apart by blanks, each signs every delivery"""
     platform_secret_file: Path | None = None
     """A file with the same, read anew for each delivery"""
     checkout_seconds: float = Field(default=60, gt=0)
@@ -38,11 +38,12 @@ class Settings(ServiceSettings):
 
     def platform_secrets(self) -> list[str]:
         """The secrets that sign a delivery now; raises OSError when they cannot be read."""
-        file = self.platform_secret_file
-        return (file.read_text() if file else self.platform_secret.get_secret_value()).split()
+        if self.platform_secret_file is not None:
+            return self.platform_secret_file.read_text().split()
+        return self.platform_secret.get_secret_value().split() if self.platform_secret else []
 
     @model_validator(mode="after")
     def _signs(self) -> Self:
-        if not self.platform_secret_file and not self.platform_secret.get_secret_value().split():
+        if self.platform_secret_file is None and not self.platform_secrets():
             raise ValueError("PAYMENT_PLATFORM_SECRET or PAYMENT_PLATFORM_SECRET_FILE is needed")
         return self

@@ -56,7 +56,7 @@ def test_a_card_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPat
         "| `GET /operations/stuck` | ",
         "| `payment.retry.5s` | `5s.#` | `x-message-ttl: 5000`, `x-dead-letter-exchange: payment.redeliver` |",
         "| `PAYMENT_MAX_POINTS` | `1000000` | The largest total of a payment |",
-        "| `PAYMENT_PLATFORM_SECRET` | required | ",
+        "| `PAYMENT_PLATFORM_URL` | required | ",
         "| `TOKEN_KEYS` | required | ",
     ],
 )

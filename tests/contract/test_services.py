@@ -42,7 +42,7 @@ def test_a_new_service_is_published_everywhere(copy: Path) -> None:
     assert container["ports"] == ["127.0.0.1:${RAFFLE_HOST_PORT:-8050}:8000"]
     assert container["environment"]["RAFFLE_RABBITMQ_URL"] == "amqp://raffle:raffle-development@rabbitmq:5672/"
     assert "raffle" in {user["name"] for user in json.loads((copy / DEFINITIONS).read_text())["users"]}
-    assert 'CREATE DATABASE "raffle" OWNER "raffle"' in (copy / ROLES).read_text()
+    assert 'CREATE DATABASE "raffle" OWNER "raffle_owner"' in (copy / ROLES).read_text()
     assert ', "raffle_svc.steps"]' in (copy / WALLS).read_text()
     assert stale([*EACH, RAFFLE], copy) == []
 

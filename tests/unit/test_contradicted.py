@@ -78,5 +78,5 @@ def test_own_rows_are_believed_first(lie: str) -> None:
 def test_what_agrees_is_believed() -> None:
     """Only the fields that are named are compared."""
     agree(an(seat.Reserved, amount=1), a_checkout(), "payment_id", "user_id")
-    with pytest.raises(ContradictedError, match="amount 1, which is 130"):
+    with pytest.raises(ContradictedError, match="another amount"):
         agree(an(seat.Reserved, amount=1), a_checkout(), "payment_id", "amount")

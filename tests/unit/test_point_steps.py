@@ -125,7 +125,7 @@ def test_refund_of_what_was_never_spent_sees_to_it_that_it_never_is() -> None:
 
 def test_refund_without_the_wallet_raises() -> None:
     """Points that were spent have to go somewhere: until the wallet is back, it is tried again."""
-    with pytest.raises(LookupError, match="no wallet of ann"):
+    with pytest.raises(LookupError, match="no wallet of whoever"):
         refund(an(reservation.Reverted), history(EntryType.USE), [], None)
 
 
@@ -134,7 +134,7 @@ def test_refund_goes_to_whoever_has_spent() -> None:
     # given
     wallet = a_wallet(5)
     # when
-    with pytest.raises(ContradictedError, match="user_id eve, which is ann"):
+    with pytest.raises(ContradictedError, match="another user_id"):
         refund(an(reservation.Reverted, user_id="eve"), history(EntryType.USE), [wallet], None)
     # then
     assert wallet.balance == 5

@@ -127,7 +127,7 @@ def rotate(
         console.print(f"{kind}: new", highlight=False)
     if withdraw:
         withdraw_keys(directory, signing_key(directory))
-        console.print("tokens that are out: believed for a minute more at most", highlight=False)
+        console.print("tokens that are out: believed for a second more at most", highlight=False)
 
 
 @app.command()

@@ -72,7 +72,8 @@ async def readyz(request: Request, response: Response, is_trusted: IsTrusted) ->
     status = "ready" if ready else "not ready"
     if not is_trusted:
         return Standing(status=status)
-    alarms = [*_alarms(request.app.state.runtime), *await _own_alarms(request.app.state)]
+    runtime: Runtime = request.app.state.runtime
+    alarms = [*_alarms(runtime), *await _parked(runtime), *await _own_alarms(request.app.state)]
     return Readiness(status=status, alarms=alarms, **checks)
 
 
@@ -108,6 +109,12 @@ async def _ask_database(runtime: Runtime) -> tuple[str, str]:
 def _alarms(runtime: Runtime) -> list[str]:
     failing = ((consumer.step.queue, consumer.struggling) for consumer in runtime.consumers)
     return [*(f"{queue} keeps failing for {count} messages" for queue, count in failing if count), *SKEW.alarms]
+
+
+async def _parked(runtime: Runtime) -> list[str]:
+    """That messages are parked, if some are, as far as the broker can be asked."""
+    count = await runtime.parked()
+    return [f"{count:.0f} messages are parked: python -m chassis parked list"] if count > 0 else []
 
 
 async def _own_alarms(state: State) -> list[str]:

@@ -17,7 +17,7 @@ ALGORITHMS = frozenset({"ES256", "EdDSA"})
 MAX_AGE = 60.0
 """Seconds after which the keys are read anew, so that one that was withdrawn is believed no longer than that"""
 MIN_AGE = 1.0
-"""How soon they are read anew for a key that is not known; anybody can make up as many as they like"""
+"""How soon they are read anew for a key that is not known, which anybody can make up, or for a file that has changed"""
 TIMEOUT = 3.0
 
 
@@ -29,6 +29,8 @@ class TokenKeys:
         self._source = source
         self._keys: dict[str, jwt.PyJWK] | None = None
         self._read_at = 0.0
+        self._changed_at = 0
+        """When the file was changed that was read last"""
         self._reading = asyncio.Lock()
         if source.startswith("{"):
             self._keys = usable(source)
@@ -57,13 +59,31 @@ class TokenKeys:
 
     def _is_due(self, kid: str) -> bool:
         age = _now() - self._read_at
-        return self._keys is None or age > MAX_AGE or (kid not in self._keys and age > MIN_AGE)
+        if self._keys is None or age > MAX_AGE:
+            return True
+        return age > MIN_AGE and (kid not in self._keys or self._has_changed())
+
+    def _has_changed(self) -> bool:
+        try:
+            return self._is_file and Path(self._source).stat().st_mtime_ns != self._changed_at
+        except OSError:
+            return False  # nothing better is to be had there
+
+    @property
+    def _is_file(self) -> bool:
+        return not self._source.startswith(("https://", "http://"))
 
     async def _text(self) -> str:
-        if not self._source.startswith(("https://", "http://")):
-            return await asyncio.to_thread(Path(self._source).read_text)
+        if self._is_file:
+            return await asyncio.to_thread(self._read)
         async with httpx2.AsyncClient(timeout=TIMEOUT) as client:
             return (await client.get(self._source)).raise_for_status().text
+
+    def _read(self) -> str:
+        file = Path(self._source)
+        # Before it is read: what is written meanwhile is read next time.
+        self._changed_at = file.stat().st_mtime_ns
+        return file.read_text()
 
 
 def usable(document: str) -> dict[str, jwt.PyJWK]:

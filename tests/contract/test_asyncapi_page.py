@@ -74,3 +74,20 @@ async def test_a_service_serves_page_and_document() -> None:
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "point.spend" in page.text
     assert document.json() == asyncapi.document(EACH["point"], title="point_svc", version="0.1.0")
+
+
+async def test_a_service_may_keep_its_pages_to_itself() -> None:
+    """Where `POINT_DOCS` is off, there is neither a page nor a document."""
+    settings = Settings(
+        port=8001,
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        rabbitmq_url="amqp://nobody@127.0.0.1:1/",
+        token_keys=key_set([]),
+        docs=False,
+    )
+    transport = httpx2.ASGITransport(app=create_app(definition(settings)))
+    paths = ("/docs", "/redoc", "/openapi.json", "/asyncapi", "/asyncapi.json")
+    async with httpx2.AsyncClient(transport=transport, base_url="http://point") as http:
+        statuses = [(await http.get(path)).status_code for path in paths]
+
+    assert statuses == [404] * len(paths)

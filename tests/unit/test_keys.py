@@ -42,13 +42,31 @@ async def test_a_new_key_is_known_as_soon_as_it_is_used(tmp_path: Path, clock: d
     assert await found.find(ONE["kid"]) is None
 
 
-async def test_a_key_that_is_withdrawn_is_forgotten(tmp_path: Path, clock: dict[str, float]) -> None:
-    """At the latest after a minute, even when nobody uses another one."""
+async def test_a_key_that_is_withdrawn_from_a_file_is_forgotten(tmp_path: Path, clock: dict[str, float]) -> None:
+    """A second later, even when nobody uses another one."""
     file = tmp_path / "jwks.json"
     file.write_text(key_set([ONE]))
     found = TokenKeys(str(file))
     assert await found.find(ONE["kid"])
     file.write_text(key_set([OTHER]))
+
+    assert await found.find(ONE["kid"])
+    clock["now"] += keys.MIN_AGE + 1
+    assert await found.find(ONE["kid"]) is None
+
+
+async def test_a_key_that_is_withdrawn_elsewhere_is_forgotten(
+    clock: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a minute: until then nobody asks again."""
+    documents = [key_set([ONE]), key_set([OTHER])]
+
+    async def text(_: TokenKeys) -> str:
+        return documents.pop(0)
+
+    monkeypatch.setattr(TokenKeys, "_text", text)
+    found = TokenKeys("https://issuer.invalid/jwks.json")
+    assert await found.find(ONE["kid"])
 
     clock["now"] += keys.MAX_AGE - 1
     assert await found.find(ONE["kid"])

@@ -32,10 +32,10 @@ from chassis.broker.parked import discard, looking, parked_queues, resting_queue
 from stack.demo.invariants import examine
 from stack.directory import ROOT
 from stack.services import SERVICES
-from tests.attacks import unreadable
 from tests.attacks.buyers import Buyers
 from tests.attacks.endpoints import Siege
 from tests.attacks.messages import Messages
+from tests.attacks.probes import probe
 from tests.attacks.queues import Aside, Barrage, Tally, discarding, handled
 from tests.attacks.requests import Requests, Tokens, operations
 from tests.attacks.watch import Watch
@@ -136,9 +136,9 @@ class Fuzz:
                 await asyncio.sleep(1)
         self.faults += violations
 
-    async def heads(self) -> None:
-        """Send what the client library of the services cannot read, and see whether fans still can buy."""
-        self.faults += await unreadable.attack(self._system, self._watch, self._teller.done)
+    async def probe(self) -> None:
+        """Send single messages that may stop something, and see whether fans still can buy."""
+        self.faults += await probe(self._system, self._watch, self._teller.done)
 
     def judge(self) -> None:
         """Add what the whole run has shown."""
@@ -261,8 +261,8 @@ async def fuzz(queue_seconds: float, endpoint_seconds: float, seed: int, leave_o
                     await run.endpoints(endpoint_seconds)
                 await run.settle()
                 run.judge()
-                if "unreadable" not in leave_out:
-                    await run.heads()
+                if "probes" not in leave_out:
+                    await run.probe()
                 return run.faults
         finally:
             await asyncio.to_thread(stack.down, path)

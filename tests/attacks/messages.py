@@ -14,11 +14,12 @@ from chassis.choreography.topology import ASKS, RETRY_DELAYS, resay_queue
 from contracts.event import Event
 from stack.directory import ROOT
 from stack.services import SERVICES
-from tests.attacks import spoiling
+from tests.attacks import heads, spoiling
 from tests.attacks.spoiling import Draft
 
 ADMIN = "admin"
 MARK = "fuzz:"
+SPOILERS = spoiling.EVERY | heads.EVERY
 REMEMBERED = 2_000
 """How many earlier messages may be sent again"""
 SIZES = ((0.985, 0, 2_000), (0.0135, 2_000, 200_000), (0.0015, 1 << 20, 5 << 20))
@@ -60,9 +61,10 @@ class Shot:
     @property
     def event_id(self) -> UUID | None:
         """The id under which a step would note that it has handled this."""
+        found = (self.properties.headers or {}).get("ce-id")
         try:
-            return UUID((self.properties.headers or {})["ce-id"])
-        except (KeyError, ValueError, TypeError, AttributeError):
+            return UUID(found) if isinstance(found, str) else None
+        except ValueError:
             return None
 
     @property
@@ -103,7 +105,7 @@ class Messages:
             self._by_queue.setdefault(target.queue, []).append(target)
         self._queues = sorted(self._by_queue)
         self._earlier: list[Shot] = []
-        self._spoilers = {name: spoil for name, spoil in spoiling.EVERY.items() if name not in leave_out}
+        self._spoilers = {name: spoil for name, spoil in SPOILERS.items() if name not in leave_out}
         self._made = 0
 
     @property

@@ -93,7 +93,7 @@ class Watch:
         for why, times in self.unready.most_common(8):
             yield f"not ready, {times} times: {why}"
         for service in SERVICES:
-            for why, times in self._ended_sessions(service).most_common(5):
+            for why, times in self.ended_sessions(service).most_common(5):
                 yield f"{service}_svc lost a session with the broker, {times} times: {why}"
         for service, samples in self.memory.items():
             if objection := growth(samples):
@@ -134,7 +134,8 @@ class Watch:
     def _log(self, service: str) -> Path:
         return Directory.of(self.path).log(f"{service}_svc")
 
-    def _ended_sessions(self, service: str) -> Counter[str]:
+    def ended_sessions(self, service: str) -> Counter[str]:
+        """Why sessions of a service with the broker have ended since the beginning, and how often."""
         found = Counter[str]()
         with self._log(service).open("rb") as log:
             log.seek(self._read[service])

@@ -24,6 +24,7 @@ HEADERS = (
 )
 """The headers of an event (CloudEvents 1.0, binary mode; W3C Trace Context)."""
 
+MAX_ID = 40
 MAX_BODY = 64 << 10
 """Bytes that the body of an event may have; the largest of ours has a thousand"""
 
@@ -68,14 +69,14 @@ def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes)
         raise MalformedMessageError(f"its body has {len(body)} bytes, and an event has at most {MAX_BODY}")
     try:
         event_type, version = _heard(hears, str(headers["ce-type"]))
-        event_id, cause = UUID(headers["ce-id"]), headers.get("ce-causationid")
+        event_id, cause = _id(headers["ce-id"]), headers.get("ce-causationid")
         if version > event_type.version:
             raise NewerVersionError(f"{event_type.name} is known up to version {event_type.version}, not {version}")
         return Envelope(
             event=event_type.read(version, body),
             event_id=event_id,
-            causation_id=UUID(cause) if cause else None,
-            occurred_at=datetime.fromisoformat(headers["ce-time"]),
+            causation_id=_id(cause) if cause else None,
+            occurred_at=_moment(headers["ce-time"]),
             traceparent=str(headers.get("traceparent", "")),
         )
     except KeyError as missing:
@@ -85,6 +86,22 @@ def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes)
         raise MalformedMessageError("; ".join(errors)) from invalid
     except (ValueError, TypeError, AttributeError) as error:
         raise MalformedMessageError(str(error)) from error
+
+
+def _id(text: str) -> UUID:
+    """An id as it is written; Python takes one with any number of hyphens for the same."""
+    found = UUID(text)
+    if len(text) != len(str(found)):
+        raise ValueError(f"{text[:MAX_ID]!r} is no id of an event")
+    return found
+
+
+def _moment(text: str) -> datetime:
+    """A moment, which needs a zone to be one."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return found
 
 
 def _heard(hears: Iterable[type[Event]], ce_type: str) -> tuple[type[Event], int]:

@@ -16,6 +16,7 @@ from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
 from chassis.broker.origin import Origins, headers_of
 from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, MAX_TEXT, Delivers, Retry, attempts_of
+from chassis.broker.unreadable import refuse_unreadable
 from chassis.choreography import envelope
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
@@ -161,15 +162,17 @@ class Consumer(ABC):
         understood, malformed = list[Delivery](), list[Failed]()
         for message in messages:
             try:
+                refuse_unreadable(headers_of(message))
                 self._origins.verify(self.step.hears, message)
-                understood.append(Delivery(envelope.parse(self.step.hears, headers_of(message), message.body), message))
+                read = envelope.parse(self.step.hears, headers_of(message), message.body)
+                SKEW.note(read.event.service, read.occurred_at)
+                understood.append(Delivery(read, message))
             except (ForgedMessageError, MalformedMessageError, NewerVersionError) as error:
                 malformed.append((message, error))
             except Exception as error:  # noqa: BLE001  # a defect of the reader; its neighbours can be read
                 malformed.append((message, MalformedMessageError(describe(error))))
         for delivery in understood:
             self._struggling.pop(delivery.envelope.event_id, None)
-            SKEW.note(delivery.envelope.event.service, delivery.envelope.occurred_at)
         return understood, malformed
 
     async def _send_on(self, failed: Iterable[Failed]) -> None:

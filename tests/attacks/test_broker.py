@@ -11,9 +11,13 @@ import aio_pika
 import aiormq
 import pytest
 from aio_pika.exceptions import AMQPError
+from pamqp.commands import Basic
 
 from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
 from stack.services import SERVICES
+from tests.attacks.messages import Shot
+from tests.attacks.probes import odd, unreadable
+from tests.attacks.queues import Sender
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
@@ -192,3 +196,32 @@ async def test_queues_are_limited(broker: Broker, channel: aio_pika.abc.Abstract
         for number in range(declared):
             await admin.queue_delete(f"point.many.{number}")
     await eventually(left, lambda count: not count)
+
+
+@pytest.mark.parametrize(("what", "properties"), [*odd(), *unreadable()], ids=lambda value: str(value)[:40])
+async def test_no_head_of_a_message_ends_a_session(
+    environment: Mapping[str, str], broker: Broker, what: str, properties: Basic.Properties
+) -> None:
+    """Whatever stands there, also what the client library cannot read: it is parked, and every consumer stays."""
+    before = {one["consumer_tag"] for one in await broker.ask("consumers/%2F")}
+    sender = Sender(environment["PAYMENT_RABBITMQ_URL"])
+
+    async with broker.observe(["point.retry"], "parked.point.spend") as parked:
+        try:
+            await sender.send(Shot("payment", "payment", "checkout.requested", properties, b"{}", "probe"))
+            await parked.counted(1)
+        finally:
+            await sender.close()
+
+    assert before <= {one["consumer_tag"] for one in await broker.ask("consumers/%2F")}, what
+    async with broker._connection.channel() as channel:
+        queue = await channel.get_queue("point.parked", ensure=False)
+        (message,) = [one async for one in _taken(queue)]
+    assert "MalformedMessageError" in str(message.headers["x-last-error"])
+
+
+async def _taken(queue: aio_pika.abc.AbstractQueue) -> AsyncIterator[aio_pika.abc.AbstractIncomingMessage]:
+    """All that is in a queue, taken out."""
+    while (message := await queue.get(fail=False)) is not None:
+        await message.ack()
+        yield message

@@ -165,7 +165,9 @@ def test_a_version_that_nobody_knows_is_refused(version: str) -> None:
     [
         {"ce-id": "no-uuid"},
         {"ce-id": 7},
+        {"ce-id": "-" * 600 + str(EVENT_ID)},
         {"ce-time": "yesterday"},
+        {"ce-time": "2026-01-02T03:04:05"},
         {"ce-time": 7},
         {"ce-causationid": "no-uuid"},
         {"ce-type": ["point.spent.v1"]},

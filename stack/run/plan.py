@@ -73,7 +73,7 @@ class Plan:
         # In a database that somebody else runs, the role that is given does everything.
         self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
         self._service_urls = {
-            **{(name, setting): url for name, url in given.items() for setting in ("database_url",)},
+            **{(name, "database_url"): url for name, url in given.items()},
             **{
                 (name, setting): server.url_without_password(user, name, self._handed_out.database(name))
                 for name in missing
@@ -144,7 +144,7 @@ class Plan:
         return Program(
             name=name,
             command=[sys.executable, "-m", module],
-            environment=os.environ | {"PYTHONUNBUFFERED": "1"} | settings,
+            environment=_without_signing_key() | {"PYTHONUNBUFFERED": "1"} | settings,
             port=self._ports[name],
             probe=f"{self._urls[name]}/readyz",
         )
@@ -178,6 +178,11 @@ class Plan:
         self.environment["RABBITMQ_URL"] = self._broker.url()
         self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url
         self.environment |= self._tokens
+
+
+def _without_signing_key() -> dict[str, str]:
+    """The caller's environment, without what only whoever issues tokens may have."""
+    return {name: value for name, value in os.environ.items() if name != "TOKEN_SIGNING_KEY"}
 
 
 def wants_tls() -> bool:

@@ -9,10 +9,15 @@ from collections.abc import AsyncIterator, Mapping
 import httpx2
 import pytest
 
+from chassis.store import Database, Transaction
+from chassis.store.departures import Departures
+from chassis.store.postgres import Postgres
+from reservation_svc.quota import Quota, held
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan
 from tests.end_to_end.starting import HERE, free_port, started
+from tests.end_to_end.stores import WAITING
 from tests.end_to_end.system import System
 
 STRICT = {"USER_REQUESTS": "5", "ADDRESS_REQUESTS": "15", "USER_STREAMS": "2", "MAX_SEATS": "4"}
@@ -96,6 +101,31 @@ async def test_seats_of_a_user_are_limited(
     refused = next(answer for answer in answers if answer.status_code == 409)
     assert refused.json()["type"] == "urn:problem:too-many-seats"
     assert too_many.status_code == 409
+
+
+async def test_seats_are_counted_for_one_request_at_a_time(environment: Mapping[str, str], fan: Fan) -> None:
+    """Two processes that count at once would both find room."""
+    database = Database(Postgres(environment["RESERVATION_DATABASE_URL"], pool_size=3), Departures())
+    counted, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def first(transaction: Transaction) -> None:
+        await held(transaction, Quota(1), [fan.user_id])
+        counted.set()
+        await goes_on.wait()
+
+    async def second(transaction: Transaction) -> None:
+        await held(transaction, Quota(1), [fan.user_id, "somebody-else"])
+
+    async def waits(transaction: Transaction) -> bool:
+        return bool((await transaction.fetch(WAITING))[0][0])
+
+    one = asyncio.create_task(database.run(first))
+    await counted.wait()
+    other = asyncio.create_task(database.run(second))
+    await eventually(lambda: database.run(waits))
+    goes_on.set()
+    await asyncio.gather(one, other)
+    await database.drain(1)
 
 
 async def test_streams_of_a_user_are_limited(environment: Mapping[str, str], system: System, fan: Fan) -> None:

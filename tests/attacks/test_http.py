@@ -81,6 +81,15 @@ async def test_bodies_of_strangers_are_not_read(system: System) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+async def test_strangers_are_answered_before_their_body_comes(system: System, service: str) -> None:
+    """Nobody waits for what would not be looked at."""
+    found = await answer(system, service, head("POST", "/anything", Content_Length="5"))
+
+    assert found.startswith(b"HTTP/1.1 401 ")
+    assert b"connection: close" in found
+
+
+@pytest.mark.parametrize("service", SERVICES)
 async def test_large_bodies_of_fans_are_refused(system: System, fan: Fan, service: str) -> None:
     """By what their head says, before anything is read; and what a head does not say, at the first byte too many."""
     bearer = f"Bearer {fan.token}"

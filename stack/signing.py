@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, Self
 
 import jwt
@@ -34,6 +35,7 @@ class SigningKey:
         return cls(ec.derive_private_key(int.from_bytes(b"for development, not for the web"), ec.SECP256R1()))
 
     @classmethod
+    @cache
     def of(cls, text: str) -> Self:
         """The key in a text; raises StackError if there is none."""
         try:
@@ -50,7 +52,7 @@ class SigningKey:
         der = self.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return base64.urlsafe_b64encode(der).decode()
 
-    @property
+    @cached_property
     def public(self) -> dict[str, Any]:
         """The public key as a JWK, named by its thumbprint (RFC 7638)."""
         jwk = {name: value for name, value in _jwk(self.private).items() if name in ("crv", "kty", "x", "y")}

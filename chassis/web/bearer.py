@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import jwt
 from fastapi import Depends, Request
@@ -22,6 +22,8 @@ MAX_LIFE = timedelta(hours=12)
 """How far ahead the end of a token may lie"""
 MAX_TOKEN = 4096
 """How many characters a token may have"""
+MAX_REMEMBERED = 10_000
+"""How many tokens are remembered that were checked"""
 OPERATOR, MONITOR = "operator", "monitor"
 _scheme = HTTPBearer(auto_error=False, bearerFormat="JWT")
 
@@ -37,6 +39,15 @@ class Claims(BaseModel):
         return not set(scopes).isdisjoint(self.scope.split())
 
 
+class _Believed(NamedTuple):
+    """A token that was checked: what it says, until when, and with which key."""
+
+    claims: Claims
+    ends: float
+    kid: str
+    key: jwt.PyJWK
+
+
 class Bearers:
     """Tells who bears a token that was issued for one service."""
 
@@ -44,6 +55,8 @@ class Bearers:
         self._keys = TokenKeys(keys)
         self._issuer = issuer
         self._audience = audience
+        self._believed: dict[str, _Believed] = {}
+        """Tokens that need no second check: a signature takes as long as all the rest of a small request"""
 
     @classmethod
     def of(cls, name: str, settings: ServiceSettings) -> "Bearers":
@@ -56,9 +69,12 @@ class Bearers:
         When it was issued decides nothing: a token of a clock that is ahead would be refused for being fresh.
         """
         try:
+            if (known := self._believed.get(token)) and await self._still_holds(known):
+                return known.claims
+            kid, key = await self._key(token)
             claims = jwt.decode(
                 token,
-                key := await self._key(token),
+                key,
                 algorithms=[key.algorithm_name],
                 options={"require": ["sub", "exp", "iss", "aud"], "verify_iat": False},
                 audience=self._audience,
@@ -67,22 +83,33 @@ class Bearers:
             )
             if claims["exp"] > time.time() + (MAX_LIFE + LEEWAY).total_seconds():
                 raise jwt.InvalidTokenError("it would last for too long")
-            return Claims.model_validate(claims)
+            found = Claims.model_validate(claims)
+            self._remember(token, _Believed(found, claims["exp"] + LEEWAY.total_seconds(), kid, key))
+            return found
         except (jwt.InvalidTokenError, ValidationError) as error:
             raise unauthorized("The bearer token is not valid.", 'Bearer error="invalid_token"') from error
         except KeysUnreadableError as error:
             detail = "Nobody can be recognised: the keys of the tokens cannot be read. Try again shortly."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"}) from error
 
-    async def _key(self, token: str) -> jwt.PyJWK:
-        """The key that the token names."""
+    async def _still_holds(self, known: _Believed) -> bool:
+        """Whether a token has not ended, and its key is still the one that it was checked with."""
+        return time.time() < known.ends and await self._keys.find(known.kid) is known.key
+
+    def _remember(self, token: str, believed: _Believed) -> None:
+        if len(self._believed) >= MAX_REMEMBERED:
+            self._believed.clear()
+        self._believed[token] = believed
+
+    async def _key(self, token: str) -> tuple[str, jwt.PyJWK]:
+        """The key that the token names, and its name."""
         if len(token) > MAX_TOKEN:
             raise jwt.InvalidTokenError("it is too long")
-        kid = jwt.get_unverified_header(token).get("kid")
-        key = await self._keys.find(kid) if isinstance(kid, str) else None
+        kid = str(jwt.get_unverified_header(token).get("kid", ""))
+        key = await self._keys.find(kid)
         if key is None:
             raise jwt.InvalidTokenError("its key is not known")
-        return key
+        return kid, key
 
 
 def asked_for() -> Problem:

@@ -1,12 +1,15 @@
 """Who asks is the `sub` of a signed token."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from chassis.web import keys
 from chassis.web.bearer import LEEWAY, MAX_LIFE, Bearers, Claims
 from chassis.web.problem import Problem
 from stack.signing import SigningKey, key_set
@@ -118,3 +121,33 @@ async def test_clock_of_the_issuer_may_differ(changes: dict[str, timedelta]) -> 
     now = datetime.now(UTC)
     said = claims(**{name: now + offset for name, offset in changes.items()})
     assert (await BEARERS.claims(token(said))).sub == "ann"
+
+
+async def test_a_token_that_was_believed_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not checked again and again, and not believed for longer."""
+    good = token(claims())
+    bearers = Bearers(key_set([KEY.public]), ISSUER, AUDIENCE)
+    first = await bearers.claims(good)
+
+    monkeypatch.setattr(jwt, "decode", None)
+    assert await bearers.claims(good) is first
+    monkeypatch.undo()
+    monkeypatch.setattr(time, "time", lambda: (datetime.now(UTC) + timedelta(hours=2)).timestamp())
+    assert not await bearers._still_holds(bearers._believed[good])
+
+
+async def test_a_token_that_was_believed_goes_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the key is withdrawn, it is worth nothing any more."""
+    file = tmp_path / "jwks.json"
+    file.write_text(key_set([KEY.public]))
+    now = {"now": 1000.0}
+    monkeypatch.setattr(keys, "_now", lambda: now["now"])
+    bearers = Bearers(str(file), ISSUER, AUDIENCE)
+    good = token(claims())
+    await bearers.claims(good)
+
+    file.write_text(key_set([OTHER_KEY.public]))
+    now["now"] += 2
+
+    with pytest.raises(Problem):
+        await bearers.claims(good)

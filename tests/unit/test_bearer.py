@@ -132,7 +132,7 @@ async def test_a_token_that_was_believed_ends_all_the_same(monkeypatch: pytest.M
     monkeypatch.setattr(jwt, "decode", None)
     assert await bearers.claims(good) is first
     monkeypatch.undo()
-    monkeypatch.setattr(time, "time", lambda: (datetime.now(UTC) + timedelta(hours=2)).timestamp())
+    monkeypatch.setattr(time, "time", (datetime.now(UTC) + timedelta(hours=2)).timestamp)
     assert not await bearers._still_holds(bearers._believed[good])
 
 

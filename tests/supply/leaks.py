@@ -23,6 +23,7 @@ KNOWN = (
     # The public half of the key that everybody knows, in JSON
     *(rf"{part}\\?" for part in SigningKey.for_development().public.values()),
     r"is the password right\?",  # a question to the reader of a log
+    r"eyJhbGciOiJub25lIn0\.eyJzdWIiOiI3In0\.",  # a token without a signature, which is to be refused
     "secret-|whsec_",  # tests repeat them
     "whsec_bm90IGFza2Vk",  # "not asked", in a test
     "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",  # "0123456789abcdef" twice, for the pages of a service

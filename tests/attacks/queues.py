@@ -82,7 +82,7 @@ class Sender:
     async def close(self) -> None:
         """End the connection."""
         if self._connection is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # whatever has happened to it, there will be another one
                 async with asyncio.timeout(2):
                     await self._connection.close()
         self._connection = self._channel = None

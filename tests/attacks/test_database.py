@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from stack.services import SERVICES
+from tests.attacks.here import in_our_stack
 from tests.end_to_end.databases import database_url
 from tests.end_to_end.fan import Fan
 from tests.end_to_end.system import System
@@ -62,9 +63,10 @@ async def test_connections_of_a_role_are_limited(system: System, service: str) -
     assert sum(row["rolconnlimit"] for row in limits) < most
 
 
+@in_our_stack
 async def test_one_connection_too_many_is_refused(environment: Mapping[str, str]) -> None:
     """By the server, for the role that has them all."""
-    url = environment.get("POINT_ERASURE_DATABASE_URL") or pytest.skip("nobody erases here")
+    url = environment["POINT_ERASURE_DATABASE_URL"]
     async with contextlib.AsyncExitStack() as opened:
 
         async def one_more() -> None:

@@ -15,6 +15,8 @@ from chassis.web.protocol import HEAD_SECONDS, MAX_HEAD
 from stack.directory import Directory
 from stack.run.state import State
 from stack.services import SERVICES
+from tests.attacks.here import in_our_stack
+from tests.bench.processes import resident_bytes
 from tests.end_to_end.fan import Fan
 from tests.end_to_end.system import System
 
@@ -56,14 +58,14 @@ def head(method: str, path: str, **headers: str) -> bytes:
 
 def resident(system: System, service: str) -> int:
     """The bytes of memory that the process of a service has."""
-    keys = Path(system.environment["TOKEN_KEYS"])
-    state = State.of(Directory.of(keys.parent)) if keys.exists() else None
-    if state is None:
-        pytest.skip("the processes are not on this machine")
-    status = Path(f"/proc/{state.programs[f'{service}_svc'].pid}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+    state = State.of(Directory.of(Path(system.environment["TOKEN_KEYS"]).parent))
+    assert state is not None
+    pid = state.programs[f"{service}_svc"].pid
+    assert pid is not None
+    return resident_bytes(pid)
 
 
+@in_our_stack
 async def test_bodies_of_strangers_are_not_read(system: System) -> None:
     """Six of 150 MB at once: each is asked for a token, and the memory stays what it was."""
     before = resident(system, "point")

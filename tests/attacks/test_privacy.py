@@ -14,6 +14,7 @@ from chassis.broker.erasure import renamed
 from chassis.broker.parked import anonymous
 from chassis.cli.app import app
 from stack.directory import ROOT
+from tests.attacks.here import in_our_stack
 from tests.end_to_end.broker import MARK, Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
@@ -90,13 +91,11 @@ async def test_user_with_a_hold_is_not_erased_yet(environment: Mapping[str, str]
     assert (await fan.get("reservation", f"/reservations/{hold.payment_id}"))["status"] == "temp"
 
 
+@in_our_stack
 async def test_no_log_names_a_user(
     system: System, environment: Mapping[str, str], broker: Broker, fan: Fan, hold: Hold
 ) -> None:
     """Not after a sale, nor after requests and messages that go wrong."""
-    keys = Path(environment["TOKEN_KEYS"])
-    if not await asyncio.to_thread(keys.exists):
-        pytest.skip("the logs are not on this machine")
     await _bought(system, fan, hold)
     await fan.post("point", "/points/charge", {"amount": -1})
     await fan.order(hold.payment_id)
@@ -107,7 +106,7 @@ async def test_no_log_names_a_user(
     await broker.publish("reservation.revert", body, headers, MARK + mark)
     await broker.unpark("reservation", 1, mark)
 
-    logs = await asyncio.to_thread(lambda: list((keys.parent / "logs").glob("*.log")))
+    logs = await asyncio.to_thread(lambda: list((Path(environment["TOKEN_KEYS"]).parent / "logs").glob("*.log")))
 
     assert logs
     naming = [file.name for file in logs if fan.user_id in await asyncio.to_thread(file.read_text, errors="replace")]

@@ -105,21 +105,17 @@ async def selling(system: System) -> AsyncIterator[None]:
             await fan.charge(hold.total)
             ends.append((await fan.check_out(hold))["status"])
 
+    async def sold() -> int:
+        return len(ends)
+
     shops = asyncio.gather(*(sell() for _ in range(2)))
     try:
-        await eventually(_counted(ends), lambda count: count > 1)
+        await eventually(sold, lambda count: count > 1)
         yield
     finally:
         stop.set()
         await shops
     assert set(ends) == {"completed"}
-
-
-def _counted(ends: list[str]):  # type: ignore[no-untyped-def]
-    async def look() -> int:
-        return len(ends)
-
-    return look
 
 
 @pytest.mark.parametrize("kind", list(Kind))

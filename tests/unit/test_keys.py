@@ -28,27 +28,47 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return time
 
 
-async def test_a_new_key_is_known_as_soon_as_it_is_used(tmp_path: Path, clock: dict[str, float]) -> None:
+class Document:
+    """A file with the keys of tokens."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.source = str(path)
+
+    def names(self, *public: dict[str, Any]) -> None:
+        """From now on it names these keys."""
+        self._path.write_text(key_set(public))
+
+    def goes(self) -> None:
+        """From now on it is not there."""
+        self._path.unlink()
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Document:
+    """A document that names one key."""
+    made = Document(tmp_path / "jwks.json")
+    made.names(ONE)
+    return made
+
+
+async def test_a_new_key_is_known_as_soon_as_it_is_used(document: Document, clock: dict[str, float]) -> None:
     """And the one before it as long as the document names it."""
-    file = tmp_path / "jwks.json"
-    file.write_text(key_set([ONE]))
-    found = TokenKeys(str(file))
+    found = TokenKeys(document.source)
     assert await found.find(ONE["kid"])
 
-    file.write_text(key_set([OTHER]))
+    document.names(OTHER)
     clock["now"] += keys.MIN_AGE + 1
 
     assert await found.find(OTHER["kid"])
     assert await found.find(ONE["kid"]) is None
 
 
-async def test_a_key_that_is_withdrawn_from_a_file_is_forgotten(tmp_path: Path, clock: dict[str, float]) -> None:
+async def test_a_key_that_is_withdrawn_from_a_file_is_forgotten(document: Document, clock: dict[str, float]) -> None:
     """A second later, even when nobody uses another one."""
-    file = tmp_path / "jwks.json"
-    file.write_text(key_set([ONE]))
-    found = TokenKeys(str(file))
+    found = TokenKeys(document.source)
     assert await found.find(ONE["kid"])
-    file.write_text(key_set([OTHER]))
+    document.names(OTHER)
 
     assert await found.find(ONE["kid"])
     clock["now"] += keys.MIN_AGE + 1
@@ -74,26 +94,22 @@ async def test_a_key_that_is_withdrawn_elsewhere_is_forgotten(
     assert await found.find(ONE["kid"]) is None
 
 
-async def test_unknown_keys_do_not_make_it_read_again_and_again(tmp_path: Path, clock: dict[str, float]) -> None:
+async def test_unknown_keys_do_not_make_it_read_again_and_again(document: Document, clock: dict[str, float]) -> None:
     """Anybody can make up their names."""
-    file = tmp_path / "jwks.json"
-    file.write_text(key_set([ONE]))
-    found = TokenKeys(str(file))
+    found = TokenKeys(document.source)
     assert await found.find("made up") is None
 
-    file.write_text(key_set([OTHER]))
+    document.names(OTHER)
 
     assert await found.find("made up too") is None
     assert await found.find(OTHER["kid"]) is None
 
 
-async def test_who_asks_while_keys_are_read_waits_for_them(tmp_path: Path, clock: dict[str, float]) -> None:
+async def test_who_asks_while_keys_are_read_waits_for_them(document: Document, clock: dict[str, float]) -> None:
     """A token with a new key is not refused because somebody else has just had the keys read."""
-    file = tmp_path / "jwks.json"
-    file.write_text(key_set([ONE]))
-    found = TokenKeys(str(file))
+    found = TokenKeys(document.source)
     assert await found.find(ONE["kid"])
-    file.write_text(key_set([OTHER]))
+    document.names(OTHER)
     clock["now"] += keys.MIN_AGE + 1
 
     together = await asyncio.gather(*(found.find(OTHER["kid"]) for _ in range(5)))
@@ -101,14 +117,12 @@ async def test_who_asks_while_keys_are_read_waits_for_them(tmp_path: Path, clock
     assert None not in together
 
 
-async def test_keys_outlive_their_source(tmp_path: Path, clock: dict[str, float]) -> None:
+async def test_keys_outlive_their_source(document: Document, clock: dict[str, float]) -> None:
     """Who could be recognised still can; where nothing was ever read, that is said."""
-    file = tmp_path / "jwks.json"
-    file.write_text(key_set([ONE]))
-    found, nothing = TokenKeys(str(file)), TokenKeys(f"http://{NOBODY}/jwks.json")
+    found, nothing = TokenKeys(document.source), TokenKeys(f"http://{NOBODY}/jwks.json")
     assert await found.find(ONE["kid"])
 
-    file.unlink()
+    document.goes()
     clock["now"] += keys.MAX_AGE + 1
 
     assert await found.find(ONE["kid"])

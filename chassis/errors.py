@@ -1,5 +1,7 @@
 """Errors: everything that the chassis raises, with one base for each room, and the text of an error for a log line."""
 
+from collections.abc import Mapping
+
 
 class ChassisError(Exception):
     """The base of all errors of the chassis."""
@@ -79,6 +81,14 @@ class RowGoneError(StoreError):
 
 class MissingRowError(StoreError, LookupError):
     """A step needs a row that is not there."""
+
+
+class CulpritsError(StoreError):
+    """Some items of a batch cannot be worked on, and nothing was done; `reasons` says why, by their place in it."""
+
+    def __init__(self, reasons: Mapping[int, Exception]) -> None:
+        super().__init__(f"{len(reasons)} of a batch: {next(iter(reasons.values()))}")
+        self.reasons = reasons
 
 
 class NotLockedError(StoreError):

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_INTERVAL = 2.0
 MAX_SWEPT = 500
+MAX_REPEATED = 500
+"""How much that was said before is said again in one round: what asks for it can hear more, beside all that is new"""
 FORGET_DELAY = 0.2
 ALARMING_ATTEMPTS = 5
 PUMPS, AT_ONCE = 4, 100
@@ -72,10 +74,13 @@ class Relay:
         While the broker takes nothing, keep what is on its way: with an alarm over, no other replica must say it too.
         """
         found = MAX_SWEPT
+        first = True
 
         async def take_over(transaction: Transaction) -> list[Outgoing]:
-            nonlocal found
-            await transaction.session.repeat(MAX_SWEPT)
+            nonlocal found, first
+            if first:
+                await transaction.session.repeat(MAX_REPEATED)
+                first = False
             leased = await transaction.session.lease(MAX_SWEPT)
             found = len(leased)
             # After an alarm the leases of all that waits have run out, also of what is confirmed at this very moment.

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
+from chassis.errors import CulpritsError, MissingRowError
 from chassis.run.judge import Judge
 from chassis.store.database import Database
 from chassis.store.rows import LockedRows
@@ -39,19 +41,30 @@ class BatchRunner:
         fresh = await transaction.accept(self.step.queue, arrived)
         crash_point(Point.AFTER_INBOX, [self.step.queue])
         if fresh:
-            await self._step_through(transaction, fresh)
+            missing = await self._step_through(transaction, fresh)
+            if missing:
+                places = enumerate(one.event_id for one in arrived)
+                raise CulpritsError({place: missing[event_id] for place, event_id in places if event_id in missing})
         return [None] * len(arrived)
 
-    async def _step_through(self, transaction: Transaction, fresh: Sequence[Envelope]) -> None:
+    async def _step_through(self, transaction: Transaction, fresh: Sequence[Envelope]) -> dict[UUID, MissingRowError]:
+        """Run the step for each event whose rows are there; says for the others what is missing."""
         rows = await LockedRows.of(transaction, self.step, fresh)
         clock = {"now": transaction.now()} if self.step.takes_now else {}
+        missing = {}
         for envelope in fresh:
             event = envelope.event
+            try:
+                found = rows.arguments(event)
+            except MissingRowError as error:
+                missing[envelope.event_id] = error
+                continue
             with consuming(self.step.queue, envelope.traceparent):
-                outcome = self.step.function(event, **rows.arguments(event), **clock, **self._dependencies)
+                outcome = self.step.function(event, **found, **clock, **self._dependencies)
                 rows.add(transaction.apply(outcome, envelope))
             if outcome is None:
                 log.info("nothing left to do", step=self.step.queue, heard=event.name, saga_id=str(event.saga_id))
+        return missing
 
 
 def chosen(dependencies: Dependencies, step: Step) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 What a step raises, and what the database says of the data, counts against a message at once. Anything else may be an
 outage, a lock that somebody keeps, or a message that no database can digest; all three look the same. So a transaction
 that concerns nobody is the witness. When it fails too, the environment is to blame, and the work waits until it has
-recovered. When it succeeds again and again while the work fails, the work is halved until the culprit is alone.
+recovered. When it succeeds again and again while the work fails, the work is halved until the culprit is alone. Work
+that knows its culprits raises CulpritsError, and is done once more without them.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from chassis.errors import describe
+from chassis.errors import CulpritsError, describe
 from chassis.store.database import Database, Work
 from chassis.store.failures import blames_work, is_contention
 from chassis.store.transaction import Transaction
@@ -51,6 +52,10 @@ class Judge:
         done = await self._done(lambda transaction: work(items, transaction), lock_milliseconds)
         if not isinstance(done, Exception):
             return list(done)
+        if isinstance(done, CulpritsError):
+            others = [item for place, item in enumerate(items) if place not in done.reasons]
+            following = iter(await self.outcomes(work, others, lock_milliseconds) if others else ())
+            return [done.reasons.get(place) or next(following) for place in range(len(items))]
         if len(items) == 1:
             return [done]
         middle = len(items) // 2

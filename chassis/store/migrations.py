@@ -163,6 +163,19 @@ def create_said() -> None:
     )
 
 
+def pace_asks() -> None:
+    """Have it remembered when each event was last said again, so that nobody can have it said without end."""
+    op.add_column("asked", sa.Column("begun", sa.DateTime(timezone=True), nullable=False, server_default="-infinity"))
+    op.add_column("asked", sa.Column("pause", sa.Interval, nullable=False, server_default="0"))
+
+
+def unpace_asks() -> None:
+    """Take `pace_asks` back."""
+    op.execute("DELETE FROM asked WHERE reached IS NULL AND at <= begun")
+    op.drop_column("asked", "pause")
+    op.drop_column("asked", "begun")
+
+
 def drop_said() -> None:
     """Take `create_said` back."""
     for table in ("own_queue", "asked", "said"):

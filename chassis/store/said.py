@@ -28,6 +28,8 @@ asked = sa.Table(
     sa.Column("at", Timestamp, nullable=False),
     sa.Column("since", Timestamp, nullable=False),
     sa.Column("reached", Timestamp),
+    sa.Column("begun", Timestamp, nullable=False, server_default=sa.text("'-infinity'")),
+    sa.Column("pause", sa.Interval, nullable=False, server_default=sa.text("'0'")),
 )
 own_queue = sa.Table(
     "own_queue",
@@ -36,20 +38,29 @@ own_queue = sa.Table(
     sa.Column("lost_at", Timestamp),
 )
 
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=10)
+"""How long an event is not begun again that has just been: twice as long each time, until nobody asks for a while"""
+
 COLUMNS = "event_id, saga_id, routing_key, mandatory, headers, body"
 _ASK = """
     INSERT INTO asked (event, at, since)
     SELECT event, clock_timestamp(), clock_timestamp() - $2::interval FROM unnest($1::text[]) AS wanted (event)
     ORDER BY event
     ON CONFLICT (event) DO UPDATE
-    SET at = excluded.at, since = least(asked.since, excluded.since), reached = NULL
+    SET at = excluded.at,
+        since = CASE WHEN asked.reached IS NULL AND asked.at <= asked.begun THEN excluded.since
+                     ELSE least(asked.since, excluded.since) END
     """
 # What was in the outbox when it was asked for may have been published before, and the queue lost since; it is kept here
 # only once it is confirmed. So nothing begins while one of those rows is there: their leases end by then, unless they
-# have been taken over, and then they are published now.
+# have been taken over, and then they are published now. Whoever asks in the meantime, or before the pause is over, is
+# not forgotten: it begins once more then.
 _BEGIN = """
-    UPDATE asked SET reached = clock_timestamp()
-    WHERE reached IS NULL AND NOT EXISTS (
+    UPDATE asked
+    SET reached = clock_timestamp(), begun = clock_timestamp(),
+        pause = CASE WHEN begun < clock_timestamp() - 2 * $3::interval THEN $2::interval
+                     ELSE least(2 * pause, $3::interval) END
+    WHERE reached IS NULL AND at > begun AND begun + pause <= clock_timestamp() AND NOT EXISTS (
         SELECT FROM outbox WHERE routing_key = asked.event AND leased_until <= asked.at + $1::interval
     )
     """
@@ -74,7 +85,7 @@ _AGAIN = f"""
     SELECT count(*) AS count, min(at) AS reached FROM again
     """  # noqa: S608  # text of this module
 _REACHED = "UPDATE asked SET reached = $2 WHERE event = $1"
-_DONE = "DELETE FROM asked WHERE event = $1"
+_DONE = "UPDATE asked SET reached = NULL WHERE event = $1"
 
 _LOSE = """
     UPDATE own_queue SET lost_at = clock_timestamp() WHERE name = ANY($1::text[]) AND lost_at IS NULL
@@ -98,7 +109,7 @@ async def ask(database: Fetches, events: Collection[str], hours: float) -> None:
 
 async def repeat(database: Fetches, limit: int, lease: timedelta) -> None:
     """Put up to `limit` messages that are asked for back to the outbox, where the next sweep finds them."""
-    await database.fetch(_BEGIN, lease)
+    await database.fetch(_BEGIN, lease, FIRST_PAUSE, LONGEST_PAUSE)
     while limit > 0 and (found := await database.fetch(_NEXT)):
         (wanted,) = found
         (done,) = await database.fetch(_AGAIN, wanted["event"], wanted["reached"], wanted["since"], limit)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from chassis.errors import CulpritsError, MissingRowError
 from chassis.run import judge as judging
 from chassis.run.judge import HALVED_LOCK_MILLISECONDS, PROOF, RECOVERED, Judge
 from chassis.store.database import Database
@@ -144,6 +145,35 @@ async def test_culprit_among_many_costs_few_transactions() -> None:
 
     assert len(world.transactions) < 20
     assert len(world.committed) == 199
+
+
+async def test_work_that_knows_its_culprits_is_not_halved() -> None:
+    """A flood of them costs one more transaction, for all the others, which wait for a lock as long as at first."""
+    world = World()
+    reasons = {number: MissingRowError(f"no row for {number}") for number in range(0, 200, 2)}
+
+    async def knowing(items: Sequence[int], _: Any) -> Any:
+        if known := {place: reasons[item] for place, item in enumerate(items) if item in reasons}:
+            raise CulpritsError(known)
+        return items
+
+    async with asyncio.timeout(WITHIN):
+        found = await Judge("thing.do", cast("Database", world)).outcomes(knowing, range(200), 700)
+
+    assert found == [reasons.get(number) for number in range(200)]
+    assert world.committed == [*range(1, 200, 2)]
+    assert world.transactions == [(100, 700)]
+
+
+async def test_work_may_know_nothing_but_culprits() -> None:
+    """Then nothing is done."""
+    world, reason = World(), MissingRowError("no row")
+
+    async def knowing(items: Sequence[int], _: Any) -> Any:
+        raise CulpritsError(dict.fromkeys(range(len(items)), reason))
+
+    assert await Judge("thing.do", cast("Database", world)).outcomes(knowing, range(3)) == [reason] * 3
+    assert world.transactions == []
 
 
 async def test_what_is_waited_for_can_be_asked() -> None:

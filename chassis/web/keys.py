@@ -28,7 +28,7 @@ class TokenKeys:
         """Raises ValueError when the source is a document that cannot be read."""
         self._source = source
         self._keys: dict[str, jwt.PyJWK] | None = None
-        self._read_at = 0.0
+        self._read_at = self._looked_at = 0.0
         self._changed_at = 0
         """When the file was changed that was read last"""
         self._reading = asyncio.Lock()
@@ -44,9 +44,10 @@ class TokenKeys:
     async def _refresh(self, kid: str) -> None:
         if not self._is_due(kid):
             return
+        read_at = self._read_at
         async with self._reading:
-            if not self._is_due(kid):
-                return
+            if self._read_at != read_at:
+                return  # somebody else has read them meanwhile
             try:
                 self._keys = usable(await self._text())
             except (OSError, ValueError, httpx2.HTTPError) as error:
@@ -55,13 +56,18 @@ class TokenKeys:
                     raise KeysUnreadableError(f"{self._source}: {describe(error)}") from error
             finally:
                 # Not before: who asks meanwhile has to wait for what is being read.
-                self._read_at = _now()
+                self._read_at = self._looked_at = _now()
 
     def _is_due(self, kid: str) -> bool:
-        age = _now() - self._read_at
-        if self._keys is None or age > MAX_AGE:
+        now = _now()
+        if self._keys is None or now - self._read_at > MAX_AGE:
             return True
-        return age > MIN_AGE and (kid not in self._keys or self._has_changed())
+        if kid not in self._keys:
+            return now - self._read_at > MIN_AGE
+        if now - self._looked_at <= MIN_AGE:
+            return False
+        self._looked_at = now
+        return self._has_changed()
 
     def _has_changed(self) -> bool:
         try:

@@ -117,6 +117,13 @@ class ServiceSettings(BaseSettings):
     def _is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
         return None if url is None else checked_address(url, "postgresql", "postgres")
 
+    @field_validator("token_keys")
+    @classmethod
+    def _comes_unchanged(cls, keys: str) -> str:
+        if keys.startswith("http://") and URL(keys).host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("keys that come over http:// may be anybody's: use https://, or a file")
+        return keys
+
     @field_validator("rabbitmq_url")
     @classmethod
     def _is_a_broker(cls, url: SecretStr) -> SecretStr:

@@ -5,6 +5,7 @@ ends this in between, there are two copies, which the inbox of the step takes ca
 """
 
 import json
+import re
 from typing import Any
 
 from aio_pika.abc import AbstractChannel
@@ -30,18 +31,31 @@ async def rename(channel: AbstractChannel, one: Parked, user_id: str, pseudonym:
 
 
 def renamed(body: bytes, user_id: str, pseudonym: str) -> bytes:
-    """A body in which the pseudonym stands wherever the user stood as a whole text."""
+    """A body in which the pseudonym stands wherever the user stood as a whole text, or as a number that is the user."""
     try:
-        said = json.loads(body)
-    except ValueError:
-        return body.replace(json.dumps(user_id).encode(), json.dumps(pseudonym).encode())
-    changed = _renamed(said, user_id, pseudonym)
+        said = json.loads(body, object_pairs_hook=_with_each_name_once)
+        changed = _renamed(said, user_id, pseudonym)
+    except (ValueError, RecursionError):
+        # It is no event. Nobody but a person will ever read it.
+        text = json.dumps(pseudonym).encode()
+        number = rb'("user_id"\s*:\s*)' + re.escape(user_id.encode()) + rb"(?![\w.+-])"
+        return re.sub(number, lambda found: found[1] + text, body.replace(json.dumps(user_id).encode(), text))
     return body if changed == said else json.dumps(changed).encode()
+
+
+def _with_each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
 
 
 def _renamed(value: Any, user_id: str, pseudonym: str) -> Any:
     if isinstance(value, dict):
-        return {name: _renamed(inner, user_id, pseudonym) for name, inner in value.items()}
+        return {
+            name: pseudonym if name == "user_id" and str(inner) == user_id else _renamed(inner, user_id, pseudonym)
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
         return [_renamed(inner, user_id, pseudonym) for inner in value]
     return pseudonym if value == user_id else value

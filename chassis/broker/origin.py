@@ -16,6 +16,7 @@ from chassis.errors import ForgedMessageError
 from contracts.event import Event
 
 ORIGIN = "x-origin"
+MAX_NAME = 64
 
 
 class Origins:
@@ -40,12 +41,15 @@ class Origins:
     def verify(self, hears: Iterable[type[Event]], message: DeliveredMessage) -> None:
         """Raise ForgedMessageError when a message that names an event was not said by the service that says it.
 
-        One that names no event that is heard here is not judged: it will not be understood.
+        One that names no event that is heard here will not be understood; it is forged when it came as another one.
         """
         name = str(headers_of(message).get("ce-type", "")).rpartition(".v")[0]
         event = next((one for one in hears if one.name == name), None)
         if event is not None and (lie := self._lie(event, message)):
             raise ForgedMessageError(f"{lie}, and {event.name} is said by {event.service}")
+        routing_key = _way(message)[1]
+        if event is None and name not in ("", routing_key) and not self._was_sent_on(message):
+            raise ForgedMessageError(f"it came as {routing_key!r}, and says that it is {name[:MAX_NAME]!r}")
 
     def _lie(self, event: type[Event], message: DeliveredMessage) -> str | None:
         """What does not agree with the rest, if anything."""

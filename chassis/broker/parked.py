@@ -11,9 +11,9 @@ import getpass
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,19 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aiormq.exceptions import AMQPError
 
 from chassis.broker.connection import reason_of
+from chassis.broker.retry import ATTEMPT, FIRST_FAILED, LAST_ERROR, STEP
+from chassis.choreography import envelope
 from chassis.choreography.topology import PARKED, RETRY_DELAYS
-from chassis.errors import UnreachableBrokerError
+from chassis.errors import ChoreographyError, UnreachableBrokerError
+from contracts.event import Event
 
 TIMEOUT = 10
 LOOK_SECONDS = 60
 """How long the messages of one queue are looked at"""
 MAX_LOOKED_AT = 10_000
 """How many of one queue"""
+RECORDED = {*envelope.HEADERS, ATTEMPT, FIRST_FAILED, LAST_ERROR, STEP}
+"""The headers that a record keeps"""
 
 QueuesOf = Callable[[str], list[str]]
 """The queues of a service in which messages are put aside"""
@@ -79,6 +84,15 @@ class Parked:
         }
 
 
+@dataclass
+class Look:
+    """What was found in some queues."""
+
+    messages: list[Parked] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    """Queues that hold more than were looked at"""
+
+
 def parked_queues(service: str) -> list[str]:
     """The queue of a service's messages that need a person."""
     return [f"{service}.{PARKED}"]
@@ -90,8 +104,8 @@ def resting_queues(service: str) -> list[str]:
 
 
 @asynccontextmanager
-async def looking(rabbitmq_url: str, services: Sequence[str], queues_of: QueuesOf) -> AsyncIterator[list[Parked]]:
-    """All messages in those queues, of each up to a limit; those that are not put back or discarded stay, in order.
+async def looking(rabbitmq_url: str, services: Sequence[str], queues_of: QueuesOf) -> AsyncIterator[Look]:
+    """The messages in those queues, of each up to a limit; those that are not put back or discarded stay, in order.
 
     Raises UnreachableBrokerError.
     """
@@ -101,61 +115,68 @@ async def looking(rabbitmq_url: str, services: Sequence[str], queues_of: QueuesO
     except (AMQPError, OSError, ValueError) as error:  # ValueError: what is no address at all
         raise UnreachableBrokerError(reason_of(error)) from error
     async with connection:
+        look = Look()
         try:
-            found = [
-                one
-                for service in services
-                for queue in queues_of(service)
-                for one in await _find(connection, service, queue)
-            ]
+            for service in services:
+                for queue in queues_of(service):
+                    await _find(connection, service, queue, look)
         except (AMQPError, OSError) as error:
             raise UnreachableBrokerError(reason_of(error)) from error
-        yield found
+        yield look
 
 
-async def _find(connection: AbstractConnection, service: str, name: str) -> list[Parked]:
-    found: list[Parked] = []
+async def _find(connection: AbstractConnection, service: str, name: str, look: Look) -> None:
+    count = 0
     async with asyncio.timeout(LOOK_SECONDS):
         channel = await connection.channel()
         queue = await channel.get_queue(name, ensure=False)
-        while len(found) < MAX_LOOKED_AT and (message := await queue.get(fail=False)) is not None:
-            found.append(Parked(message, service))
-    return found
+        while (message := await queue.get(fail=False)) is not None:
+            if count == MAX_LOOKED_AT:
+                look.cut.append(name)
+                break
+            look.messages.append(Parked(message, service))
+            count += 1
 
 
-async def redrive(chosen: Sequence[Parked], rate: float, audit: Path, done: Callable[[Parked], None]) -> None:
+async def redrive(chosen: Sequence[Parked], rate: float, record: "Record", done: Callable[[Parked], None]) -> None:
     """Put messages back to the queues that they came from, at most `rate` in a second."""
     for one in chosen:
-        record(audit, "redrive", one, reason=None)
+        record.append("redrive", one, reason=None)
         await one.message.reject(requeue=False)
         done(one)
         await asyncio.sleep(1 / rate)
 
 
-async def discard(one: Parked, reason: str, audit: Path) -> None:
-    """Remove a message for good; the audit record keeps it, without the user that it names."""
-    record(audit, "discard", one, reason)
+async def discard(one: Parked, reason: str, record: "Record") -> None:
+    """Remove a message for good; the record keeps it, without the user that it names."""
+    record.append("discard", one, reason)
     await one.message.ack()
 
 
-def record(audit: Path, action: str, one: Parked, reason: str | None) -> None:
-    """Append who did what to which message, on disk before it is done; it names no user."""
-    entry = {"at": datetime.now(UTC).isoformat(), "who": getpass.getuser(), "action": action, "reason": reason}
-    with audit.open("a") as file:
-        file.write(json.dumps(entry | {"message": one.story(body=anonymous(one.message.body))}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+class Record:
+    """The file in which stands who did what to which message; it names no user."""
 
+    def __init__(self, file: Path, events: Iterable[type[Event]]) -> None:
+        self._file = file
+        self._events = tuple(events)
 
-def anonymous(body: bytes) -> str:
-    """A body without the user that it names; of one that cannot be read only how to tell it from others."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        return f"{len(body)} bytes with the SHA-256 {hashlib.sha256(body).hexdigest()}"
-    return json.dumps({name: value for name, value in said.items() if name != "user_id"})
+    def append(self, action: str, one: Parked, reason: str | None) -> None:
+        """Append what is about to be done; it is on disk when this returns."""
+        entry = {"at": datetime.now(UTC).isoformat(), "who": getpass.getuser(), "action": action, "reason": reason}
+        story = one.story(body=self.anonymous(one.message.headers, one.message.body))
+        story["headers"] = {name: value for name, value in story["headers"].items() if name in RECORDED}
+        with self._file.open("a") as file:
+            file.write(json.dumps(entry | {"message": story}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def anonymous(self, headers: Mapping[str, Any], body: bytes) -> str:
+        """An event without the user that it names; of what is no event, only how to tell it from others."""
+        try:
+            event = envelope.parse(self._events, headers, body).event
+        except (ChoreographyError, RecursionError):
+            return f"{len(body)} bytes with the SHA-256 {hashlib.sha256(body).hexdigest()}"
+        return event.model_dump_json(exclude={"user_id"})
 
 
 def _plain(value: Any) -> Any:

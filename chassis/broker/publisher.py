@@ -1,6 +1,7 @@
 """Publisher: the only way to the broker, with confirms, on a connection of its own."""
 
 import asyncio
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from typing import cast
@@ -26,6 +27,8 @@ from chassis.together import together
 
 log = structlog.get_logger(__name__)
 
+UNWRITABLE = (TypeError, ValueError, OverflowError, struct.error)
+"""What the encoding raises for a message that no frame can hold"""
 PUBLISH_TIMEOUT = 5
 ALARM_INTERVAL = 0.25
 HELD_UP_SECONDS = 10
@@ -109,8 +112,13 @@ class Publisher:
         return confirmed
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Publish one message; raises NotPublishedError unless the broker has confirmed it in time."""
+        """Publish one message; raises NotPublishedError unless the broker has confirmed it in time.
+
+        Raises what the encoding says of one that can never be written.
+        """
         (answer,) = await self._put([parcel])
+        if isinstance(answer, UNWRITABLE):
+            raise answer
         if answer is not None:
             raise NotPublishedError(describe(answer), returned=isinstance(answer, PublishError)) from answer
 

@@ -69,18 +69,14 @@ class Relay:
         await _for_ever(self.sweep_once, SWEEP_INTERVAL)
 
     async def sweep_once(self) -> None:
-        """Take over every message whose lease has run out, or that is asked for again, and let it depart.
+        """Take over every message whose lease has run out, and let it depart; put back some that are asked for again.
 
         While the broker takes nothing, keep what is on its way: with an alarm over, no other replica must say it too.
         """
         found = MAX_SWEPT
-        first = True
 
         async def take_over(transaction: Transaction) -> list[Outgoing]:
-            nonlocal found, first
-            if first:
-                await transaction.session.repeat(MAX_REPEATED)
-                first = False
+            nonlocal found
             leased = await transaction.session.lease(MAX_SWEPT)
             found = len(leased)
             # After an alarm the leases of all that waits have run out, also of what is confirmed at this very moment.
@@ -96,6 +92,12 @@ class Relay:
                 if message.attempts >= ALARMING_ATTEMPTS:
                     log.error("event cannot be published", said=message.routing_key, attempts=message.attempts)
             self._departures.send(messages)
+        # On its own, and last: what is said for the first time depends on nothing that was said before.
+        if self._publisher.connected:
+            await self._database.run(self._repeat)
+
+    async def _repeat(self, transaction: Transaction) -> None:
+        await transaction.session.repeat(MAX_REPEATED)
 
     async def _keep(self, transaction: Transaction) -> None:
         await transaction.session.keep(self._departures.held)

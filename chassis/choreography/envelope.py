@@ -1,5 +1,6 @@
 """The envelope of an event: its identity and its history, as CloudEvents 1.0 attributes in message headers."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ HEADERS = (
 )
 """The headers of an event (CloudEvents 1.0, binary mode; W3C Trace Context)."""
 
+TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The form of a `traceparent` (W3C Trace Context, section 3.2.2)"""
 MAX_ID = 40
 MAX_BODY = 64 << 10
 """Bytes that the body of an event may have; the largest of ours has a thousand"""
@@ -77,7 +80,7 @@ def parse(hears: Iterable[type[Event]], headers: Mapping[str, Any], body: bytes)
             event_id=event_id,
             causation_id=_id(cause) if cause else None,
             occurred_at=_moment(headers["ce-time"]),
-            traceparent=str(headers.get("traceparent", "")),
+            traceparent=_traceparent(headers),
         )
     except KeyError as missing:
         raise MalformedMessageError(f"{missing.args[0]} is missing") from missing
@@ -94,6 +97,12 @@ def _id(text: str) -> UUID:
     if len(text) != len(str(found)):
         raise ValueError(f"{text[:MAX_ID]!r} is no id of an event")
     return found
+
+
+def _traceparent(headers: Mapping[str, Any]) -> str:
+    """The trace that a message belongs to, or nothing: it is handed on to all that follows, so it has to be one."""
+    found = headers.get("traceparent")
+    return found if isinstance(found, str) and TRACEPARENT.fullmatch(found) else ""
 
 
 def _moment(text: str) -> datetime:

@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from chassis.broker import parked
-from chassis.broker.parked import Parked, QueuesOf, looking
+from chassis.broker.parked import MAX_LOOKED_AT, Parked, QueuesOf, Record, looking
 from chassis.cli.address import broker_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError
+from chassis.visible import visible
 
 app = typer.Typer(no_args_is_help=True, help="List, show, put back or discard what is parked.")
 resting_app = typer.Typer(no_args_is_help=True, help="List, show or discard what rests before another attempt.")
@@ -27,7 +28,10 @@ COLUMNS = ("id", "queue", "event", "attempts", "first failed", "last error", "wh
 Audit = Annotated[Path, typer.Option(help="Where the record of what was done is appended.")]
 AUDIT = Path("parked-audit.jsonl")
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only messages that came from this queue.")]
+All = Annotated[bool, typer.Option("--all", help="Everything that is there.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
+OneId = Annotated[str | None, typer.Argument(metavar="[ID]", help="Only this message.")]
+Choose = Callable[[Sequence[Parked]], list[Parked]]
 Reason = Annotated[str, typer.Option(help="Why nobody needs this message.")]
 
 
@@ -57,43 +61,45 @@ def show_resting(message_id: Id) -> None:
 
 @app.command("redrive")
 def redrive_(
-    message_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Only this message.")] = None,
+    message_id: OneId = None,
     queue: QueueOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
+    everything: All = False,
     rate: Annotated[float, typer.Option(min=0.1, help="At most so many messages in a second.")] = 50,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be put back.")] = False,
     audit: Audit = AUDIT,
 ) -> None:
     """Put messages back to the queues that they came from: one, those of a queue, or all."""
-    if not (message_id or queue or everything):
-        typer.echo("which? give an ID, --queue NAME or --all", err=True)
-        raise typer.Exit(2)
+    choose = _chosen(message_id, queue, everything)
+    record = Record(audit, here().events)
 
     async def work(found: Sequence[Parked]) -> None:
-        chosen = _named(found, message_id) if message_id else list(found)
-        chosen = [one for one in chosen if queue in (None, one.queue)]
+        chosen = choose(found)
         if dry_run:
             _show_all(chosen)
             typer.echo(f"would put back {len(chosen)}")
             return
         with Progress(console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("putting back", total=len(chosen))
-            await parked.redrive(chosen, rate, audit, lambda _: progress.advance(task))
+            await parked.redrive(chosen, rate, record, lambda _: progress.advance(task))
         typer.echo(f"put back {len(chosen)}, recorded in {audit}")
 
     _with(parked.parked_queues, work)
 
 
 @app.command("discard")
-def discard_(message_id: Id, reason: Reason, audit: Audit = AUDIT) -> None:
-    """Take a message away for good; the audit record keeps it."""
-    _discard(parked.parked_queues, message_id, reason, audit)
+def discard_(
+    reason: Reason, message_id: OneId = None, queue: QueueOption = None, everything: All = False, audit: Audit = AUDIT
+) -> None:
+    """Take messages away for good, one, those of a queue, or all; the audit record keeps them."""
+    _discard(parked.parked_queues, _chosen(message_id, queue, everything), reason, audit)
 
 
 @resting_app.command("discard")
-def discard_resting(message_id: Id, reason: Reason, audit: Audit = AUDIT) -> None:
-    """Take a message away for good; the audit record keeps it."""
-    _discard(parked.resting_queues, message_id, reason, audit)
+def discard_resting(
+    reason: Reason, message_id: OneId = None, queue: QueueOption = None, everything: All = False, audit: Audit = AUDIT
+) -> None:
+    """Take messages away for good, one, those of a queue, or all; the audit record keeps them."""
+    _discard(parked.resting_queues, _chosen(message_id, queue, everything), reason, audit)
 
 
 def _list(queues_of: QueuesOf, queue: str | None) -> None:
@@ -111,13 +117,30 @@ def _show(queues_of: QueuesOf, message_id: str) -> None:
     _with(queues_of, work)
 
 
-def _discard(queues_of: QueuesOf, message_id: str, reason: str, audit: Path) -> None:
+def _discard(queues_of: QueuesOf, choose: Choose, reason: str, audit: Path) -> None:
+    record = Record(audit, here().events)
+
     async def work(found: Sequence[Parked]) -> None:
-        for one in _named(found, message_id):
-            await parked.discard(one, reason, audit)
-        typer.echo(f"discarded {visible(message_id)}, recorded in {audit}")
+        chosen = choose(found)
+        with Progress(console=console, disable=not console.is_terminal) as progress:
+            for one in progress.track(chosen, description="discarding"):
+                await parked.discard(one, reason, record)
+        typer.echo(f"discarded {len(chosen)}, recorded in {audit}")
 
     _with(queues_of, work)
+
+
+def _chosen(message_id: str | None, queue: str | None, everything: bool) -> Choose:
+    """Chooses the messages that are named; ends the command with status 2 when none are."""
+    if not (message_id or queue or everything):
+        typer.echo("which? give an ID, --queue NAME or --all", err=True)
+        raise typer.Exit(2)
+
+    def choose(found: Sequence[Parked]) -> list[Parked]:
+        named = _named(found, message_id) if message_id else found
+        return [one for one in named if queue in (None, one.queue)]
+
+    return choose
 
 
 def _with(queues_of: QueuesOf, work: Callable[[Sequence[Parked]], Coroutine[Any, Any, None]]) -> None:
@@ -125,8 +148,10 @@ def _with(queues_of: QueuesOf, work: Callable[[Sequence[Parked]], Coroutine[Any,
     url = broker_url()
 
     async def run() -> None:
-        async with looking(url, services, queues_of) as found:
-            await work(found)
+        async with looking(url, services, queues_of) as look:
+            await work(look.messages)
+            for queue in look.cut:
+                typer.echo(f"of {queue} only the first {MAX_LOOKED_AT} were looked at; it holds more", err=True)
 
     logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same
     try:
@@ -160,8 +185,3 @@ def _row(one: Parked) -> tuple[str, ...]:
     headers = ("x-attempt", "x-first-failed-at", "x-last-error")
     values = (one.id, one.queue, one.message.type or "-", *(one.header(name) for name in headers), one.where)
     return tuple(map(visible, values))
-
-
-def visible(text: str) -> str:
-    """A text from a message, with everything escaped that a terminal might obey, or that would break a line."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

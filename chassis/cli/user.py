@@ -5,7 +5,7 @@ import importlib
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ import typer
 
 from chassis.broker import erasure
 from chassis.broker.connection import reason_of
-from chassis.broker.parked import looking, parked_queues, resting_queues
+from chassis.broker.parked import MAX_LOOKED_AT, looking, parked_queues, resting_queues
 from chassis.cli.address import broker_url, database_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError, UserBusyError, describe
@@ -24,6 +24,9 @@ from chassis.store.privacy import Personal, Records, records
 app = typer.Typer(no_args_is_help=True, help="Export or erase what is known of a user.")
 
 UserId = Annotated[str, typer.Argument(metavar="USER", help="The `sub` of the user's tokens.")]
+Pseudonym = Annotated[
+    str | None, typer.Option("--as", metavar="PSEUDONYM", help="The one of an erasure that was cut short.")
+]
 Work = Callable[[dict[str, Records]], Coroutine[Any, Any, None]]
 
 
@@ -33,47 +36,66 @@ def export(user_id: UserId) -> None:
 
     async def work(services: dict[str, Records]) -> None:
         found = {service: await known.export(user_id) for service, known in services.items()}
-        aside = [message async for message in _aside(user_id)]
+        aside, cut = await _aside(user_id)
         typer.echo(json.dumps({"user_id": user_id, "rows": found, "put aside": aside}, indent=2))
+        _mind(cut)
 
     _with(work)
 
 
 @app.command()
-def erase(user_id: UserId) -> None:
+def erase(user_id: UserId, pseudonym: Pseudonym = None) -> None:
     """Put a pseudonym in the place of a user, everywhere: what was bought stays, and nobody knows by whom."""
-    pseudonym = f"erased-{secrets.token_hex(12)}"
+    name = pseudonym or f"erased-{secrets.token_hex(12)}"
 
     async def work(services: dict[str, Records]) -> None:
         for known in services.values():
             await known.refuse_busy(user_id)
+        typer.echo(f"the user becomes {name}\nif this is cut short, go on with --as and that name")
         for service, known in services.items():
-            await known.erase(user_id, pseudonym)
+            await known.erase(user_id, name)
             typer.echo(f"{service}: done")
-        typer.echo(f"put aside: {await _rename_aside(user_id, pseudonym)} messages changed")
-        typer.echo(f"the user is {pseudonym} now; what the platform was told, it knows")
+        changed, cut = await _rename_aside(user_id, name)
+        typer.echo(f"put aside: {changed} messages changed")
+        _mind(cut)
+        typer.echo(f"the user is {name} now; what the platform was told, it knows")
 
     _with(work)
 
 
-async def _aside(user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The messages put aside that name the user."""
+async def _aside(user_id: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The messages put aside that name the user, and the queues that hold more than were looked at."""
+    naming: list[dict[str, Any]] = []
+    cut: list[str] = []
     for queues_of in (parked_queues, resting_queues):
-        async with looking(broker_url(), _services(), queues_of) as found:
-            for one in found:
-                if erasure.renamed(one.message.body, user_id, "") != one.message.body:
-                    yield one.story()
+        async with looking(broker_url(), _services(), queues_of) as look:
+            cut += look.cut
+            bodies = ((one, one.message.body) for one in look.messages)
+            naming += [one.story() for one, body in bodies if erasure.renamed(body, user_id, "") != body]
+    return naming, cut
 
 
-async def _rename_aside(user_id: str, pseudonym: str) -> int:
-    changed = 0
+async def _rename_aside(user_id: str, pseudonym: str) -> tuple[int, list[str]]:
+    """How many messages named the user and do no more, and the queues that hold more than were looked at."""
+    changed, cut = 0, list[str]()
     async with await aio_pika.connect(broker_url()) as connection:
         channel = await connection.channel(on_return_raises=True)
         for queues_of in (parked_queues, resting_queues):
-            async with looking(broker_url(), _services(), queues_of) as found:
-                for one in found:
+            async with looking(broker_url(), _services(), queues_of) as look:
+                cut += look.cut
+                for one in look.messages:
                     changed += await erasure.rename(channel, one, user_id, pseudonym)
-    return changed
+    return changed, cut
+
+
+def _mind(cut: Sequence[str]) -> None:
+    """End the command with status 1 where not every message could be looked at."""
+    if cut:
+        queues = ", ".join(cut)
+        typer.echo(
+            f"not finished: {queues} hold more than {MAX_LOOKED_AT} messages; work those off, go on then", err=True
+        )
+        raise typer.Exit(1)
 
 
 def _with(work: Work) -> None:

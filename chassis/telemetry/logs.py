@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from chassis.visible import visible
+
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -29,8 +31,13 @@ def configure(service: str) -> None:
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # the sessions say the same, once
 
 
+def _escaped(_: object, __: str, facts: structlog.types.EventDict) -> structlog.types.EventDict:
+    """What a message says is no order to a terminal."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in facts.items()}
+
+
 def _rendering() -> list[structlog.types.Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if sys.stderr.isatty():
-        return [remove, structlog.dev.ConsoleRenderer()]
+        return [remove, _escaped, structlog.dev.ConsoleRenderer()]
     return [remove, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]

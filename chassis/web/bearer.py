@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jwt
 from fastapi import Depends, Request
@@ -19,7 +19,7 @@ from contracts.event import UserId
 LEEWAY = timedelta(seconds=30)
 """How far the clock of whoever issues tokens may be apart from this one (RFC 7519, section 4.1.4)"""
 MAX_LIFE = timedelta(hours=12)
-"""How far ahead the end of a token may lie"""
+"""How long a token may be valid, from when it was issued, and from now"""
 MAX_TOKEN = 4096
 """How many characters a token may have"""
 MAX_REMEMBERED = 10_000
@@ -66,7 +66,7 @@ class Bearers:
     async def claims(self, token: str) -> Claims:
         """The claims of a valid token; raises Problem 401 for any other, 503 while the keys cannot be read.
 
-        When it was issued decides nothing: a token of a clock that is ahead would be refused for being fresh.
+        One that was issued in the future is valid: a clock that is ahead would have its tokens refused for being fresh.
         """
         try:
             if (known := self._believed.get(token)) and await self._still_holds(known):
@@ -76,15 +76,17 @@ class Bearers:
                 token,
                 key,
                 algorithms=[key.algorithm_name],
-                options={"require": ["sub", "exp", "iss", "aud"], "verify_iat": False},
+                options={"require": ["sub", "exp", "iat", "iss", "aud"], "verify_iat": False},
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=LEEWAY,
             )
-            if claims["exp"] > time.time() + (MAX_LIFE + LEEWAY).total_seconds():
+            issued = min(time.time() + LEEWAY.total_seconds(), _number(claims["iat"]))
+            ends = _number(claims["exp"])
+            if ends > issued + MAX_LIFE.total_seconds():
                 raise jwt.InvalidTokenError("it would last for too long")
             found = Claims.model_validate(claims)
-            self._remember(token, _Believed(found, claims["exp"] + LEEWAY.total_seconds(), kid, key))
+            self._remember(token, _Believed(found, ends + LEEWAY.total_seconds(), kid, key))
             return found
         except (jwt.InvalidTokenError, ValidationError) as error:
             raise unauthorized("The bearer token is not valid.", 'Bearer error="invalid_token"') from error
@@ -110,6 +112,13 @@ class Bearers:
         if key is None:
             raise jwt.InvalidTokenError("its key is not known")
         return kid, key
+
+
+def _number(claim: Any) -> float:
+    """A moment that a token names (RFC 7519, section 2)."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        raise jwt.InvalidTokenError(f"{claim!r} is no moment")
+    return claim
 
 
 def asked_for() -> Problem:

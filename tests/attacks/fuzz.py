@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.status import Status
 
 import stack
-from chassis.broker.parked import discard, looking, parked_queues, resting_queues
+from chassis.broker.parked import Record, discard, looking, parked_queues, resting_queues
+from chassis.choreography.loading import load
 from stack.demo.invariants import examine
 from stack.directory import ROOT
 from stack.services import SERVICES
@@ -207,10 +208,10 @@ class Fuzz:
                 if done.returncode:
                     self.faults.append(f"`{what} list` has ended with {done.returncode}: {done.stderr[-500:]!r}")
                 self._teller.done(f"{what} list: {done.stdout.count(bytes([10]))} lines")
-                async with looking(self._system.environment["RABBITMQ_URL"], SERVICES, queues_of) as found:
-                    for one in found[:: max(1, len(found) // DISCARDED_BY_HAND)]:
+                async with looking(self._system.environment["RABBITMQ_URL"], SERVICES, queues_of) as look:
+                    for one in look.messages[:: max(1, len(look.messages) // DISCARDED_BY_HAND)]:
                         one.story()
-                        await discard(one, "fuzz", self._path / "audit.jsonl")
+                        await discard(one, "fuzz", Record(self._path / "audit.jsonl", load(ROOT).events))
             except Exception as error:  # noqa: BLE001  # whatever it is, an operator would meet it
                 self.faults.append(f"an operator cannot see or discard what is {what}: {error!r}")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import pytest
 from aio_pika.exceptions import AMQPError
 from pamqp.commands import Basic
 
+from chassis.choreography.envelope import TRACEPARENT
 from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
 from stack.services import SERVICES
 from tests.attacks.messages import Shot
@@ -103,6 +105,7 @@ async def test_sender_cannot_have_its_victim_publish(
         await broker.caught_up()
 
     assert "CC" not in parked.headers
+    assert str(parked.headers["x-last-error"]).startswith("ForgedMessageError")
     assert not any("revert" in str(one.routing_key) for one in redelivered.messages)
     assert await fan.balance() == 0
 
@@ -209,6 +212,22 @@ async def test_no_head_of_a_message_ends_a_session(
         queue = await channel.get_queue("point.parked", ensure=False)
         (message,) = [one async for one in _taken(queue)]
     assert "MalformedMessageError" in str(message.headers["x-last-error"])
+
+
+@pytest.mark.parametrize("trace", ["x" * 130_000, "\x00"], ids=["long", "NUL"])
+async def test_no_trace_is_handed_on_that_is_none(broker: Broker, fan: Fan, hold: Hold, trace: str) -> None:
+    """Each service copies it into what it says: a frame that is too large, or a row that no sweep can read."""
+    await fan.charge(hold.total)
+    async with broker.diverted("reservation.confirm", "point.spent") as diverted:
+        checkout_id = await fan.begin(hold)
+        spent = await diverted.heard(checkout_id, "point.spent")
+        headers = {**spent.headers, "traceparent": trace}
+        async with broker.observe(["reservation"], "reservation.confirmed") as observer:
+            await broker.publish("reservation.confirm", spent.body, headers, str(checkout_id))
+            confirmed = await observer.heard(checkout_id, "reservation.confirmed")
+
+    assert re.fullmatch(TRACEPARENT, str(confirmed.headers["traceparent"]))
+    assert (await fan.end_of(checkout_id))["status"] == "completed"
 
 
 async def _taken(queue: aio_pika.abc.AbstractQueue) -> AsyncIterator[aio_pika.abc.AbstractIncomingMessage]:

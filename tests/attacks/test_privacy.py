@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chassis.broker.erasure import renamed
-from chassis.broker.parked import anonymous
+from chassis.broker.parked import Record
+from chassis.choreography.envelope import Envelope
 from chassis.cli.app import app
+from contracts import point
 from stack.directory import ROOT
 from tests.attacks.here import in_our_stack
 from tests.end_to_end.broker import MARK, Broker
@@ -20,6 +23,10 @@ from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
+from tests.unit.examples import an
+
+DEEP = b"[" * 30_000 + b"]" * 30_000
+"""A body in which no reader of JSON gets to the end"""
 
 
 async def command(environment: Mapping[str, str], *arguments: str) -> Result:
@@ -114,12 +121,16 @@ async def test_no_log_names_a_user(
 
 
 def test_what_is_discarded_is_recorded_without_its_user() -> None:
-    """The rest of the message is there; of one that cannot be read, what tells it from others."""
-    recorded = anonymous(json.dumps({"user_id": "ann", "amount": 1}).encode())
+    """The rest of the event is there; of what is none, that which tells it from others."""
+    record, said = Record(Path(), [point.Spent]), an(point.Spent)
+    headers = Envelope(said, uuid.uuid4(), None, datetime.now(UTC), "").headers()
 
-    assert json.loads(recorded) == {"amount": 1}
-    assert "ann" not in anonymous(b'{"user_id": "ann"')
-    assert anonymous(b"{").startswith("1 bytes with the SHA-256 ")
+    recorded = json.loads(record.anonymous(headers, said.model_dump_json().encode()))
+
+    assert recorded == json.loads(said.model_dump_json(exclude={"user_id"}))
+    assert said.user_id not in recorded.values()
+    for odd in (b'{"user_id": "ann"', b'{"userid": "ann", "data": {"user_id": "ann"}}', DEEP, b"{"):
+        assert record.anonymous(headers, odd).startswith(f"{len(odd)} bytes with the SHA-256 ")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +140,14 @@ def test_what_is_discarded_is_recorded_without_its_user() -> None:
         (b'{"a": ["7", {"b": "7"}], "c": "77"}', b'{"a": ["x", {"b": "x"}], "c": "77"}'),
         (b'{"user_id": "7"', b'{"user_id": "x"'),
         (b"7", b"7"),
+        (b'{"user_id": 7, "amount": 7}', b'{"user_id": "x", "amount": 7}'),
+        (b'{"user_id": 77, "amount": 7}', b'{"user_id": 77, "amount": 7}'),
+        (b'{"user_id":"7","user_id":"8"}', b'{"user_id":"x","user_id":"8"}'),
+        (b'{"user_id": 7, "user_id": 7.5, "user_id"', b'{"user_id": "x", "user_id": 7.5, "user_id"'),
+        (DEEP, DEEP),
+        (b"[" * 500 + b'"7"' + b"]" * 500, b"[" * 500 + b'"x"' + b"]" * 500),
     ],
+    ids=lambda body: body.decode()[:40],
 )
 def test_a_message_loses_the_name_and_nothing_else(body: bytes, wanted: bytes) -> None:
     """Wherever it stands as a whole text; also where the message cannot be read."""

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 _TABLES = """
     SELECT tablename FROM pg_tables
-    WHERE schemaname = 'public' AND tablename NOT IN ('outbox', 'said') ORDER BY tablename
+    WHERE schemaname = 'public' AND tablename NOT IN ('outbox', 'said', 'asked') ORDER BY tablename
 """
 
 

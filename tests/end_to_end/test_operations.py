@@ -77,6 +77,26 @@ async def test_parked_message_is_shown_put_back_and_discarded(
     assert event_id not in await _parked("list")
 
 
+async def test_flood_is_discarded_by_its_queue(
+    environment: Mapping[str, str], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one by one; what other steps have parked stays."""
+    flood, other, audit = [str(uuid.uuid4()) for _ in range(3)], str(uuid.uuid4()), tmp_path / "audit.jsonl"
+    for event_id in flood:
+        await broker.publish("point.spend", b"{", {"ce-type": "checkout.requested.v1", "ce-id": event_id})
+    await broker.publish("point.refund", b"{", {"ce-type": "payment.rejected.v1", "ce-id": other})
+    await eventually(lambda: broker.depth("point.parked"), lambda depth: depth == len(flood) + 1)
+    monkeypatch.setenv("RABBITMQ_URL", environment["RABBITMQ_URL"])
+    command = ("discard", "--reason", "made for a test", "--audit", str(audit))
+
+    assert "discarded 3" in await _parked(*command, "--queue", "point.spend")
+    assert [line.split("\t")[0] for line in (await _parked("list")).splitlines()[1:]] == [other]
+    assert "discarded 1" in await _parked(*command, "--all")
+
+    recorded = [json.loads(line)["message"]["id"] for line in audit.read_text().splitlines()]
+    assert recorded == [*flood, other]
+
+
 async def test_resting_message_is_shown_and_discarded(
     environment: Mapping[str, str], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

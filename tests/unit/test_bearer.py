@@ -21,7 +21,8 @@ BEARERS = Bearers(key_set([KEY.public]), ISSUER, AUDIENCE)
 
 def claims(**changes: Any) -> dict[str, Any]:
     """What a good token says, with changes; None leaves something out."""
-    good = {"sub": "ann", "exp": datetime.now(UTC) + timedelta(hours=1), "iss": ISSUER, "aud": AUDIENCE}
+    now = datetime.now(UTC)
+    good = {"sub": "ann", "iat": now, "exp": now + timedelta(hours=1), "iss": ISSUER, "aud": AUDIENCE}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
@@ -68,6 +69,11 @@ async def test_a_token_may_be_for_several_services() -> None:
         token(claims(exp=datetime(2020, 1, 1, tzinfo=UTC))),
         token(claims(exp=None)),
         token(claims(exp=datetime.now(UTC) + 2 * MAX_LIFE)),
+        token(claims(iat=datetime.now(UTC) - 30 * MAX_LIFE)),
+        token(claims(iat=None)),
+        token(claims(iat=float("nan"), exp=datetime.now(UTC) + 2 * MAX_LIFE)),
+        token(claims(iat="7")),
+        token(claims(exp=str(int(time.time()) + 60))),
         token(claims(sub=None)),
         token(claims(sub="")),
         token(claims(sub="x" * 65)),
@@ -92,6 +98,11 @@ async def test_a_token_may_be_for_several_services() -> None:
         "expired",
         "endless",
         "lasting",
+        "old, and soon over",
+        "of unknown age",
+        "of no age",
+        "issued at a text",
+        "ending at a text",
         "nobody",
         "empty user",
         "long user",

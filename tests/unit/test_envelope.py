@@ -70,6 +70,17 @@ def test_a_message_without_a_trace_is_read() -> None:
     assert parse(HEARS, headers, body()).traceparent == ""
 
 
+@pytest.mark.parametrize(
+    "odd",
+    ["x" * 130_877, TRACEPARENT + "\x00", "\x00", TRACEPARENT.upper(), f"{TRACEPARENT}\n", "", 7, None, ["a"]],
+    ids=lambda odd: repr(odd)[:30],
+)
+def test_what_is_no_trace_is_not_handed_on(odd: Any) -> None:
+    """It would go into each message after it: too long for a frame, or nothing that a database can read as JSON."""
+    headers: dict[str, Any] = an_envelope().headers()
+    assert parse(HEARS, headers | {"traceparent": odd}, body()).traceparent == ""
+
+
 @pytest.mark.parametrize("name", ["ce-id", "ce-type", "ce-time"])
 def test_a_missing_header_is_named(name: str) -> None:
     """A person who looks at a parked message reads what is wrong with it."""

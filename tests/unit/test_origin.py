@@ -117,10 +117,17 @@ def test_shared_user_is_compared_with_itself() -> None:
         verify("guest", **TRUE | {"user_id": "lamps"})
 
 
-def test_what_is_not_heard_is_not_judged() -> None:
+@pytest.mark.parametrize("said", [{"ce-type": None}, {"ce-type": "7"}, {"routing_key": "stars.shone"}], ids=str)
+def test_what_is_not_heard_is_not_judged(said: dict[str, Any]) -> None:
     """It will not be understood."""
-    verify(**TRUE | {"ce-type": "stars.shone.v1", "user_id": "stars"})
-    verify(**TRUE | {"ce-type": None})
+    verify(**TRUE | {"ce-type": "stars.shone.v1"} | said)
+    verify(**SENT_ON | {"ce-type": "stars.shone.v1"})
+
+
+def test_event_that_is_not_heard_is_forged_when_it_comes_as_another() -> None:
+    """Its sender has said one thing to the broker, and another to the step."""
+    with pytest.raises(ForgedMessageError, match=r"it came as 'lamps\.pressed'"):
+        verify(**TRUE | {"ce-type": "stars.shone.v1"})
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ async def test_limit_holds_for_each_service(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(aio_pika, "connect", connect)
     # when
-    async with looking("amqp://broker", ["point", "seat"], parked.parked_queues) as found:
-        ids = [one.id for one in found]
+    async with looking("amqp://broker", ["point", "seat"], parked.parked_queues) as look:
+        ids = [one.id for one in look.messages]
     # then
     assert ids == ["point.parked 0", "point.parked 1", "seat.parked 0"]
+    assert look.cut == ["point.parked"]

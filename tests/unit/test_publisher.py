@@ -153,6 +153,12 @@ async def test_connection_that_is_given_up_is_an_error(publisher: Publisher) -> 
         await publisher.deliver(publisher._parcel(message(1, LOST)))
 
 
+async def test_message_that_can_never_be_written_is_no_failure_of_the_broker(publisher: Publisher) -> None:
+    """Else it would be written again and again; as it is, whoever sends it on puts it aside."""
+    with pytest.raises(TypeError, match="string exceeds"):
+        await publisher.deliver(publisher._parcel(message(1, "thing." + "x" * 300)))
+
+
 async def test_pump_goes_on_after_a_connection_was_given_up(publisher: Publisher) -> None:
     """What is sent after a lost connection is published."""
     # given

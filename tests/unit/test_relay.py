@@ -13,7 +13,7 @@ from chassis.store.departures import Departures
 from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
 from contracts import point
-from tests.memory.store import MemoryDatabase, MemorySource
+from tests.memory.store import MemoryDatabase, MemorySession, MemorySource
 
 LONG = 10.0
 
@@ -38,6 +38,11 @@ def a_spent() -> point.Spent:
 async def say(transaction: Transaction) -> None:
     """Say one event."""
     transaction.say(a_spent())
+
+
+async def unreadable(*_: Any) -> None:
+    """What was said before is in no state to be said again."""
+    raise ValueError("no row that anybody can read")
 
 
 class HangingDatabase:
@@ -97,6 +102,24 @@ async def test_message_that_is_asked_for_again_is_published_again() -> None:
     departures.send([message])
     # then
     assert await departures.take(10) == [message]
+
+
+async def test_what_cannot_be_said_again_keeps_back_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with what was said before, what nobody has said yet is published."""
+    # given
+    source, crashed, departures = MemorySource(), Departures(), Departures()
+    await MemoryDatabase(source, crashed, source.identity).run(say)
+    (message,) = await crashed.take(10)
+    later = source.now() + 2 * LEASE
+    source.now = lambda: later
+    monkeypatch.setattr(MemorySession, "repeat", unreadable)
+    # when
+    with pytest.raises(ValueError, match="no row"):
+        await Relay(
+            cast("Publishes", Open()), departures, MemoryDatabase(source, departures, source.identity)
+        ).sweep_once()
+    # then
+    assert [one.event_id for one in await departures.take(10)] == [message.event_id]
 
 
 async def test_message_is_kept_from_other_replicas_as_long_as_the_broker_takes_nothing() -> None:

@@ -49,6 +49,7 @@ def test_what_is_missing_is_named(name: str, monkeypatch: pytest.MonkeyPatch) ->
         ("POINT_DATABASE_URL", "postgresql://point:secret@[::1/point"),
         ("POINT_PORT", "secret"),
         ("TOKEN_KEYS", ""),
+        ("TOKEN_KEYS", "http://issuer.invalid/secret.json"),
     ],
 )
 def test_what_is_wrong_is_named_without_its_value(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

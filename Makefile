@@ -43,7 +43,7 @@ compose-env: $(READY) ## have every command use a running `docker compose up`
 test: $(READY) ## all tests, on a stack of their own
 	@$(BIN)/python -m stack prepare
 	@rm -rf .stack/coverage && mkdir -p .stack/coverage
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term
 
 chaos: $(READY) ## every script of chaos, and a table of what they found
 	@$(BIN)/python -m stack prepare

@@ -13,9 +13,16 @@ TESTS = Path(__file__).parent
 ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos", TESTS / "attacks")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests out (`make test`), those of one folder share its servers."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parts[0]))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Find or install what a stack needs, if one of the chosen tests needs a stack; else end the run."""
-    if session.config.option.collectonly or "STACK_ENV" in os.environ:
+    is_one_of_several = "PYTEST_XDIST_WORKER" in os.environ  # `make test` has prepared everything for all of them
+    if session.config.option.collectonly or is_one_of_several or "STACK_ENV" in os.environ:
         return
     if any(item.path.is_relative_to(folder) for item in session.items for folder in ON_A_STACK):
         try:

@@ -141,8 +141,9 @@ def test_damaged_state_is_named_and_does_not_hinder_down(text: str, directory: D
 
 
 @pytest.mark.usefixtures("without_broker")
-def test_missing_broker_is_said_before_the_tests() -> None:
+def test_missing_broker_is_said_before_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line names the command, in place of hundreds of errors; tests that need no stack run."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     conftest.pytest_collection_finish(a_session("unit/test_stack.py"))
 
     with pytest.raises(pytest.exit.Exception, match="rabbitmq-server is missing; run:  sudo ") as ended:

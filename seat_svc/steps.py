@@ -17,8 +17,8 @@ Dates = Annotated[list[ConcertDate], Via("seats")]
 
 @service.step
 def hold(request: reservation.Requested, seats: list[Seat], now: datetime) -> seat.Held | seat.HoldRejected | None:
-    """Occupy the seats, all or none."""
-    if seats and all(row.is_held_by(request.payment_id) for row in seats):
+    """Occupy the seats, all or none. A payment that has them is not refused, even if they are sold or withdrawn."""
+    if seats and all(row.holder == request.payment_id for row in seats):
         return None
     if request.is_late(now):
         return seat.HoldRejected.after(request, reason="deadline-passed")

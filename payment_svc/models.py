@@ -1,5 +1,6 @@
 """The payment, the checkouts that try to pay it, and what became of its delivery."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -53,6 +54,11 @@ class DeliveryStatus(StrEnum):
     FAILED = "FAILED"
 
 
+def listed(seat_ids: Iterable[int]) -> str:
+    """Seats in one text: the same for the same seats."""
+    return " ".join(map(str, sorted(seat_ids)))
+
+
 class Payment(Table, table=True):
     """What a user owes for held seats; `checkout_id` is the checkout that has locked or paid it."""
 
@@ -61,6 +67,8 @@ class Payment(Table, table=True):
     payment_id: UUID = Field(primary_key=True)
     user_id: str = Field(max_length=64)
     total_price: int = Field(sa_type=sa.BigInteger)
+    seats: str | None = Field(default=None, sa_type=sa.Text)
+    """Which seats it is for, in the words of `listed`; nothing where older code has made it"""
     status: PaymentStatus = state_field(PaymentStatus, default=PaymentStatus.PUBLISHED)
     checkout_id: UUID | None = None
     undone_id: UUID | None = None
@@ -90,6 +98,10 @@ class Payment(Table, table=True):
     def cancel(self) -> None:
         """The payment can never be paid; a checkout under way still has to come back to close itself."""
         self.status = PaymentStatus.CANCELLED
+
+    def is_for(self, seat_ids: Iterable[int]) -> bool:
+        """Whether these are its seats, in any order, as far as it knows them."""
+        return self.seats in (None, listed(seat_ids))
 
     def is_locked_by(self, checkout_id: UUID) -> bool:
         """Whether this checkout holds the semantic lock."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from chassis import ContradictedError, Service, agree
 from contracts import checkout, payment, point, reservation, seat
-from payment_svc.models import Checkout, CheckoutStatus, Delivery, DeliveryStatus, Payment, PaymentStatus
+from payment_svc.models import Checkout, CheckoutStatus, Delivery, DeliveryStatus, Payment, PaymentStatus, listed
 from payment_svc.platform import Platform
 
 service = Service("payment")
@@ -26,12 +26,11 @@ def publish(
     """Make a payment for the held seats."""
     if existing is not None:
         return None
-    total = sum(priced.price for priced in held.seats)
+    total, seat_ids = sum(priced.price for priced in held.seats), tuple(priced.seat_id for priced in held.seats)
     if total > policy.max_points or held.is_late(now):
-        seat_ids = tuple(priced.seat_id for priced in held.seats)
         reason = "total-over-limit" if total > policy.max_points else "deadline-passed"
         return payment.PublishRejected.after(held, seat_ids=seat_ids, reason=reason)
-    new = Payment(payment_id=held.payment_id, user_id=held.user_id, total_price=total)
+    new = Payment(payment_id=held.payment_id, user_id=held.user_id, total_price=total, seats=listed(seat_ids))
     return payment.Published.after(held, total_price=total), new
 
 
@@ -42,8 +41,8 @@ def cancel(lost: reservation.Expired, owed: Payment | None) -> payment.Cancelled
     One that is not there is withdrawn as well. Should it still be made, reservation_svc says again that the hold is
     over when it hears of it.
     """
+    # Whose hold it is, reservation_svc knows: where seat_svc has named somebody else, the payment ends all the same.
     if owed is not None:
-        agree(lost, owed, "user_id")
         if owed.status == PaymentStatus.PAID:
             raise ContradictedError(f"the hold of payment {owed.payment_id}, which is paid, cannot have run out")
         owed.cancel()
@@ -123,6 +122,8 @@ def complete(reserved: seat.Reserved, attempt: Checkout, owed: Payment, now: dat
         return None
     if not owed.is_paid_by(attempt.checkout_id):
         raise ContradictedError(f"seats were sold to checkout {attempt.checkout_id}, which has not paid")
+    if not owed.is_for(reserved.seat_ids):
+        raise ContradictedError(f"other seats were sold to checkout {attempt.checkout_id} than it has paid")
     attempt.complete(now)
     return checkout.Completed.after(reserved, completed_at=now)
 
@@ -169,6 +170,8 @@ def _objection(confirmed: reservation.Confirmed, owed: Payment, now: datetime) -
         return "payment-not-locked"
     if owed.total_price != confirmed.amount:
         return "wrong-amount"
+    if not owed.is_for(confirmed.seat_ids):
+        return "wrong-seats"
     if confirmed.is_late(now) or owed.undone_id == confirmed.checkout_id:
         return "deadline-passed"
     return None

@@ -58,9 +58,14 @@ def open_(
 
 @service.undo(request)
 def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) -> reservation.Closed | None:
-    """Close a hold of which nothing is left; one that ran out of time stays EXPIRED."""
+    """Close a hold of which nothing is left; one that ran out of time stays EXPIRED.
+
+    One that is open or confirmed still has its seats: they are given back when this service says so, and not before.
+    """
     for row in reservations:
         agree(lost, row, "user_id")
+        if row.status in (Status.TEMP, Status.CONFIRMED):
+            raise ContradictedError(f"the hold of payment {row.payment_id} is {row.status.lower()}, and not over")
     if any(row.status not in (Status.REQUESTED, Status.EXPIRED) for row in reservations):
         return None
     for row in reservations:

@@ -105,6 +105,10 @@ class Seat(Table, table=True):
         """The seat is on sale again, or its holder's again."""
         self.status = SeatStatus.OCCUPIED if self.holder else SeatStatus.AVAILABLE
 
+    def belongs_to(self, payment_id: UUID) -> bool:
+        """Whether the seat is this payment's, held or sold, or withdrawn meanwhile."""
+        return self.holder == payment_id
+
     def is_held_by(self, payment_id: UUID) -> bool:
         """Whether the seat is occupied in the name of this payment."""
         return self.status == SeatStatus.OCCUPIED and self.holder == payment_id

@@ -17,8 +17,8 @@ Dates = Annotated[list[ConcertDate], Via("seats")]
 
 @service.step
 def hold(request: reservation.Requested, seats: list[Seat], now: datetime) -> seat.Held | seat.HoldRejected | None:
-    """Occupy the seats, all or none."""
-    if seats and all(row.is_held_by(request.payment_id) for row in seats):
+    """Occupy the seats, all or none. A payment that has them is not refused, even if they are sold or withdrawn."""
+    if seats and all(row.belongs_to(request.payment_id) for row in seats):
         return None
     if request.is_late(now):
         return seat.HoldRejected.after(request, reason="deadline-passed")
@@ -37,7 +37,7 @@ def release(lost: payment.PublishRejected | payment.Cancelled, seats: list[Seat]
     if any(row.is_reserved_by(lost.payment_id) for row in seats):
         return None
     for row in seats:
-        if row.holder == lost.payment_id:
+        if row.belongs_to(lost.payment_id):
             row.release()
     return seat.Released.after(lost)
 

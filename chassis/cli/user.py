@@ -19,7 +19,7 @@ from chassis.broker.parked import MAX_LOOKED_AT, looking, parked_queues, resting
 from chassis.cli.address import broker_url, database_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError, UserBusyError, describe
-from chassis.store.privacy import Personal, Records, records
+from chassis.store.privacy import PSEUDONYM, Personal, Records, records
 
 app = typer.Typer(no_args_is_help=True, help="Export or erase what is known of a user.")
 
@@ -46,7 +46,7 @@ def export(user_id: UserId) -> None:
 @app.command()
 def erase(user_id: UserId, pseudonym: Pseudonym = None) -> None:
     """Put a pseudonym in the place of a user, everywhere: what was bought stays, and nobody knows by whom."""
-    name = pseudonym or f"erased-{secrets.token_hex(12)}"
+    name = pseudonym or f"{PSEUDONYM}{secrets.token_hex(12)}"
 
     async def work(services: dict[str, Records]) -> None:
         for known in services.values():

@@ -16,6 +16,8 @@ from chassis.store.revision import CONNECT_TIMEOUT
 
 FRAME_BODIES = (("outbox", "body"), ("said", "body"))
 """Where the chassis keeps messages that name a user"""
+PSEUDONYM = "erased-"
+"""What the name of a user begins with who was erased"""
 FORGOTTEN = ("idempotency",)
 """Tables of which no row needs to stay"""
 _TABLES = """

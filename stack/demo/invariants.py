@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 import httpx2
 
+from chassis.store.privacy import PSEUDONYM
 from stack.services import SERVICES
 
 
@@ -218,10 +219,20 @@ def _one_purchase(facts: Facts) -> Iterable[str]:
             yield f"checkout {checkout_id} completed, and its reservation is not confirmed by it"
         if sum(one["price"] or 0 for one in held) != amount:
             yield f"checkout {checkout_id} completed for {amount}, and its seats were held for another price"
-        if {one["seat_id"] for one in seats[payment_id]} != wanted:
+        sold = {one["seat_id"]: one["price"] for one in seats[payment_id]}
+        if sold.keys() != wanted:
             yield f"checkout {checkout_id} completed, and its seats are not sold to it"
-        if (delivered.get("payment_id"), delivered.get("amount")) != (str(payment_id), amount):
+        if (cost := sum(sold.values())) != amount:
+            yield f"checkout {checkout_id} completed for {amount}, and its seats cost {cost}"
+        if not _is_told(delivered, row, wanted):
             yield f"checkout {checkout_id} completed for {amount}, and the platform was told {delivered}"
+
+
+def _is_told(delivered: Mapping[str, Any], row: asyncpg.Record, seat_ids: set[int]) -> bool:
+    """Whether the platform knows a completed checkout as it is; it may know the user under the name of before."""
+    same_user = row["user_id"] == delivered.get("user_id") or row["user_id"].startswith(PSEUDONYM)
+    said = delivered.get("payment_id"), delivered.get("amount"), set(delivered.get("seat_ids", ()))
+    return same_user and said == (str(row["payment_id"]), row["amount"], seat_ids)
 
 
 def _grouped(rows: Iterable[asyncpg.Record], column: str) -> dict[Any, list[asyncpg.Record]]:

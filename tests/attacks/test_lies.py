@@ -73,12 +73,14 @@ async def bought(fan: Fan, hold: Hold, left: int = 0) -> UUID:
 
 
 @asynccontextmanager
-async def pending(broker: Broker, fan: Fan, hold: Hold) -> AsyncIterator[UUID]:
-    """A checkout that has not paid while the context lasts, and completes after it."""
+async def pending(
+    broker: Broker, fan: Fan, hold: Hold, queue: str = "point.spend", event: str = "checkout.requested"
+) -> AsyncIterator[UUID]:
+    """A checkout that comes no further than this event while the context lasts, and completes after it."""
     await fan.charge(hold.total)
-    async with broker.diverted("point.spend", "checkout.requested") as diverted:
+    async with broker.diverted(queue, event) as diverted:
         checkout_id = await fan.begin(hold)
-        await diverted.heard(checkout_id, "checkout.requested")
+        await diverted.heard(checkout_id, event)
         yield checkout_id
     assert (await fan.end_of(checkout_id))["status"] == "completed"
 
@@ -146,6 +148,26 @@ async def test_unpaid_seats_are_not_sold(broker: Broker, liar: Liar, fan: Fan, h
             assert what in await reason(broker, "payment", checkout_id)
         assert (await fan.get("payment", f"/checkouts/{checkout_id}"))["status"] == "pending"
         assert "checkout.completed" not in observer.names(checkout_id)
+
+
+async def test_other_seats_are_not_told(broker: Broker, liar: Liar, fan: Fan, hold: Hold, observer: Observer) -> None:
+    """seat_svc says that it has sold other seats than those that are paid."""
+    async with pending(broker, fan, hold, "seat.reserve", "payment.paid") as checkout_id:
+        others = [seat_id + 1_000_000 for seat_id in hold.seat_ids]
+        await liar.say("seat.reserved", checkout_id, about(fan, hold, checkout_id, amount=hold.total, seat_ids=others))
+
+        assert "other seats" in await reason(broker, "payment", checkout_id)
+        assert "checkout.completed" not in observer.names(checkout_id)
+
+
+async def test_open_hold_is_not_over(broker: Broker, liar: Liar, fan: Fan, hold: Hold) -> None:
+    """seat_svc says that it has given back what is held."""
+    body = {"payment_id": hold.payment_id, "user_id": fan.user_id, "reason": "a-lie"}
+
+    await liar.say("seat.released", hold.payment_id, body)
+
+    assert "not over" in await reason(broker, "reservation", hold.payment_id)
+    assert (await fan.get("reservation", f"/reservations/{hold.payment_id}"))["status"] == "temp"
 
 
 async def test_sold_seats_are_not_refused(broker: Broker, liar: Liar, fan: Fan, hold: Hold) -> None:

@@ -13,9 +13,14 @@ from contracts.event import Event
 
 def relied_on(step: Step, event: EventType) -> set[str]:
     """The fields of `event` that `step` reads: by name, to find its rows, or to hand them on with `after`."""
+    return looked_at(step, event) | (set(_handed_on(step, event)) & set(event.model_fields))
+
+
+def looked_at(step: Step, event: EventType) -> set[str]:
+    """The fields of `event` that `step` itself goes by: it reads them, finds its rows by them, or compares them."""
     if _gives_away(step):
         return set(event.model_fields)
-    read = set(_read(_plain(step), 0, event)) | set(_keys(step, event)) | set(_handed_on(step, event))
+    read = set(_read(_plain(step), 0, event)) | set(_keys(step, event)) | set(_compared(step))
     return read & set(event.model_fields)
 
 
@@ -51,6 +56,13 @@ def _keys(step: Step, event: EventType) -> Iterator[str]:
         if parameter.via is None:
             name = parameter.field
             yield f"{name}s" if f"{name}s" in event.model_fields else name
+
+
+def _compared(step: Step) -> Iterator[str]:
+    """The fields that `agree` is told to compare."""
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(step.function)))):
+        if isinstance(node, ast.Call) and _is(node.func, "agree"):
+            yield from (one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
 def _handed_on(step: Step, event: EventType) -> Iterator[str]:

@@ -67,6 +67,7 @@ REFUSALS = [
     ),
     Refusal("reservation.confirm", "not-held", "status = 'CANCELLED'", "status = 'TEMP'"),
     Refusal("payment.pay", "wrong-amount", "total_price = total_price - 1", "total_price = total_price + 1"),
+    Refusal("payment.pay", "wrong-seats", "seats = seats || ' 0'", "seats = replace(seats, ' 0', '')"),
     Refusal("payment.pay", "unknown-payment", FOREIGN, OWN),
     Refusal(
         "payment.pay",

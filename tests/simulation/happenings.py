@@ -30,6 +30,9 @@ TROUBLE_ONE_IN = 5
 UNDER_NO_CLOCK = ("payment.send",)
 """Steps after the pivot that no clock asks about: what is parked there waits for a person."""
 
+ENDED = (Status.CONFIRMED, Status.REJECTED, Status.EXPIRED)
+"""The states of a hold that has ended, or whose checkout goes on for it."""
+
 REMEMBERED = ("seat.hold", "seat.reserve")
 """Steps that only their inbox keeps from doing an old thing once more, until its deadline does."""
 
@@ -240,7 +243,7 @@ def _withdrawals(world: World) -> Named:
 def _replays(world: World) -> Named:
     """Messages of sagas that have ended, so long ago that the inbox has forgotten them."""
     over = {row.checkout_id for row in world.rows(Checkout) if row.status != CheckoutStatus.PENDING}
-    over |= {row.payment_id for row in world.rows(Reservation) if row.status in (Status.REJECTED, Status.EXPIRED)}
+    over |= {row.payment_id for row in world.rows(Reservation) if row.status in ENDED}
     handled = {key for database in world.databases.values() for key in database.inbox}
     for event_id, envelope in world.envelopes.items():
         if envelope.event.saga_id in over:

@@ -122,12 +122,16 @@ def _one_purchase(world: World) -> Iterator[str]:
             yield f"{name} completed, and its reservation is not confirmed by it"
         if sum(one.price or 0 for one in held) != row.amount:
             yield f"{name} completed for {row.amount}, and its seats were held for another price"
-        sold = {one.seat_id for one in world.rows(Seat) if one.is_reserved_by(row.payment_id)}
-        if sold != {one.seat_id for one in held}:
+        sold = {one.seat_id: one.price for one in world.rows(Seat) if one.is_reserved_by(row.payment_id)}
+        if sold.keys() != {one.seat_id for one in held}:
             yield f"{name} completed, and its seats are not sold to it"
+        if (cost := sum(sold.values())) != row.amount:
+            yield f"{name} completed for {row.amount}, and its seats cost {cost}"
         told = world.platform.deliveries.get(row.checkout_id)
-        if told is None or (told.payment_id, told.amount) != (row.payment_id, row.amount):
+        if told is None or (told.payment_id, told.user_id, told.amount) != (row.payment_id, row.user_id, row.amount):
             yield f"{name} completed for {row.amount}, and the platform was told otherwise"
+        if told is not None and set(told.seat_ids) != sold.keys():
+            yield f"{name} completed, and the platform was told other seats"
 
 
 def _nothing_waits(world: World) -> Iterator[str]:

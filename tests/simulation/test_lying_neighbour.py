@@ -51,6 +51,8 @@ def damage(world: World, liar: str) -> list[str]:
         found += _spent_when_completed(world)
     if liar in ("seat", "point"):
         found += _confirmed_when_completed(world)
+    if liar in ("reservation", "point"):
+        found += _sold_as_paid(world)
     return found
 
 
@@ -81,12 +83,15 @@ def _payments(world: World) -> Iterator[str]:
 
 
 def _deliveries(world: World) -> Iterator[str]:
-    """The platform is told of what is completed, and of its amount and user."""
+    """The platform is told of what is completed, and of its amount, user and seats."""
+    payments = {row.payment_id: row for row in world.rows(Payment)}
     checkouts = {row.checkout_id: row for row in world.rows(Checkout)}
     for checkout_id, told in world.platform.deliveries.items():
         row = checkouts.get(checkout_id)
         if row is None or (row.status, row.amount, row.user_id) != ("COMPLETED", told.amount, told.user_id):
             yield f"the platform was told {told}"
+        elif not payments[row.payment_id].is_for(told.seat_ids):
+            yield f"the platform was told {told}, which is paid for {payments[row.payment_id].seats}"
 
 
 def _dates(world: World) -> Iterator[str]:
@@ -115,6 +120,16 @@ def _confirmed_when_completed(world: World) -> Iterator[str]:
     for row in world.rows(Checkout):
         if row.status == CheckoutStatus.COMPLETED and row.checkout_id not in confirmed:
             yield f"checkout {row.checkout_id} is completed, and not confirmed"
+
+
+def _sold_as_paid(world: World) -> Iterator[str]:
+    """A completed checkout has the seats of its payment, for what they cost."""
+    payments = {row.payment_id: row for row in world.rows(Payment)}
+    for row in world.rows(Checkout):
+        sold = {one.seat_id: one.price for one in world.rows(Seat) if one.is_reserved_by(row.payment_id)}
+        is_right = payments[row.payment_id].is_for(sold) and sum(sold.values()) == row.amount
+        if row.status == CheckoutStatus.COMPLETED and not is_right:
+            yield f"checkout {row.checkout_id} is completed for {row.amount}, and has {sold}"
 
 
 @pytest.mark.parametrize("liar", SERVICES)

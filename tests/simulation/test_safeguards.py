@@ -143,7 +143,7 @@ CASES = (
     frame(Safeguard.ACKNOWLEDGE_AFTER_COMMIT, in_trouble(ONE_FAN, Trouble.CRASH_BEFORE_COMMIT), "holds agree"),
     frame(Safeguard.CLOCK, in_trouble(ONE_FAN, Trouble.DISCARD), "holds agree"),
     frame(Safeguard.SEMANTIC_LOCK, replace(TWO_TRIES, points={"ann": 200}), "I3"),
-    guard(Seat, "is_held_by", lambda row, _: row.status == SeatStatus.OCCUPIED, TWO_FANS, "holds agree"),
+    guard(Seat, "belongs_to", lambda row, _: row.status == SeatStatus.OCCUPIED, TWO_FANS, "holds agree"),
     guard(Reservation, "is_confirmed_by", lambda row, _: row.status == Status.CONFIRMED, REPLAYED, "I4"),
     guard(Payment, "is_locked_by", lambda row, _: row.status == PaymentStatus.PROCESSING, REPLAYED, "I5"),
     guard(Payment, "is_paid_by", lambda row, _: row.status == PaymentStatus.PAID, REPLAYED, "I3"),

@@ -58,6 +58,7 @@ def a_payment(status: PaymentStatus = PaymentStatus.PUBLISHED, **changes: Any) -
         "payment_id": PAYMENT_ID,
         "user_id": "ann",
         "total_price": TOTAL,
+        "seats": "1 2",
         "status": status,
         "checkout_id": CHECKOUT_ID if owned else None,
         "paid_at": NOW if status is PaymentStatus.PAID else None,

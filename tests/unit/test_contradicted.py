@@ -41,6 +41,12 @@ LIES: dict[str, Callable[[], object]] = {
     "sold, other payment": lambda: payment_steps.complete(
         an(seat.Reserved, payment_id=OTHER_PAYMENT_ID), a_checkout(), a_payment(PAID), NOW
     ),
+    "sold, other seats": lambda: payment_steps.complete(
+        an(seat.Reserved, seat_ids=(99, 100)), a_checkout(), a_payment(PAID), NOW
+    ),
+    "sold, fewer seats": lambda: payment_steps.complete(
+        an(seat.Reserved, seat_ids=(1,)), a_checkout(), a_payment(PAID), NOW
+    ),
     "refused after the sale": lambda: payment_steps.revert(an(seat.Rejected), COMPLETED, a_payment(PAID)),
     "refused to eve": lambda: payment_steps.revert(an(seat.Rejected, user_id="eve"), a_checkout(), a_payment(PAID)),
     "refused, other payment": lambda: payment_steps.revert(
@@ -52,7 +58,6 @@ LIES: dict[str, Callable[[], object]] = {
         an(point.Refunded, user_id="eve"), a_checkout(), a_payment(PROCESSING), NOW
     ),
     "expired while paid": lambda: payment_steps.cancel(an(reservation.Expired), a_payment(PAID)),
-    "expired for eve": lambda: payment_steps.cancel(an(reservation.Expired, user_id="eve"), a_payment()),
     "opened for eve": lambda: reservation_steps.open_(
         an(payment.Published, user_id="eve"), reservations(Status.REQUESTED), POLICY, NOW
     ),
@@ -62,6 +67,8 @@ LIES: dict[str, Callable[[], object]] = {
     "rejected for eve": lambda: reservation_steps.reject(
         an(seat.Released, user_id="eve"), reservations(Status.EXPIRED)
     ),
+    "released while open": lambda: reservation_steps.reject(an(seat.Released), reservations()),
+    "refused while confirmed": lambda: reservation_steps.reject(an(seat.HoldRejected), reservations(Status.CONFIRMED)),
     "reverted for eve": lambda: reservation_steps.revert(
         an(payment.Reverted, user_id="eve"), reservations(Status.CONFIRMED)
     ),

@@ -39,6 +39,8 @@ def test_publish_makes_a_payment(most: int) -> None:
     event, new = outcome
     assert event == an(payment.Published)
     assert (new.payment_id, new.user_id, new.total_price) == (PAYMENT_ID, "ann", TOTAL)
+    assert new.is_for([2, 1])
+    assert not new.is_for([1])
     assert (new.status, new.checkout_id) == (PaymentStatus.PUBLISHED, None)
 
 
@@ -76,6 +78,18 @@ def test_cancel_withdraws_an_unpaid_payment(status: PaymentStatus) -> None:
     """The seats of an expired hold can be released, whether or not a checkout is on its way."""
     # given
     owed = a_payment(status)
+    # when
+    outcome = cancel(an(reservation.Expired), owed)
+    # then
+    assert outcome == an(payment.Cancelled)
+    assert owed.status == PaymentStatus.CANCELLED
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.PUBLISHED, PROCESSING])
+def test_cancel_withdraws_the_payment_of_whoever_was_named(status: PaymentStatus) -> None:
+    """Whose hold it is, reservation_svc knows: the hold ends, also where seat_svc has named another debtor."""
+    # given
+    owed = a_payment(status, user_id="eve")
     # when
     outcome = cancel(an(reservation.Expired), owed)
     # then
@@ -128,6 +142,7 @@ def test_pay_marks_the_payment_as_paid() -> None:
         (a_payment(PROCESSING, **BY_ANOTHER), NOW, "payment-not-locked"),
         (a_payment(PAID, **BY_ANOTHER), NOW, "payment-not-locked"),
         (a_payment(PROCESSING, total_price=TOTAL + 1), NOW, "wrong-amount"),
+        (a_payment(PROCESSING, seats="1 3"), NOW, "wrong-seats"),
         (a_payment(PROCESSING), DEADLINE, "deadline-passed"),
     ],
 )
@@ -140,6 +155,17 @@ def test_pay_refuses_with_a_reason(owed: Payment | None, now: datetime, reason: 
     # then
     assert outcome == an(payment.Rejected, reason=reason)
     assert (values(owed) if owed else None) == before
+
+
+def test_payment_that_knows_no_seats_is_paid_for_any() -> None:
+    """An older version has made it. What the amount says of the seats has to do."""
+    # given
+    owed = a_payment(PROCESSING, seats=None)
+    # when
+    paid = pay(an(reservation.Confirmed), owed, NOW)
+    completed = complete(an(seat.Reserved), a_checkout(), owed, NOW)
+    # then
+    assert (paid, completed) == (an(payment.Paid), an(checkout.Completed))
 
 
 def test_pay_happens_once() -> None:

@@ -48,7 +48,7 @@ def test_hold_occupies_the_seats() -> None:
         (seats(AVAILABLE)[:1], "unknown-seat"),
         (one_of_two(AVAILABLE, OCCUPIED, **BY_ANOTHER), "seat-taken"),
         (one_of_two(AVAILABLE, RESERVED, **BY_ANOTHER), "seat-taken"),
-        (seats(RESERVED), "seat-taken"),
+        (seats(RESERVED, **BY_ANOTHER), "seat-taken"),
         (one_of_two(AVAILABLE, WITHDRAWN, holder=None), "seat-withdrawn"),
         (one_of_two(OCCUPIED, WITHDRAWN, holder=None), "seat-withdrawn"),
     ],
@@ -76,13 +76,14 @@ def test_hold_refuses_a_late_request() -> None:
     assert snapshot(rows) == before
 
 
-def test_hold_happens_once() -> None:
-    """What this payment holds, it holds."""
+@pytest.mark.parametrize("rows", [seats(OCCUPIED), seats(RESERVED), one_of_two(OCCUPIED, WITHDRAWN)])
+@pytest.mark.parametrize("now", [NOW, DEADLINE])
+def test_hold_happens_once(rows: list[Seat], now: datetime) -> None:
+    """What this payment has, held or sold or withdrawn meanwhile, it is neither given nor refused again."""
     # given
-    rows = seats(OCCUPIED)
     before = snapshot(rows)
     # when
-    outcome = hold(an(reservation.Requested), rows, NOW)
+    outcome = hold(an(reservation.Requested), rows, now)
     # then
     assert outcome is None
     assert snapshot(rows) == before

@@ -16,7 +16,7 @@ from reservation_svc.quota import Quota, held
 from tests.attacks.strictness import strict
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
-from tests.end_to_end.fan import Fan
+from tests.end_to_end.fan import Fan, Operator
 from tests.end_to_end.stores import WAITING
 from tests.end_to_end.system import System
 
@@ -148,11 +148,22 @@ async def test_wallet_has_a_ceiling(system: System, fan: Fan) -> None:
 
 @pytest.mark.parametrize(
     ("service", "path", "body"),
-    [("point", "/points/charge", {"amount": 1}), ("reservation", "/reservations", {"seat_ids": [1]})],
+    [
+        ("point", "/points/charge", {"amount": 1}),
+        ("reservation", "/reservations", {"seat_ids": [1]}),
+        ("payment", "/checkouts", {"payment_id": str(uuid.UUID(int=0))}),
+        ("payment", f"/operations/refused/{uuid.UUID(int=0)}/send", None),
+        ("seat", "/operations/seats/1/withdraw", None),
+        ("seat", "/operations/seats/1/return", None),
+    ],
 )
-async def test_what_moves_something_needs_a_key(fan: Fan, service: str, path: str, body: dict[str, object]) -> None:
+async def test_what_moves_something_needs_a_key(
+    operator: Operator, service: str, path: str, body: dict[str, object] | None
+) -> None:
     """So that sending it twice does it once."""
-    assert (await fan.ask("POST", service, path, json=body)).status_code == 400
+    answer = await operator.ask("POST", service, path, json=body)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:idempotency-key-missing")
 
 
 async def test_charge_sent_twice_is_charged_once(fan: Fan) -> None:

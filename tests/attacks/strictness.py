@@ -14,8 +14,8 @@ STRICT = {
     "ADDRESS_REQUESTS": "15",
     "USER_STREAMS": "2",
     "MAX_SEATS": "4",
-    "MAX_CONNECTIONS": "50",
-    "ADDRESS_CONNECTIONS": "30",
+    "MAX_CONNECTIONS": "120",
+    "ADDRESS_CONNECTIONS": "80",
 }
 """Limits that are meant for strangers"""
 

@@ -90,6 +90,8 @@ class ServiceSettings(BaseSettings):
     """How many event streams of one process a user may have open"""
     max_connections: int = Field(default=1000, ge=1)
     """How many connections one process serves"""
+    address_connections: int = Field(default=200, ge=1)
+    """How many of them one address may have, whose others are closed at once; behind a gateway there is only one"""
     docs: bool = True
     """Whether `/docs`, `/redoc`, `/openapi.json` and `/asyncapi` are there"""
     max_batch: int = Field(default=200, ge=1, le=1000)

@@ -1,8 +1,7 @@
-"""The REST interface of seat_svc.
+"""The REST interface of seat_svc."""
 
-What operators ask for needs no Idempotency-Key: to withdraw a seat, or to return it, twice is the same as once.
-"""
-
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -12,11 +11,22 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 
 from chassis.store import Transaction
-from chassis.web import CurrentOperator, CurrentRuntime, Problem, documented, not_found
+from chassis.web import (
+    CurrentOperator,
+    CurrentRuntime,
+    IdempotencyKey,
+    Keyed,
+    Problem,
+    documented,
+    not_found,
+    once,
+)
 from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
 
 router = APIRouter(responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
-OPERATIONS = documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+OPERATIONS = documented(
+    HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
+)
 
 CatalogueId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -46,6 +56,16 @@ class SeatView(BaseModel):
     label: str
     price: int
     status: str
+
+
+@dataclass(frozen=True)
+class SeatRequest:
+    """What operators ask for."""
+
+    keyed: Keyed
+    seat_id: int
+    is_on_sale: bool
+    """Whether it is to be on sale from now on"""
 
 
 @router.get("/concerts", tags=["catalogue"])
@@ -89,42 +109,47 @@ async def seats(date_id: CatalogueId, runtime: CurrentRuntime) -> list[SeatView]
 
 
 @router.post("/operations/seats/{seat_id}/withdraw", tags=["operations"], responses=OPERATIONS)
-async def withdraw(seat_id: CatalogueId, operator_id: CurrentOperator, runtime: CurrentRuntime) -> SeatView:
+async def withdraw(
+    seat_id: CatalogueId, operator_id: CurrentOperator, key: IdempotencyKey, runtime: CurrentRuntime
+) -> SeatView:
     """Take a seat off sale, also while somebody holds it; a sold one cannot be."""
-
-    async def work(transaction: Transaction) -> SeatView:
-        row, date = await _lock(transaction, seat_id)
-        if row.status != SeatStatus.WITHDRAWN:
-            row.withdraw()
-            date.count(-1)
-        return _view(row)
-
-    return await runtime.requests.run(work)
+    asked = SeatRequest(Keyed(operator_id, key, f"withdraw {seat_id}"), seat_id, is_on_sale=False)
+    return await runtime.requests.alone(put, asked)
 
 
 @router.post("/operations/seats/{seat_id}/return", tags=["operations"], responses=OPERATIONS)
-async def put_back(seat_id: CatalogueId, operator_id: CurrentOperator, runtime: CurrentRuntime) -> SeatView:
+async def put_back(
+    seat_id: CatalogueId, operator_id: CurrentOperator, key: IdempotencyKey, runtime: CurrentRuntime
+) -> SeatView:
     """Put a withdrawn seat back on sale, or back to whoever still holds it."""
-
-    async def work(transaction: Transaction) -> SeatView:
-        row, date = await _lock(transaction, seat_id)
-        if row.status == SeatStatus.WITHDRAWN:
-            row.put_back()
-            date.count(1)
-        return _view(row)
-
-    return await runtime.requests.run(work)
+    asked = SeatRequest(Keyed(operator_id, key, f"return {seat_id}"), seat_id, is_on_sale=True)
+    return await runtime.requests.alone(put, asked)
 
 
-async def _lock(transaction: Transaction, seat_id: int) -> tuple[Seat, ConcertDate]:
-    """The seat and then its date, locked in the order in which the steps lock them."""
-    row = await transaction.lock_one(Seat, seat_id)
+async def put(transaction: Transaction, requests: Sequence[SeatRequest]) -> list[SeatView | Problem]:
+    """Put seats on sale or off it, once for each key; the answers to all requests."""
+
+    async def begin(fresh: Sequence[SeatRequest]) -> list[SeatView | Problem]:
+        return [await _put(transaction, one) for one in fresh]
+
+    return await once(transaction, requests, SeatView, begin)
+
+
+async def _put(transaction: Transaction, asked: SeatRequest) -> SeatView | Problem:
+    """Put a seat where it is to be, if it is not there; it is locked before its date, as the steps do."""
+    row = await transaction.lock_one(Seat, asked.seat_id)
     if row is None:
-        raise not_found("seat")
+        return not_found("seat")
     if row.status == SeatStatus.RESERVED:
-        raise Problem(HTTPStatus.CONFLICT, "The seat is sold.", "seat-reserved")
+        return Problem(HTTPStatus.CONFLICT, "The seat is sold.", "seat-reserved")
     (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
-    return row, date
+    if asked.is_on_sale and row.status == SeatStatus.WITHDRAWN:
+        row.put_back()
+        date.count(1)
+    elif not asked.is_on_sale and row.status != SeatStatus.WITHDRAWN:
+        row.withdraw()
+        date.count(-1)
+    return _view(row)
 
 
 def _view(row: Seat) -> SeatView:

@@ -1,7 +1,9 @@
 """The process of seat_svc."""
 
+from datetime import timedelta
 from pathlib import Path
 
+from chassis.store import Retention
 from chassis.web import Definition, run
 from seat_svc.api import router
 from seat_svc.models import RIGHTS
@@ -11,7 +13,14 @@ from seat_svc.steps import service
 
 def definition(settings: Settings) -> Definition:
     """The service as a whole."""
-    return Definition(service, settings, router, migrations=Path(__file__).parent / "migrations", rights=RIGHTS)
+    return Definition(
+        service,
+        settings,
+        router,
+        migrations=Path(__file__).parent / "migrations",
+        retentions=(Retention("idempotency", "at", timedelta(days=settings.idempotency_days)),),
+        rights=RIGHTS,
+    )
 
 
 if __name__ == "__main__":

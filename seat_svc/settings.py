@@ -12,3 +12,5 @@ class Settings(ServiceSettings):
 
     port: int = Field(default=8004, ge=1, le=65535)
     """The port of the REST interface"""
+    idempotency_days: float = Field(default=1, gt=0)
+    """How long the answer to an Idempotency-Key is kept"""

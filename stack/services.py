@@ -16,6 +16,7 @@ GENEROUS = {
     "address_requests": "1000000",
     "user_streams": "1000",
     "max_connections": "5000",
+    "address_connections": "5000",
     "max_seats": "1000000",
 }
 """Limits of the settings where everybody comes from one address, and the same few people buy again and again"""

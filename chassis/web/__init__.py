@@ -2,7 +2,7 @@
 
 from chassis.web.app import CurrentRuntime, Definition
 from chassis.web.bearer import CurrentOperator, CurrentUser
-from chassis.web.idempotency import IdempotencyKey, Keyed, once
+from chassis.web.idempotency import IdempotencyKey, Keyed, once, recall
 from chassis.web.idempotency import metadata as idempotency_metadata
 from chassis.web.prefer import PreferredWait, applied
 from chassis.web.problem import Problem, documented, not_found
@@ -24,5 +24,6 @@ __all__ = [
     "idempotency_metadata",
     "not_found",
     "once",
+    "recall",
     "run",
 ]

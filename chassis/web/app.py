@@ -28,10 +28,11 @@ from chassis.telemetry.tracing import ContinueTrace
 from chassis.web import outcome, problem
 from chassis.web.admission import SAFE
 from chassis.web.bearer import Bearers
-from chassis.web.guard import Guard, Rates
+from chassis.web.guard import Guard
 from chassis.web.health import Alarms, health_router
 from chassis.web.presence import WhilePresent
 from chassis.web.problem import ProblemDocument
+from chassis.web.rates import Rates
 from chassis.web.scrape import Unfinished, metrics_router
 from chassis.web.streams import Streams
 
@@ -85,12 +86,12 @@ def create_app(definition: Definition) -> FastAPI:
     app = kind(title=f"{definition.service.name}_svc", lifespan=lifespan)
     app.state.failure = None
     app.state.bearers = Bearers.of(definition.service.name, settings)
+    app.state.rates = Rates(settings.user_requests, settings.address_requests)
     app.state.streams = Streams(settings.user_streams)
     app.state.head = revision.head(definition.migrations)
     app.add_middleware(ContinueTrace)
     app.add_middleware(WhilePresent)
-    rates = Rates(settings.user_requests, settings.address_requests)
-    app.add_middleware(Guard, bearers=app.state.bearers, rates=rates)
+    app.add_middleware(Guard, bearers=app.state.bearers, rates=app.state.rates)
     problem.install(app)
     _on_failures(app)
     app.include_router(definition.router)

@@ -7,44 +7,16 @@ only then is the body read, up to a size that every request of ours fits in.
 import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
-from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
-
-from chassis.telemetry import metrics
-from chassis.web.admission import SAFE, App, Message, Receive, Send
+from chassis.web.admission import SAFE, App, Message, Receive, Send, address_of, closing, has_body
 from chassis.web.bearer import Bearers, Claims, asked_for
 from chassis.web.problem import Problem, answer
+from chassis.web.rates import Rates
 
 MAX_BODY = 16 << 10
 """Bytes of a body; the largest request of ours has some hundred"""
 BODY_SECONDS = 10.0
 """How long a client may take to send it"""
-
-
-class Rates:
-    """How many requests a user and an address may send in a second; what one process counts, no other knows."""
-
-    def __init__(self, user: int, address: int) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._user = RateLimitItemPerSecond(user)
-        self._address = RateLimitItemPerSecond(address)
-
-    async def count_address(self, address: str) -> None:
-        """Count a request; raises Problem 429 where it is one too many."""
-        await self._count(self._address, "address", address)
-
-    async def count_user(self, user_id: str) -> None:
-        """Count a request; raises Problem 429 where it is one too many."""
-        await self._count(self._user, "user", user_id)
-
-    async def _count(self, allowed: RateLimitItemPerSecond, whose: str, key: str) -> None:
-        if not await self._limiter.hit(allowed, whose, key):
-            metrics.turned_away.labels(f"rate of {whose}").inc()
-            detail = f"Nothing was done: more than {allowed.amount} requests in a second. Try again shortly."
-            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"})
 
 
 class Guard:
@@ -64,16 +36,16 @@ class Guard:
         try:
             received = await self._checked(scope, headers, receive)
         except Problem as problem:
-            await answer(scope["path"], problem)(scope, receive, _closing(send) if _has_body(headers) else send)
+            await answer(scope["path"], problem)(scope, receive, closing(send) if has_body(headers) else send)
         except _LeftError:
             return
         else:
-            is_read = scope["method"] not in SAFE or not _has_body(headers)
-            await self._app(scope, received, send if is_read else _closing(send))
+            is_read = scope["method"] not in SAFE or not has_body(headers)
+            await self._app(scope, received, send if is_read else closing(send))
 
     async def _checked(self, scope: Message, headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         """What to read the request with; raises Problem where it is turned away."""
-        await self._rates.count_address((scope.get("client") or ("",))[0])
+        await self._rates.count_address(address_of(scope))
         who = await self._who(headers)
         if who is not None:
             scope.setdefault("state", {})["claims"] = who
@@ -134,19 +106,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return first.pop() if first else await receive()
 
     return replay
-
-
-def _has_body(headers: Mapping[bytes, bytes]) -> bool:
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
-
-
-def _closing(send: Send) -> Send:
-    """End the connection after the answer: nobody will read the body that may still come."""
-
-    async def close(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers: list[Any] = message.setdefault("headers", [])
-            headers.append((b"connection", b"close"))
-        await send(message)
-
-    return close

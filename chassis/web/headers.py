@@ -1,5 +1,7 @@
 """Headers: what every answer tells a browser not to do with it."""
 
+from http import HTTPStatus
+
 from chassis.web.admission import App, Message, Receive, Send
 
 _ALWAYS = [
@@ -36,3 +38,10 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, sent)
+
+
+def bare(status: HTTPStatus) -> bytes:
+    """The answer to what is no request, as it goes over the wire; it ends the connection."""
+    headers = [*_ALWAYS, _PRIVATE, _NOTHING, (b"content-length", b"0"), (b"connection", b"close")]
+    line = f"HTTP/1.1 {status} {status.phrase}".encode()
+    return b"".join(part + b"\r\n" for part in (line, *(b": ".join(one) for one in headers), b""))

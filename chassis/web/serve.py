@@ -4,16 +4,17 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
-from chassis.settings import SETTINGS, read
+from chassis.settings import SETTINGS, ServiceSettings, read
 from chassis.telemetry import logs
 from chassis.web.admission import Admission
 from chassis.web.app import Definition, create_app
 from chassis.web.headers import SafeHeaders
-from chassis.web.protocol import BoundedProtocol
+from chassis.web.protocol import BoundedProtocol, Peers
 
 GRACE_SECONDS = 2
 """How long requests that were being answered at the end may still take"""
@@ -30,7 +31,7 @@ def run(define: Callable[[SETTINGS], Definition], settings: type[SETTINGS]) -> N
     logs.configure(name)
     listening = _listen(name, definition.settings.host, definition.settings.port)
     app = create_app(definition)
-    server = Server(app, definition.settings.max_connections)
+    server = Server(app, definition.settings)
     server.run(sockets=[listening])
     if app.state.failure is not None:
         sys.exit(f"{name}: {app.state.failure}")
@@ -52,11 +53,12 @@ def _listen(name: str, host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
 
-    def __init__(self, app: FastAPI, max_connections: int) -> None:
+    def __init__(self, app: FastAPI, settings: ServiceSettings) -> None:
         config = uvicorn.Config(
             SafeHeaders(Admission(app, app.state)),
-            http=BoundedProtocol,
-            limit_concurrency=max_connections,
+            http=partial(BoundedProtocol, peers=Peers(settings.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
+            ws="none",
+            limit_concurrency=settings.max_connections,
             server_header=False,
             log_config=None,
             access_log=False,

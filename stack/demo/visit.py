@@ -122,7 +122,7 @@ class Visit:
         self.show(f"checkout {checkout_id}", ("after", "who", "said", "because of"), map(row, timeline))
 
     async def _operate(self, seat_id: int, what: str) -> None:
-        headers = self._bearer("operator-1", "operator")
+        headers = {**self._bearer("operator-1", "operator"), "Idempotency-Key": str(uuid4())}
         url = f"{self._environment['SEAT_URL']}/operations/seats/{seat_id}/{what}"
         (await self._http.post(url, headers=headers)).raise_for_status()
 

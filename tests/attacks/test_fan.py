@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import httpx2
 import pytest
@@ -13,37 +13,14 @@ from chassis.store import Database, Transaction
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
 from reservation_svc.quota import Quota, held
+from tests.attacks.strictness import strict
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
-from tests.end_to_end.fan import Fan
-from tests.end_to_end.starting import HERE, free_port, started
+from tests.end_to_end.fan import Fan, Operator
 from tests.end_to_end.stores import WAITING
 from tests.end_to_end.system import System
 
-STRICT = {"USER_REQUESTS": "5", "ADDRESS_REQUESTS": "15", "USER_STREAMS": "2", "MAX_SEATS": "4"}
 MOST = 10**12
-
-
-@contextlib.asynccontextmanager
-async def strict(environment: Mapping[str, str], system: System, service: str) -> AsyncIterator[str]:
-    """The address of another process of a service, with the limits that are meant for strangers."""
-    prefix, port = service.upper(), free_port()
-    names = [f"{prefix}_DATABASE_URL", f"{prefix}_RABBITMQ_URL", "TOKEN_KEYS"]
-    limits = {f"{prefix}_{name}": value for name, value in STRICT.items()}
-    more = {"PAYMENT_PLATFORM_URL": environment["PLATFORM_URL"], "PAYMENT_PLATFORM_SECRET": "whsec_" + 32 * "A"}
-    settings = {name: environment[name] for name in names} | limits | {f"{prefix}_PORT": str(port)} | more
-    url = f"http://{HERE}:{port}"
-    async with started(settings, service):
-
-        async def ready() -> bool:
-            with contextlib.suppress(httpx2.TransportError):
-                return (await system.http.get(f"{url}/livez")).is_success and (
-                    await system.watch(service, "/readyz", at=url)
-                ).json()["database"] == "ok"
-            return False
-
-        await eventually(ready)
-        yield url
 
 
 def bearer(fan: Fan) -> dict[str, str]:
@@ -171,11 +148,22 @@ async def test_wallet_has_a_ceiling(system: System, fan: Fan) -> None:
 
 @pytest.mark.parametrize(
     ("service", "path", "body"),
-    [("point", "/points/charge", {"amount": 1}), ("reservation", "/reservations", {"seat_ids": [1]})],
+    [
+        ("point", "/points/charge", {"amount": 1}),
+        ("reservation", "/reservations", {"seat_ids": [1]}),
+        ("payment", "/checkouts", {"payment_id": str(uuid.UUID(int=0))}),
+        ("payment", f"/operations/refused/{uuid.UUID(int=0)}/send", None),
+        ("seat", "/operations/seats/1/withdraw", None),
+        ("seat", "/operations/seats/1/return", None),
+    ],
 )
-async def test_what_moves_something_needs_a_key(fan: Fan, service: str, path: str, body: dict[str, object]) -> None:
+async def test_what_moves_something_needs_a_key(
+    operator: Operator, service: str, path: str, body: dict[str, object] | None
+) -> None:
     """So that sending it twice does it once."""
-    assert (await fan.ask("POST", service, path, json=body)).status_code == 400
+    answer = await operator.ask("POST", service, path, json=body)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:idempotency-key-missing")
 
 
 async def test_charge_sent_twice_is_charged_once(fan: Fan) -> None:

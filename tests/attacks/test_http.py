@@ -4,56 +4,32 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
 from chassis.web.guard import MAX_BODY
-from chassis.web.protocol import HEAD_SECONDS, MAX_HEAD
+from chassis.web.protocol import HEAD_SECONDS, MAX_HEAD, WRITE_SECONDS
 from stack.directory import Directory
 from stack.run.state import State
 from stack.services import SERVICES
 from tests.attacks.here import in_our_stack
+from tests.attacks.strictness import STRICT, strict
+from tests.attacks.wires import answer, few, head, is_closed, is_established, pour, wire
 from tests.bench.processes import resident_bytes
+from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan
 from tests.end_to_end.system import System
 
+LONG = "/static-offline-docs/swagger-ui-bundle.js"
 PAGE = 1 << 20
+MANY = 200
+"""More connections than a strict process serves"""
 GROWN_MOST = 32 * PAGE
 """What a process may have more in memory after it was sent half a gigabyte"""
-
-
-@contextlib.asynccontextmanager
-async def wire(system: System, service: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A bare connection to a service."""
-    place = urlsplit(system.url(service))
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-async def answer(system: System, service: str, *parts: bytes) -> bytes:
-    """What comes back until the connection ends; parts that nobody takes any more are not sent."""
-    async with wire(system, service) as (reader, writer):
-        with contextlib.suppress(ConnectionError):
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-        found = b""
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(3 * HEAD_SECONDS):
-                found = await reader.read()
-        return found
-
-
-def head(method: str, path: str, **headers: str) -> bytes:
-    """The head of a request."""
-    named = (f"{name.replace('_', '-')}: {value}" for name, value in headers.items())
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *named, "", ""]).encode()
 
 
 def resident(system: System, service: str) -> int:
@@ -165,6 +141,61 @@ async def test_drip_by_drip_is_no_way_around_it(system: System) -> None:
                 await asyncio.wait([ended], timeout=1)
 
     assert ended.done()
+
+
+def unread(count: int, **more: str) -> bytes:
+    """Questions with long answers, the last with something more."""
+    return head("GET", LONG) * (count - 1) + head("GET", LONG, **more)
+
+
+@in_our_stack
+@pytest.mark.parametrize("part", [b"a: b\r\n" * 10_000, b"x" * 60_000], ids=["many", "one"])
+@pytest.mark.parametrize("knows", [False, True], ids=["stranger", "fan"])
+async def test_trailers_have_an_end(system: System, fan: Fan, part: bytes, knows: bool) -> None:
+    """A gigabyte of them is neither kept nor taken, nor waits behind answers that nobody reads."""
+    before = resident(system, "point")
+    begun = (
+        head("POST", "/points/charge", Authorization=f"Bearer {fan.token}", Transfer_Encoding="chunked")
+        if knows
+        else unread(6, Transfer_Encoding="chunked")
+    )
+    with contextlib.closing(few(system, "point")) as thin:
+        thin.sendall(begun + b"0\r\na: ")
+        taken = await asyncio.to_thread(pour, thin, part, 1024 * PAGE)
+
+        assert taken < 64 * PAGE
+        assert resident(system, "point") - before < GROWN_MOST
+
+
+@in_our_stack
+async def test_who_reads_nothing_is_dropped(system: System) -> None:
+    """With all that waits to be sent."""
+    with contextlib.closing(few(system, "point")) as thin:
+        thin.sendall(unread(2))
+
+        async def is_kept() -> bool:
+            return is_established(thin)
+
+        assert await is_kept()
+        await eventually(is_kept, lambda kept: not kept, within=3 * WRITE_SECONDS)
+
+
+async def test_one_address_leaves_room_for_others(environment: Mapping[str, str], system: System) -> None:
+    """However many connections it opens."""
+    async with strict(environment, system, "point") as url, contextlib.AsyncExitStack() as opened:
+        place = urlsplit(url)
+        assert place.hostname is not None
+        assert place.port is not None
+        wires = [await asyncio.open_connection(place.hostname, place.port) for _ in range(MANY)]
+        for _, writer in wires:
+            opened.callback(writer.close)
+        turned_away = await asyncio.gather(*(is_closed(reader) for reader, _ in wires))
+        elsewhere = httpx2.AsyncHTTPTransport(local_address="127.0.0.2")
+        async with httpx2.AsyncClient(transport=elsewhere) as other:
+            answer = await other.get(f"{url}/livez")
+
+    assert sum(turned_away) >= MANY - int(STRICT["ADDRESS_CONNECTIONS"])
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -96,7 +96,7 @@ async def _send_again(site: Site) -> None:
         try:
             refused: list[Any] = await operator.get("payment", "/operations/refused")
             for one in refused:
-                await operator.ask("POST", "payment", f"/operations/refused/{one['checkout_id']}/send")
+                await operator.send_again(one["checkout_id"])
         except (*TROUBLE, AssertionError):
             return False
         return not refused

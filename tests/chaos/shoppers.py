@@ -91,7 +91,7 @@ class Shoppers:
         await self._charge(fan, CHEAP)
         payment_id = await self._hold(fan, [seat_id := self._cheap.pop()])
         path = f"/operations/seats/{seat_id}/withdraw"
-        await self._ask(Operator(self._site.system), "seat", path)
+        await self._ask(Operator(self._site.system), "seat", path, headers=_key())
         await self._order(fan, payment_id)
 
     async def want_too_much(self, fan: Fan) -> None:

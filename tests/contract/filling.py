@@ -31,6 +31,7 @@ BY_HAND = {
     "inbox.saga_id": f"('0000000a-0000-7000-8000-' || lpad(to_hex({_TOGETHER}), 12, '0'))::uuid",
     "inbox.step": "'some.step'",
     "inbox.at": _THIS_MONTH,
+    "asked.pause": "interval '0'",
     "idempotency.at": _LATELY,
     "reservation.ask_at": "NULL",
     "wallet.user_id": "'fan-' || n",

@@ -103,10 +103,14 @@ class Operator(Fan):
         super().__init__(system, "operator")
         self.token = system.token(self.user_id, scope="operator")
 
-    async def withdraw(self, seat_id: int) -> httpx2.Response:
+    async def withdraw(self, seat_id: int, key: str | None = None) -> httpx2.Response:
         """Take a seat off sale."""
-        return await self.ask("POST", "seat", f"/operations/seats/{seat_id}/withdraw")
+        return await self.post("seat", f"/operations/seats/{seat_id}/withdraw", None, key)
 
-    async def put_back(self, seat_id: int) -> httpx2.Response:
+    async def put_back(self, seat_id: int, key: str | None = None) -> httpx2.Response:
         """Put a seat back on sale."""
-        return await self.ask("POST", "seat", f"/operations/seats/{seat_id}/return")
+        return await self.post("seat", f"/operations/seats/{seat_id}/return", None, key)
+
+    async def send_again(self, checkout_id: UUID | str, key: str | None = None) -> httpx2.Response:
+        """Tell the platform once more about a payment that it has refused."""
+        return await self.post("payment", f"/operations/refused/{checkout_id}/send", None, key)

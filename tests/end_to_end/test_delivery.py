@@ -1,5 +1,6 @@
 """The delivery to the external platform: after the pivot, so it is tried until it is done."""
 
+import uuid
 from http import HTTPStatus
 
 import pytest
@@ -100,15 +101,17 @@ async def test_refused_delivery_is_left_to_a_person(
     assert (listed["reason"], listed["payment_id"]) == (REASON, str(paying.payment_id))
     assert any("/operations/refused" in alarm for alarm in (await operator.get("payment", "/readyz"))["alarms"])
 
-    again = await operator.ask("POST", "payment", f"/operations/refused/{checkout_id}/send")
+    key = uuid.uuid4().hex
+    again = await operator.send_again(checkout_id, key)
 
     assert again.status_code == HTTPStatus.NO_CONTENT, again.text
     await observer.heard(checkout_id, "payment.sent")
     assert await platform.attempts(checkout_id) == [GONE, STORES]
     assert (await standing(system, fan, paying)).deliveries == (("SENT", None),)
     assert str(checkout_id) not in [one["checkout_id"] for one in await _refused(operator)]
-    once_more = await operator.ask("POST", "payment", f"/operations/refused/{checkout_id}/send")
-    assert once_more.status_code == HTTPStatus.NOT_FOUND
+    assert (await operator.send_again(checkout_id, key)).status_code == HTTPStatus.NO_CONTENT
+    assert (await operator.send_again(checkout_id)).status_code == HTTPStatus.NOT_FOUND
+    assert await platform.attempts(checkout_id) == [GONE, STORES]
 
 
 async def test_platform_that_refuses_again_is_a_conflict(
@@ -118,13 +121,14 @@ async def test_platform_that_refuses_again_is_a_conflict(
     await platform.fail("error", 2, status=GONE)
     checkout_id = await fan.begin(paying)
     await observer.heard(checkout_id, "payment.send-failed")
-    path = f"/operations/refused/{checkout_id}/send"
+    path, key = f"/operations/refused/{checkout_id}/send", uuid.uuid4().hex
 
-    answers = [(await one.ask("POST", "payment", path)).status_code for one in (operator, fan)]
+    refused = await operator.send_again(checkout_id, key)
+    forbidden = await fan.post("payment", path, None)
 
-    assert answers == [HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN]
+    assert (refused.status_code, forbidden.status_code) == (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN)
     assert str(checkout_id) in [one["checkout_id"] for one in await _refused(operator)]
-    assert (await operator.ask("POST", "payment", path)).status_code == HTTPStatus.NO_CONTENT
+    assert (await operator.send_again(checkout_id, key)).status_code == HTTPStatus.NO_CONTENT
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

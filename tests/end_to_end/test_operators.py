@@ -1,6 +1,7 @@
 """Operators take seats off sale and put them back; dates are sold out when no seat is open."""
 
 import asyncio
+import uuid
 
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
@@ -42,6 +43,19 @@ async def test_operations_may_be_repeated(operator: Operator, catalogue: Catalog
     assert {(answer.status_code, answer.json()["status"]) for answer in returned} == {(200, "available")}
     assert meanwhile["open_seats"] == before["open_seats"] - 1
     assert await catalogue.date(date_id) == before
+
+
+async def test_same_operation_happens_once(operator: Operator, catalogue: Catalogue) -> None:
+    """Sent again with its key it is answered as the first time, whatever came since; the key is for nothing else."""
+    (seat_id,), key = await catalogue.free(), uuid.uuid4().hex
+    first = await operator.withdraw(seat_id, key)
+    await operator.put_back(seat_id)
+
+    again, other = await operator.withdraw(seat_id, key), await operator.put_back(seat_id, key)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert (other.status_code, other.json()["type"]) == (422, "urn:problem:idempotency-key-reused")
+    assert (await catalogue.seat(seat_id))["status"] == "available"
 
 
 async def test_held_seat_is_its_holders_again_after_its_return(

@@ -138,7 +138,8 @@ async def test_operator_among_other_scopes(system: System, operator: Operator, c
     (seat_id,) = await catalogue.free()
     token = system.token(operator.user_id, scope="audit operator fan")
 
-    answer = await system.ask("POST", "seat", f"/operations/seats/{seat_id}/withdraw", token)
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    answer = await system.ask("POST", "seat", f"/operations/seats/{seat_id}/withdraw", token, headers=key)
 
     assert answer.status_code == 200
     await operator.put_back(seat_id)

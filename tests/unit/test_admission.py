@@ -21,6 +21,7 @@ from chassis.store.departures import FULL, Departures
 from chassis.store.outbox import Outgoing
 from chassis.store.transaction import Transaction
 from chassis.web.admission import Admission
+from chassis.web.rates import Rates
 from payment_svc.steps import service as payments
 
 
@@ -125,6 +126,7 @@ async def test_who_moves_something_is_turned_away(method: str, reason: str | Non
     # given
     app = FastAPI()
     app.state.runtime = SimpleNamespace(door=SimpleNamespace(closed=reason))
+    app.state.rates = Rates(9, 9)
     app.add_middleware(Admission, state=app.state)
 
     @app.api_route("/lamps", methods=["GET", "POST"])

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.topology import ASKS
+from chassis.choreography.topology import ASKS, RESAY, news_key, resay_queue
 from contracts.event import Event
 
 USER_LIMITS = {"max-connections": 64, "max-channels": 1024}
@@ -51,15 +51,20 @@ def permissions(service: Service) -> Permissions:
 
 
 def topic_permissions(service: Service) -> list[TopicPermissions]:
-    """The routing keys of a service on each exchange of events that it has to do with."""
+    """The routing keys of a service on each exchange that it has to do with: any service may be asked."""
+    own, news = re.escape(resay_queue(service.name)), re.escape(news_key(service.name))
+    asks = TopicPermissions(ASKS, write=rf"^([^.]+\.{RESAY}|{news})$", read=rf"^({own}|{news})$")
     says, heard = _names(event for step in service.steps for event in step.says), _heard(service)
     return [
-        TopicPermissions(
-            exchange,
-            write=says if exchange == service.name else NOTHING,
-            read=_names(heard.get(exchange, ())),
-        )
-        for exchange in sorted({service.name, *heard})
+        asks,
+        *(
+            TopicPermissions(
+                exchange,
+                write=says if exchange == service.name else NOTHING,
+                read=_names(heard.get(exchange, ())),
+            )
+            for exchange in sorted({service.name, *heard})
+        ),
     ]
 
 

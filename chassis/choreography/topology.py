@@ -14,10 +14,13 @@ RETRY_DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 """How long a message rests before it is tried again, in milliseconds, growing from attempt to attempt."""
 
 PARKED = "parked"
+RESAY = "resay"
 
-ASKS = "amq.direct"
-"""Over it a service is asked to say something again: it is there in every broker, nobody can delete it, and nothing
-but the queues of asks is bound to it."""
+ASKS = "amq.topic"
+"""Over it a service is asked to say something again, and its processes tell each other the news.
+
+It is there in every broker, and nobody can delete it. To a topic exchange nobody can bind more than is granted.
+"""
 
 DELIVERY_LIMIT = 50
 """A message that was handed out this often and not acknowledged is parked by the broker.
@@ -123,7 +126,7 @@ def retry_names(service: str) -> RetryNames:
 
 def resay_queue(service: str) -> str:
     """The queue of what a service is asked to say again, and the routing key that leads there."""
-    return f"{service}.resay"
+    return f"{service}.{RESAY}"
 
 
 def _working_queue(service: str, name: str) -> Queue:

@@ -1,6 +1,6 @@
 """Drift: where a live broker differs from what the steps declare."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -82,15 +82,15 @@ def compare(wanted: Inventory, found: Inventory) -> list[str]:
 def _compare(kind: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"missing {kind}: {name}" for name in wanted if name not in found)
     if kind not in _PEOPLES:
-        yield from (f"extra {kind}: {name}" for name in _ours(found) if name not in wanted)
+        yield from (f"extra {kind}: {name}" for name in found if name not in wanted and not _is_brokers(kind, name))
     for name, value in wanted.items():
         if name in found and found[name] != value:
             yield f"different {kind}: {name} is {found[name]}, should be {value}"
 
 
-def _ours(names: Iterable[str]) -> Iterator[str]:
-    """Without what belongs to the broker itself or goes with a connection."""
-    return (name for name in names if name and not name.startswith("amq.") and "→ amq." not in name)
+def _is_brokers(kind: str, name: str) -> bool:
+    """Whether something belongs to the broker itself or goes with a connection."""
+    return "→ amq." in name if kind == "binding" else not name or name.startswith("amq.")
 
 
 def _all(client: httpx2.Client, what: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from aio_pika.exceptions import AMQPError
 from pamqp.commands import Basic
 
 from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
+from chassis.choreography.topology import ASKS
 from stack.services import SERVICES
 from tests.attacks.messages import Shot
 from tests.attacks.probes import odd, unreadable
@@ -51,7 +52,7 @@ def message(event: str, body: Mapping[str, Any], **headers: Any) -> aio_pika.Mes
     )
 
 
-@pytest.mark.parametrize("exchange", sorted(SERVICES))
+@pytest.mark.parametrize("exchange", [*sorted(SERVICES), ASKS])
 async def test_nobody_listens_to_everything(channel: aio_pika.abc.AbstractChannel, exchange: str) -> None:
     """A queue cannot be bound to all that a service says, not even where some of it is to be heard: attack 9."""
     spy = await channel.declare_queue("point.spy", auto_delete=True)
@@ -68,6 +69,28 @@ async def test_nobody_hears_what_is_for_others(channel: aio_pika.abc.AbstractCha
 
     with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
         await spy.bind("payment", "payment.paid")
+
+
+@pytest.mark.parametrize(
+    "key", ["payment.news", "payment.resay", "reservation.resay", "*.news", "*.resay", "point.*", "point.#", "#.news"]
+)
+async def test_nobody_overhears_news_and_asks(channel: aio_pika.abc.AbstractChannel, key: str) -> None:
+    """What the processes of another service tell each other, and what it is asked, is for that service."""
+    spy = await channel.declare_queue("point.spy", auto_delete=True)
+    await spy.bind(ASKS, "point.news")
+    await spy.unbind(ASKS, "point.news")
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await spy.bind(ASKS, key)
+
+
+async def test_nobody_tells_the_news_of_others(channel: aio_pika.abc.AbstractChannel) -> None:
+    """A service may ask any other, and tell its own processes what is new."""
+    asks = await channel.get_exchange(ASKS, ensure=False)
+    await asks.publish(aio_pika.Message(b"{", user_id="point"), "payment.resay")
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await asks.publish(aio_pika.Message(b"{", user_id="point"), "payment.news")
 
 
 @pytest.mark.parametrize("exchange", sorted(set(SERVICES) - {"point"}))

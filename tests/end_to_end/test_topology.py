@@ -102,7 +102,7 @@ async def test_bindings(broker: Broker) -> None:
 
     events = {(*heard.split("/"), step) for step, several in HEARD.items() for heard in several}
     redelivered = {(f"{step.partition('.')[0]}.redeliver", f"*.{step}", step) for step in (*HEARD, *ASKED)}
-    asked = {("amq.direct", queue, queue) for queue in ASKED}
+    asked = {("amq.topic", queue, queue) for queue in ASKED}
     delayed = {(f"{one}.retry", f"{delay}.#", f"{one}.retry.{delay}") for one in SERVICES for delay in DELAYS}
     parked = {(f"{one}.retry", "parked.#", f"{one}.parked") for one in SERVICES}
     assert bindings == events | asked | redelivered | delayed | parked

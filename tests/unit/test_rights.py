@@ -39,7 +39,7 @@ def test_a_service_configures_and_writes_its_own(name: str) -> None:
     assert all(re.search(rule, name) for rule in (allowed.configure, allowed.write, allowed.read))
 
 
-@pytest.mark.parametrize("name", ["fans", "ovens", "fans.turn", "lampshade", "old.lamps", "amq.topic", ""])
+@pytest.mark.parametrize("name", ["fans", "ovens", "fans.turn", "lampshade", "old.lamps", "amq.direct", ""])
 def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
     """A service says only what it is to say."""
     allowed = permissions(lamps())
@@ -50,8 +50,8 @@ def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
 def test_a_service_may_ask_others_but_not_delete_the_way_to_them() -> None:
     """The exchange of asks is the broker's own."""
     allowed = permissions(lamps())
-    assert re.search(allowed.write, "amq.direct")
-    assert not re.search(allowed.configure, "amq.direct")
+    assert re.search(allowed.write, "amq.topic")
+    assert not re.search(allowed.configure, "amq.topic")
 
 
 def test_a_service_reads_the_exchanges_whose_events_it_hears() -> None:
@@ -64,6 +64,7 @@ def test_a_service_reads_the_exchanges_whose_events_it_hears() -> None:
 def test_a_service_says_and_hears_its_events_only() -> None:
     """Who may read an exchange could otherwise hear all that goes over it."""
     assert topic_permissions(lamps()) == [
+        TopicPermissions("amq.topic", write=r"^([^.]+\.resay|lamps\.news)$", read=r"^(lamps\.resay|lamps\.news)$"),
         TopicPermissions(
             "lamps", write=r"^(lamps\.broken|lamps\.dark|lamps\.lit|lamps\.pressed)$", read=r"^(lamps\.pressed)$"
         ),

@@ -66,7 +66,7 @@ def test_queues_are_bound_to_what_their_steps_hear() -> None:
         Binding("lamps", "lamps.broken", "lamps.rest"),
         Binding("lamps.redeliver", "*.lamps.light", "lamps.light"),
         Binding("lamps.redeliver", "*.lamps.rest", "lamps.rest"),
-        Binding("amq.direct", "lamps.resay", "lamps.resay"),
+        Binding("amq.topic", "lamps.resay", "lamps.resay"),
         Binding("lamps.redeliver", "*.lamps.resay", "lamps.resay"),
     }
 

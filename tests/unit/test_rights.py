@@ -6,6 +6,7 @@ import pytest
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.rights import TopicPermissions, permissions, topic_permissions
+from chassis.ids import new_id
 from tests.unit.lamps import Broken, Dark, Lit, Pressed, Switching, a_service
 
 
@@ -45,6 +46,13 @@ def test_a_service_may_not_write_to_what_is_not_its_own(name: str) -> None:
     allowed = permissions(lamps())
     assert not re.search(allowed.configure, name)
     assert not re.search(allowed.write, name)
+
+
+@pytest.mark.parametrize("name", ["lamps.many", "lamps.hoard.1", "lamps.light.1", "lamps.news", "lamps.news.mine.1"])
+def test_a_service_makes_no_more_than_it_declares(name: str) -> None:
+    """Not even under its own name; only its processes have a queue of news each."""
+    assert not re.search(permissions(lamps()).configure, name)
+    assert re.search(permissions(lamps()).configure, f"lamps.news.{new_id()}")
 
 
 def test_a_service_may_ask_others_but_not_delete_the_way_to_them() -> None:

@@ -114,6 +114,14 @@ def test_delays_grow() -> None:
     assert list(RETRY_DELAYS.values()) == sorted(set(RETRY_DELAYS.values()))
 
 
+def test_every_queue_has_limits_by_one_policy() -> None:
+    """What has none could fill the broker; of two that match, one would not count."""
+    patterns = {name: policy["pattern"] for name, policy in policies(["lamps", "lamp"]).items()}
+    names = [*(queue.name for queue in topology(two_steps()).queues), "lamps.news.1"]
+    matching = {name: [policy for policy, pattern in patterns.items() if re.search(pattern, name)] for name in names}
+    assert all(len(found) == 1 and found[0].startswith("lamps.") for found in matching.values()), matching
+
+
 def test_limits_are_no_arguments_of_what_is_worked_through() -> None:
     """They may change while the queue holds messages, and arguments cannot."""
     pattern = policies(["lamps"])["lamps.steps"]["pattern"]

@@ -103,6 +103,10 @@ class MigrationError(StoreError):
     """The database could not be brought up to date."""
 
 
+class NotMigratedError(StoreError):
+    """The database is not up to date, and it is for somebody else to migrate it."""
+
+
 class SessionEndedError(BrokerError):
     """The broker ended what a session stands on: its connection, a channel or a consumer."""
 

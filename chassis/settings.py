@@ -68,10 +68,6 @@ class ServiceSettings(BaseSettings):
     """The port of the REST interface"""
     database_url: SecretStr
     """`postgresql://role:password@host:port/database`"""
-    migration_url: SecretStr | None = None
-    """The same of the role that owns the tables, and migrates and grants; without it `database_url` does"""
-    retention_url: SecretStr | None = None
-    """The same of the role that deletes old rows; without it `database_url` does"""
     rabbitmq_url: SecretStr
     """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
     rabbitmq_password_file: Path | None = None
@@ -114,10 +110,10 @@ class ServiceSettings(BaseSettings):
             return url
         return str(URL(url).with_password(self.rabbitmq_password_file.read_text().strip()))
 
-    @field_validator("database_url", "migration_url", "retention_url")
+    @field_validator("database_url")
     @classmethod
-    def _is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
-        return None if url is None else checked_address(url, "postgresql", "postgres")
+    def _is_a_database(cls, url: SecretStr) -> SecretStr:
+        return checked_address(url, "postgresql", "postgres")
 
     @field_validator("token_keys")
     @classmethod

@@ -14,8 +14,8 @@ from stack.services import SERVICES
 from stack.signing import SigningKey
 
 ADMIN = "admin"
-ROLES = ("owner", "retention", "erasure")
-"""The roles of each database besides the service's own"""
+ROLES = ("owner", "erasure")
+"""The roles of each database that can log in, besides the service's own"""
 _SECRETS = TypeAdapter(dict[str, str])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from stack.credentials import role
 from stack.errors import StackError
 from stack.servers.definitions import definitions
-from stack.servers.roles import create_database, create_roles, let_in
+from stack.servers.roles import CLOSED, create_database, create_roles, let_in
 from stack.services import GENEROUS, Told
 from stack.signing import SigningKey, key_set
 
@@ -26,9 +26,19 @@ _SERVICE = """\
   {package}:
     <<: *service
     command: [{package}.main]
-    environment:
+    environment: &{name}-settings
 {environment}
     ports: ["127.0.0.1:${{{prefix}_HOST_PORT:-{port}}}:8000"]
+    depends_on:
+      <<: *needs
+      {name}-migrate: {{condition: service_completed_successfully}}
+
+  {name}-migrate:
+    <<: *migration
+    command: [chassis, migrate, {name}]
+    environment:
+      <<: *{name}-settings
+      {prefix}_MIGRATION_URL: {owner_url}
 """
 _KEYS = re.compile(r"(  - &token-keys ).*")
 # In pyproject.toml, two or more packages of services in a row, or the same module of each, stand for all services.
@@ -77,8 +87,6 @@ def _compose_service(service: Told) -> str:
         "host": "0.0.0.0",  # noqa: S104  # inside a container, whose ports are published on 127.0.0.1
         "port": str(_PORT),
         "database_url": database(service.name),
-        "migration_url": database(role(service.name, "owner")),
-        "retention_url": database(role(service.name, "retention")),
         "rabbitmq_url": f"amqp://{login(service.name)}@rabbitmq:5672/",
         "platform_url": f"http://platform:{_PORT}/deliveries",
         "platform_secret": "*platform-secret",
@@ -91,7 +99,14 @@ def _compose_service(service: Told) -> str:
         lines.append("      NO_PROXY: platform")
     prefix = service.name.upper()
     environment = "\n".join(lines)
-    return _SERVICE.format(package=service.package, prefix=prefix, port=service.port, environment=environment)
+    return _SERVICE.format(
+        name=service.name,
+        package=service.package,
+        prefix=prefix,
+        port=service.port,
+        environment=environment,
+        owner_url=database(role(service.name, "owner")),
+    )
 
 
 def _roles(services: Sequence[Told]) -> str:
@@ -106,6 +121,8 @@ def _of_database(service: str) -> Iterator[str]:
     yield from create_roles(service, _password)
     yield create_database(service)
     yield from let_in(service)
+    yield f'\\connect "{service}"\n{CLOSED}'
+    yield "\\connect postgres"
 
 
 def _walls(services: Sequence[Told], text: str) -> str:

@@ -1,6 +1,6 @@
 """What the user of a service may do at the broker, derived from its steps, and how much of it.
 
-It configures what bears its name and nothing else. It says its own events and no others. It hears the events that its
+It configures what it declares and nothing else. It says its own events and no others. It hears the events that its
 steps hear: who may read an exchange may bind a queue to it with `#`, so the routing keys are limited as well (RabbitMQ
 documentation, "Topic Authorisation").
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.topology import ASKS
+from chassis.choreography.topology import ASKS, RESAY, news_key, resay_queue, topology
 from contracts.event import Event
 
 USER_LIMITS = {"max-connections": 64, "max-channels": 1024}
@@ -42,24 +42,36 @@ class TopicPermissions:
 
 
 def permissions(service: Service) -> Permissions:
-    """A service writes to what is its own, reads from the exchanges whose events it hears, and may ask."""
+    """A service writes to what is its own, reads from the exchanges whose events it hears, and may ask.
+
+    Each of its processes has a queue of news with a name of its own.
+    """
+    declares = topology(service)
+    names = [*(one.name for one in declares.exchanges), *(one.name for one in declares.queues)]
+    exact = "|".join(map(re.escape, names))
+    news = rf"{re.escape(news_key(service.name))}\.[0-9a-f-]{{36}}"
     own, asks = re.escape(service.name), re.escape(ASKS)
     heard = "".join(f"|{re.escape(exchange)}" for exchange in sorted(_heard(service)))
     return Permissions(
-        configure=rf"^{own}(\..*)?$", write=rf"^({own}(\..*)?|{asks})$", read=rf"^({own}\..*|{asks}{heard})$"
+        configure=rf"^({exact}|{news})$", write=rf"^({own}(\..*)?|{asks})$", read=rf"^({own}\..*|{asks}{heard})$"
     )
 
 
 def topic_permissions(service: Service) -> list[TopicPermissions]:
-    """The routing keys of a service on each exchange of events that it has to do with."""
+    """The routing keys of a service on each exchange that it has to do with: any service may be asked."""
+    own, news = re.escape(resay_queue(service.name)), re.escape(news_key(service.name))
+    asks = TopicPermissions(ASKS, write=rf"^([^.]+\.{RESAY}|{news})$", read=rf"^({own}|{news})$")
     says, heard = _names(event for step in service.steps for event in step.says), _heard(service)
     return [
-        TopicPermissions(
-            exchange,
-            write=says if exchange == service.name else NOTHING,
-            read=_names(heard.get(exchange, ())),
-        )
-        for exchange in sorted({service.name, *heard})
+        asks,
+        *(
+            TopicPermissions(
+                exchange,
+                write=says if exchange == service.name else NOTHING,
+                read=_names(heard.get(exchange, ())),
+            )
+            for exchange in sorted({service.name, *heard})
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ A topic exchange per service carries its events, a quorum queue per step collect
 stand the queues of the delayed retries and the parked messages (see `chassis.broker.retry`).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,13 @@ RETRY_DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 """How long a message rests before it is tried again, in milliseconds, growing from attempt to attempt."""
 
 PARKED = "parked"
+RESAY = "resay"
 
-ASKS = "amq.direct"
-"""Over it a service is asked to say something again: it is there in every broker, nobody can delete it, and nothing
-but the queues of asks is bound to it."""
+ASKS = "amq.topic"
+"""Over it a service is asked to say something again, and its processes tell each other the news.
+
+It is there in every broker, and nobody can delete it. To a topic exchange nobody can bind more than is granted.
+"""
 
 DELIVERY_LIMIT = 50
 """A message that was handed out this often and not acknowledged is parked by the broker.
@@ -28,6 +32,12 @@ room: RabbitMQ before 4.0 counts lost connections too, for every message that ha
 
 MAX_LENGTH = 1_000_000
 """How many messages the queue of a step may hold, before the broker refuses more and they wait in their outboxes."""
+
+MAX_LENGTH_BYTES = 1 << 30
+"""How much the bodies in one queue of a service may take up, with the same end"""
+
+NEWS_LIMITS = {"max-length": 10_000, "max-length-bytes": 4 << 20, "expires": 60_000}
+"""Of a queue of news, whose oldest messages go: it may do without them, and goes when nobody takes them for a minute"""
 
 LOOKING_LIMIT = 1_000_000
 """Looking at a parked message counts as a delivery; RabbitMQ 4 would limit those to 20 if nobody said otherwise."""
@@ -86,26 +96,24 @@ def news_key(service: str) -> str:
     return f"{service}.news"
 
 
-def policy_name(service: str) -> str:
-    """The policy of the queues that a service works through."""
-    return f"{service}.steps"
-
-
 def policies(services: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What may change while queues hold messages, by the name of the policy, in the words of RabbitMQ's API.
 
     The arguments of a queue cannot be changed, so they hold only what its messages depend on.
     """
-    limits = {"delivery-limit": DELIVERY_LIMIT, "max-length": MAX_LENGTH}
-    return {
-        policy_name(service): {
-            "pattern": rf"^{service}\.(?!{PARKED}$)[^.]+$",
-            "apply-to": "queues",
-            "priority": 0,
-            "definition": limits,
-        }
-        for service in services
-    }
+    room = {"max-length": MAX_LENGTH, "max-length-bytes": MAX_LENGTH_BYTES}
+    found = {}
+    for service in services:
+        own = re.escape(service)
+        found[f"{service}.steps"] = _policy(rf"^{own}\.(?!{PARKED}$)[^.]+$", {"delivery-limit": DELIVERY_LIMIT} | room)
+        # Looking at a message that is put aside is no attempt.
+        found[f"{service}.aside"] = _policy(rf"^{own}\.({PARKED}|retry\..+)$", room)
+        found[f"{service}.news"] = _policy(rf"^{re.escape(news_key(service))}\.", NEWS_LIMITS)
+    return found
+
+
+def _policy(pattern: str, limits: dict[str, int]) -> dict[str, Any]:
+    return {"pattern": pattern, "apply-to": "queues", "priority": 0, "definition": limits}
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def retry_names(service: str) -> RetryNames:
 
 def resay_queue(service: str) -> str:
     """The queue of what a service is asked to say again, and the routing key that leads there."""
-    return f"{service}.resay"
+    return f"{service}.{RESAY}"
 
 
 def _working_queue(service: str, name: str) -> Queue:

@@ -15,6 +15,7 @@ from chassis.cli import parked as parked_cli
 from chassis.cli import user as user_cli
 from chassis.cli.address import management_url, unreachable
 from chassis.cli.here import here
+from chassis.cli.migrate import migrate
 from chassis.cli.new import new
 from chassis.cli.renew import renew
 from chassis.cli.resay import resay
@@ -31,6 +32,7 @@ app.add_typer(user_cli.app, name="user")
 app.command()(new)
 app.command()(resay)
 app.command()(renew)
+app.command()(migrate)
 console = Console()
 
 

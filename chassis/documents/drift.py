@@ -1,6 +1,6 @@
 """Drift: where a live broker differs from what the steps declare."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -10,7 +10,9 @@ from chassis.choreography.rights import USER_LIMITS, VHOST_LIMITS, permissions, 
 from chassis.choreography.topology import news_key, policies, topology
 
 _POLICY = ("pattern", "apply-to", "priority", "definition")
-_PEOPLES = ("permissions", "topic permissions", "limits", "policy")
+_RIGHTS = ("permissions", "topic permissions", "tags")
+"""Of these, people have some of their own; a service has no more than it should"""
+_PEOPLES = (*_RIGHTS, "limits", "policy")
 """Of these, people have some of their own"""
 Inventory = dict[str, dict[str, Any]]
 """What a broker holds: for each kind of thing, its names and what is to be known of each."""
@@ -31,6 +33,7 @@ def declared(graph: Choreography) -> Inventory:
             for service in graph.services
             for right in topic_permissions(service)
         },
+        "tags": {name: [] for name in names},
         "limits": {**{f"user {name}": USER_LIMITS for name in names}, "virtual host": VHOST_LIMITS},
         "policy": policies(names),
     }
@@ -55,11 +58,17 @@ def live(management_url: str, vhost: str = "/") -> Inventory:
                 for one in ask("bindings")
                 if one["source"] and not _is_private(one["destination"])
             },
-            "permissions": {one["user"]: _patterns(one) for one in _in(vhost, client, "permissions")},
-            "topic permissions": {
-                f"{one['user']} at {one['exchange']}": {"write": one["write"], "read": one["read"]}
-                for one in _in(vhost, client, "topic-permissions")
+            "permissions": {
+                f"{one['user']}{_elsewhere(one, vhost)}": _patterns(one) for one in _all(client, "permissions")
             },
+            "topic permissions": {
+                f"{one['user']} at {one['exchange']}{_elsewhere(one, vhost)}": {
+                    "write": one["write"],
+                    "read": one["read"],
+                }
+                for one in _all(client, "topic-permissions")
+            },
+            "tags": {one["name"]: _listed(one["tags"]) for one in _all(client, "users")},
             "limits": {
                 **{f"user {one['user']}": one["value"] for one in _all(client, "user-limits")},
                 "virtual host": next((one["value"] for one in _in(vhost, client, "vhost-limits")), {}),
@@ -76,21 +85,23 @@ def _is_private(queue: str) -> bool:
 
 def compare(wanted: Inventory, found: Inventory) -> list[str]:
     """What is missing, extra or different, a sentence each; empty when nothing has drifted."""
-    return [line for kind in wanted for line in _compare(kind, wanted[kind], found[kind])]
+    lines = [line for kind in wanted for line in _compare(kind, wanted[kind], found[kind])]
+    extra = ((kind, name) for kind in _RIGHTS for name in found[kind] if name not in wanted[kind])
+    return [*lines, *(f"extra {kind}: {name}" for kind, name in extra if name.partition(" ")[0] in wanted["tags"])]
 
 
 def _compare(kind: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"missing {kind}: {name}" for name in wanted if name not in found)
     if kind not in _PEOPLES:
-        yield from (f"extra {kind}: {name}" for name in _ours(found) if name not in wanted)
+        yield from (f"extra {kind}: {name}" for name in found if name not in wanted and not _is_brokers(kind, name))
     for name, value in wanted.items():
         if name in found and found[name] != value:
             yield f"different {kind}: {name} is {found[name]}, should be {value}"
 
 
-def _ours(names: Iterable[str]) -> Iterator[str]:
-    """Without what belongs to the broker itself or goes with a connection."""
-    return (name for name in names if name and not name.startswith("amq.") and "→ amq." not in name)
+def _is_brokers(kind: str, name: str) -> bool:
+    """Whether something belongs to the broker itself or goes with a connection."""
+    return "→ amq." in name if kind == "binding" else not name or name.startswith("amq.")
 
 
 def _all(client: httpx2.Client, what: str) -> list[dict[str, Any]]:
@@ -100,6 +111,16 @@ def _all(client: httpx2.Client, what: str) -> list[dict[str, Any]]:
 
 def _in(vhost: str, client: httpx2.Client, what: str) -> list[dict[str, Any]]:
     return [one for one in _all(client, what) if one["vhost"] == vhost]
+
+
+def _elsewhere(permission: Mapping[str, Any], vhost: str) -> str:
+    """The virtual host of a permission, where it is another one."""
+    return "" if permission["vhost"] == vhost else f" in virtual host {permission['vhost']}"
+
+
+def _listed(tags: str | list[str]) -> list[str]:
+    """Tags, which older brokers put in one line."""
+    return tags if isinstance(tags, list) else [tag for tag in tags.split(",") if tag]
 
 
 def _patterns(permission: Mapping[str, Any]) -> dict[str, Any]:

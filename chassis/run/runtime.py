@@ -87,7 +87,7 @@ class Runtime:
         self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
         self._settings = settings
         self._jobs = jobs
-        self._upkeep = Upkeep(settings, self.parked, retentions, rights)
+        self._upkeep = Upkeep(settings, retentions, rights)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._broker_trouble = "not connected yet"
         self.waits_for: str | None = "the database has not answered yet"
@@ -134,9 +134,9 @@ class Runtime:
         for number in range(PUMPS):
             self._run(f"{PUMP} {number}", self.relay.pump())
         for number, job in enumerate(self._jobs):
-            self._run(f"job {number}", self._repeat(job, self.database))
-        for number, purge in enumerate(self._upkeep.purges):
-            self._run(f"purge {number}", self._repeat(Job(PURGE_INTERVAL, purge), self._upkeep.database))
+            self._run(f"job {number}", self._repeat(job))
+        for number, purge in enumerate(self._upkeep.purges(self.parked)):
+            self._run(f"purge {number}", self._repeat(Job(PURGE_INTERVAL, purge)))
 
     async def stop(self) -> None:
         """Take nothing more in, finish what is under way, publish what was said, close; within the deadline.
@@ -149,8 +149,7 @@ class Runtime:
         await self._cancel(name for name in list(self._tasks) if name not in ("publish", *pumps))
         await self.relay.drain([self._tasks[name] for name in pumps], quarter)
         await self._cancel(["publish", *pumps])
-        databases = (self.requests, self.database, self._upkeep.database)
-        await asyncio.gather(*(one.drain(quarter) for one in databases))
+        await asyncio.gather(*(one.drain(quarter) for one in (self.requests, self.database)))
 
     def _moved(self, said: Sequence[Outgoing]) -> None:
         """Wake who waits for these sagas, here and elsewhere."""
@@ -183,10 +182,10 @@ class Runtime:
         except Exception as error:  # noqa: BLE001  # the broker is gone; what was not acknowledged comes again
             log.warning("consumers did not stop in order", error=describe(error))
 
-    async def _repeat(self, job: Job, database: Database) -> None:
+    async def _repeat(self, job: Job) -> None:
         while True:
             try:
-                await job.work(database)
+                await job.work(self.database)
             except Exception as error:  # noqa: BLE001  # the next round tries again
                 log.warning("job failed", error=describe(error))
             await asyncio.sleep(job.every.total_seconds())

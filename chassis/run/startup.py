@@ -1,17 +1,22 @@
 """Startup: waits until the database is there and up to date, before anything else of a service begins."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import structlog
 
-from chassis.errors import MigrationError, describe
+from chassis.errors import MigrationError, NotMigratedError, describe
 from chassis.store import revision
-from chassis.store.roles import Roles, grant
+from chassis.store.roles import Roles, grant, may_migrate
 
 log = structlog.get_logger(__name__)
+
+WaitsFor = Callable[[str], None]
+Ensure = Callable[[str, Path], Awaitable[None]]
+"""Brings a database to the newest revision"""
 
 PAUSE_SECONDS = 0.5
 HINTS: dict[type[Exception], str] = {
@@ -19,22 +24,38 @@ HINTS: dict[type[Exception], str] = {
     asyncpg.InvalidAuthorizationSpecificationError: "may this role log in?",
     asyncpg.InvalidCatalogNameError: "has the database been created?",
     ConnectionRefusedError: "does PostgreSQL run there?",
+    NotMigratedError: "has `python -m chassis migrate` been run?",
 }
 
 
-async def prepare(url: str, scripts: Path, roles: Roles | None, waits_for: Callable[[str], None]) -> None:
+async def migrate(url: str, scripts: Path, roles: Roles, waits_for: WaitsFor, ensure: Ensure = revision.ensure) -> None:
     """Return once the database is at the newest revision and its roles have their rights.
 
     While it is out of reach, wait, and say what for.
 
     Raises MigrationError when the migrations fail although the database is there.
     """
+    await _until_done(partial(_migrate, url, scripts, roles, ensure), waits_for)
+
+
+async def begin(url: str, scripts: Path, roles: Roles, waits_for: WaitsFor) -> None:
+    """The same for a service: with a role that may not migrate, wait until somebody has done it."""
+
+    async def attempt() -> None:
+        if await may_migrate(url):
+            await _migrate(url, scripts, roles, revision.ensure)
+        else:
+            await revision.require(url, scripts)
+
+    await _until_done(attempt, waits_for)
+
+
+async def _until_done(attempt: Callable[[], Awaitable[None]], waits_for: WaitsFor) -> None:
     said = ""
     while True:
         try:
-            await _ensure(url, scripts)
-            return await grant(url, roles) if roles else None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            return await attempt()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotMigratedError) as error:
             reason = _reason(error)
             waits_for(reason)
             if reason != said:
@@ -43,9 +64,14 @@ async def prepare(url: str, scripts: Path, roles: Roles | None, waits_for: Calla
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _ensure(url: str, scripts: Path) -> None:
+async def _migrate(url: str, scripts: Path, roles: Roles, ensure: Ensure) -> None:
+    await _ensured(url, scripts, ensure)
+    await grant(url, roles)
+
+
+async def _ensured(url: str, scripts: Path, ensure: Ensure) -> None:
     try:
-        await revision.ensure(url, scripts)
+        await ensure(url, scripts)
     except MigrationError:
         await revision.current(url)  # raises when the database has gone away, which is no failure of a migration
         raise

@@ -12,26 +12,41 @@ import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
 
+from chassis.errors import MigrationError, describe
 from chassis.store import inbox, outbox, said, suspects
 from chassis.store.models import frame
 from chassis.store.postgres import engine
-from chassis.store.revision import LOCK
+from chassis.store.revision import LOCK, current, head, serves
 
 FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue)
 """The tables of the chassis, which every service's migrations create."""
 
 
-def upgrade(url: str, scripts: Path) -> None:
+_ALEMBIC = asyncio.Lock()
+"""Alembic is told by variables of its module what it works on"""
+
+
+async def ensure(url: str, scripts: Path) -> None:
+    """As `chassis.store.revision.ensure`, in this process.
+
+    Raises MigrationError, or what the driver raises when the database is out of reach.
+    """
+    if serves(await current(url), head(scripts)):
+        return
+    try:
+        async with _ALEMBIC:
+            await upgrade(url, scripts)
+    except Exception as error:
+        raise MigrationError(f"the migrations in {scripts} could not be applied: {describe(error)}") from error
+
+
+async def upgrade(url: str, scripts: Path) -> None:
     """Apply what is missing; replicas that start together wait for each other."""
-
-    async def connect_and_apply() -> None:
-        opened = engine(url, poolclass=sa.NullPool)
-        async with opened.begin() as connection:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-            await connection.run_sync(_apply, scripts)
-        await opened.dispose()
-
-    asyncio.run(connect_and_apply())
+    opened = engine(url, poolclass=sa.NullPool)
+    async with opened.begin() as connection:
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        await connection.run_sync(_apply, scripts)
+    await opened.dispose()
 
 
 def run(*tables: sa.MetaData) -> None:
@@ -183,4 +198,4 @@ def drop_said() -> None:
 
 
 if __name__ == "__main__":
-    upgrade(os.environ["DATABASE_URL"], Path(sys.argv[1]))
+    asyncio.run(upgrade(os.environ["DATABASE_URL"], Path(sys.argv[1])))

@@ -1,8 +1,13 @@
-"""Retention: rows that are old enough are deleted, a bounded number in each transaction."""
+"""Retention: rows that are old enough are deleted, a bounded number in each transaction.
+
+A function in the database does it, under a role that nobody can log in as. So whoever has a service's password can have
+deleted what is old enough, and nothing else.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from zlib import crc32
 
 from chassis.store.database import Database
 from chassis.store.transaction import Transaction
@@ -22,6 +27,38 @@ class Retention:
     age: timedelta
     only: str = "true"
     """A condition in SQL"""
+
+    @property
+    def function(self) -> str:
+        """The name of the function that deletes the rows; it differs for each kind of rows of a table."""
+        kind = "" if self.only == "true" else f"_{crc32(self.only.encode()):08x}"
+        return f"purge_{self.table}_{self.column}{kind}"
+
+    @property
+    def statement(self) -> str:
+        """What makes the function. Nobody can have it delete younger rows than `age` says, or more at a time.
+
+        Moments are compared, because of two intervals the shorter one may lead further back: months differ. EXECUTE
+        has each call planned for what it asks for, so that an index finds the few rows that are old.
+        """
+        least_age = f"make_interval(secs => {self.age.total_seconds()})"
+        return f"""
+            CREATE OR REPLACE FUNCTION "{self.function}"(age interval, at_most integer) RETURNS bigint
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $purge$
+            DECLARE gone bigint;
+            BEGIN
+                EXECUTE $delete$
+                    DELETE FROM "{self.table}" WHERE ctid = ANY(ARRAY(
+                        SELECT ctid FROM "{self.table}"
+                        WHERE "{self.column}" < least(now() - $1, now() - {least_age}) AND ({self.only})
+                        ORDER BY "{self.column}" LIMIT least($2, {MAX_DELETED}) FOR UPDATE SKIP LOCKED
+                    ))
+                $delete$ USING age, at_most;
+                GET DIAGNOSTICS gone = ROW_COUNT;
+                RETURN gone;
+            END
+            $purge$
+            """  # noqa: S608  # names from the code, not from a client
 
     @property
     def what(self) -> str:
@@ -63,15 +100,10 @@ def unless_parked(depth: Callable[[], Awaitable[float]], retention: Retention) -
 
 def _purge_some(retention: Retention) -> Callable[[Transaction], Awaitable[int]]:
     """Delete some of the rows, and say how many went. Rows that another replica is deleting are left to it."""
-    delete = f"""
-        DELETE FROM {retention.table} WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM {retention.table} WHERE {retention.column} < now() - $1::interval AND {retention.only}
-            ORDER BY {retention.column} LIMIT $2 FOR UPDATE SKIP LOCKED
-        ))
-        RETURNING 1
-        """  # noqa: S608  # names from the code, not from a client
+    delete = f'SELECT "{retention.function}"($1, $2) AS gone'
 
     async def purge_some(transaction: Transaction) -> int:
-        return len(await transaction.fetch(delete, retention.age, MAX_DELETED))
+        (row,) = await transaction.fetch(delete, retention.age, MAX_DELETED)
+        return int(row["gone"])
 
     return purge_some

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-from chassis.errors import MigrationError
+from chassis.errors import MigrationError, NotMigratedError
 
 CONNECT_TIMEOUT = 10
 LOCK = 0x5A6A
@@ -44,13 +44,20 @@ async def ensure(url: str, scripts: Path) -> None:
         raise MigrationError(f"the migrations in {scripts} could not be applied; the lines above say why")
 
 
+async def require(url: str, scripts: Path) -> None:
+    """Raise NotMigratedError unless the database serves this code."""
+    found = await current(url)
+    if not serves(found, head(scripts)):
+        raise NotMigratedError(f"revision {head(scripts)} is needed, and the database has {found or 'none'}")
+
+
 async def current(url: str) -> str | None:
     """The revision that the database has, None when it has none yet."""
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
     try:
         revision = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_TIMEOUT)
-    except asyncpg.UndefinedTableError:
-        return None
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        return None  # or so new that nobody has been given any rights
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT)
     return str(revision)

@@ -14,12 +14,6 @@ from stack.signing import SigningKey
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
-_DATABASES = (
-    ("DATABASE_URL", "DATABASE_URL"),
-    ("OWNER_DATABASE_URL", "MIGRATION_URL"),
-    # Nobody in a container erases; the owner may.
-    ("ERASURE_DATABASE_URL", "MIGRATION_URL"),
-)
 
 
 def describe(directory: Directory) -> None:
@@ -40,11 +34,7 @@ def describe(directory: Directory) -> None:
 def _environment() -> dict[str, str]:
     names = [*(service.package for service in EACH), "platform"]
     urls = {f"{name.removesuffix('_svc').upper()}_URL": f"http://{_address(name, _HTTP)}" for name in names}
-    databases = {
-        f"{service.upper()}_{name}": _outside(service, setting, "postgres", 5432)
-        for service in SERVICES
-        for name, setting in _DATABASES
-    }
+    databases = {name: url for service in SERVICES for name, url in _databases(service).items()}
     user = f"{ADMIN}:{_admin_password()}"
     return {
         **urls,
@@ -57,13 +47,29 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _databases(service: str) -> dict[str, str]:
+    """The database of a service for its role, and for the owner, who stands in for who erases."""
+    prefix = service.upper()
+    migration = json.loads(_compose("config", "--format", "json"))["services"][f"{service}-migrate"]
+    owner_url = _from_outside(migration["environment"][f"{prefix}_MIGRATION_URL"], "postgres", 5432)
+    return {
+        f"{prefix}_DATABASE_URL": _outside(service, "DATABASE_URL", "postgres", 5432),
+        f"{prefix}_OWNER_DATABASE_URL": owner_url,
+        f"{prefix}_ERASURE_DATABASE_URL": owner_url,
+    }
+
+
 def _broker_url(service: str) -> str:
     return _outside(service, "RABBITMQ_URL", "rabbitmq", 5672)
 
 
 def _outside(service: str, setting: str, container: str, port: int) -> str:
     """The address that a service is given, as it is from outside of the containers."""
-    inside = urlsplit(_variable(f"{service}_svc", f"{service.upper()}_{setting}"))
+    return _from_outside(_variable(f"{service}_svc", f"{service.upper()}_{setting}"), container, port)
+
+
+def _from_outside(url: str, container: str, port: int) -> str:
+    inside = urlsplit(url)
     user = inside.netloc.rpartition("@")[0]
     return inside._replace(netloc=f"{user}@{_address(container, port)}").geturl()
 

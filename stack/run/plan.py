@@ -20,6 +20,9 @@ from stack.servers.tls import Authority
 from stack.services import EACH, GENEROUS, SERVICES, Told
 from stack.tokens import publish_key
 
+_SECRET = ("TOKEN_SIGNING_KEY", "DATABASE_URL", "MIGRATION_URL", "RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL")
+"""How variables end whose value is for one program, or for operators"""
+
 
 @dataclass
 class Plan:
@@ -49,6 +52,8 @@ class Plan:
         self._add_databases()
         self._add_broker()
         self._add_platform()
+        self._environments = {service.name: self._environment_of(service) for service in EACH}
+        self._add_migrations()
         for service in EACH:
             self._add_service(service)
         self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
@@ -73,12 +78,8 @@ class Plan:
         # In a database that somebody else runs, the role that is given does everything.
         self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
         self._service_urls = {
-            **{(name, "database_url"): url for name, url in given.items()},
-            **{
-                (name, setting): server.url_without_password(user, name, self._handed_out.database(name))
-                for name in missing
-                for setting, user in _database_users(name).items()
-            },
+            **given,
+            **{name: server.url_without_password(name, name, self._handed_out.database(name)) for name in missing},
         }
         for name in missing:
             self._handed_out.write_database(name, self._credentials)
@@ -110,10 +111,16 @@ class Plan:
         }
         self.programs.append(self._python("platform", "stack.platform", settings))
 
-    def _add_service(self, service: Told) -> None:
+    def _add_migrations(self) -> None:
+        """Have the databases that are ours migrated; a service that has been given one does it by itself."""
+        if self._role_urls:
+            self.onces.append(Once("migrations", self._migrate, tuple(self._needs)))
+            self._needs.append("migrations")
+
+    def _environment_of(self, service: Told) -> dict[str, str]:
         name = service.name
         offers = {
-            **self._database_offers(name),
+            "database_url": _via(f"{name.upper()}_DATABASE_VIA", self._service_urls[name]),
             **self._broker_offers(name),
             "host": "127.0.0.1",
             "port": str(self._ports[service.package]),
@@ -121,14 +128,11 @@ class Plan:
             "platform_secret_file": str(self._handed_out.webhooks(name)),
             **GENEROUS,
         }
-        environment = service.takes(offers) | {"TOKEN_KEYS": self._tokens["TOKEN_KEYS"]}
-        program = self._python(service.package, f"{service.package}.main", environment)
-        self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
+        return service.takes(offers) | {"TOKEN_KEYS": self._tokens["TOKEN_KEYS"]}
 
-    def _database_offers(self, service: str) -> dict[str, str]:
-        """The addresses of its database for the roles that a service uses."""
-        via = f"{service.upper()}_DATABASE_VIA"
-        return {setting: _via(via, url) for (name, setting), url in self._service_urls.items() if name == service}
+    def _add_service(self, service: Told) -> None:
+        program = self._python(service.package, f"{service.package}.main", self._environments[service.name])
+        self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
 
     def _broker_offers(self, service: str) -> dict[str, str]:
         via = f"{service.upper()}_RABBITMQ_VIA"
@@ -144,24 +148,38 @@ class Plan:
         return Program(
             name=name,
             command=[sys.executable, "-m", module],
-            environment=_without_signing_key() | {"PYTHONUNBUFFERED": "1"} | settings,
+            environment=_without_secrets() | {"PYTHONUNBUFFERED": "1"} | settings,
             port=self._ports[name],
             probe=f"{self._urls[name]}/readyz",
         )
 
+    async def _migrate(self) -> None:
+        owners = {name: url for (name, kind), url in self._role_urls.items() if kind == "owner"}
+        settings = {key: value for name in owners for key, value in self._environments[name].items()}
+        settings |= {f"{name.upper()}_MIGRATION_URL": url for name, url in owners.items()}
+        if not await self._runs("migrations", settings, "chassis", "migrate", *owners):
+            raise self._failure("migrations", "the databases cannot be migrated")
+
     async def _seed(self) -> None:
         url = self._role_urls.get(("seat", "owner")) or self._database_urls["seat"]
-        with self.directory.log("catalogue").open("ab") as output:
+        if not await self._runs("catalogue", {"SEAT_DATABASE_URL": url}, "seat_svc.catalogue"):
+            raise self._failure("catalogue", "the catalogue cannot be filled")
+
+    async def _runs(self, name: str, settings: dict[str, str], *module: str) -> bool:
+        """Whether a module with arguments runs to a good end."""
+        with self.directory.log(name).open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *[sys.executable, "-m", "seat_svc.catalogue"],
+                *[sys.executable, "-m", *module],
                 cwd=ROOT,
-                env=os.environ | {"SEAT_DATABASE_URL": url},
+                env=_without_secrets() | settings,
                 stdout=output,
                 stderr=output,
             )
-        if await process.wait() != 0:
-            log = self.directory.log("catalogue")
-            raise StackError(f"the catalogue cannot be filled. The last lines of {log}:\n{tail(log)}")
+        return await process.wait() == 0
+
+    def _failure(self, name: str, what: str) -> StackError:
+        log = self.directory.log(name)
+        return StackError(f"{what}. The last lines of {log}:\n{tail(log)}")
 
     def _describe(self) -> None:
         for service in SERVICES:
@@ -180,20 +198,14 @@ class Plan:
         self.environment |= self._tokens
 
 
-def _without_signing_key() -> dict[str, str]:
-    """The caller's environment, without what only whoever issues tokens may have."""
-    return {name: value for name, value in os.environ.items() if name != "TOKEN_SIGNING_KEY"}
+def _without_secrets() -> dict[str, str]:
+    """The caller's environment, without what an env file may have put there that is not for every program."""
+    return {name: value for name, value in os.environ.items() if not name.endswith(_SECRET)}
 
 
 def wants_tls() -> bool:
     """Whether the servers of the stack are to speak TLS, and nothing else."""
     return bool(os.environ.get("STACK_TLS"))
-
-
-def _database_users(service: str) -> dict[str, str]:
-    """The roles that a service uses, by the names of the settings."""
-    owner, retention = role(service, "owner"), role(service, "retention")
-    return {"database_url": service, "migration_url": owner, "retention_url": retention}
 
 
 def _http_programs() -> list[str]:

@@ -2,6 +2,9 @@
 
 Connections that stand go on. New ones read their password from a file that is changed in the same moment as the
 server; one that comes in between is refused and tried again, as after any other failure.
+
+Servers are given, whenever they start, the passwords that are kept. So new ones are kept before anybody gets them; what
+an interrupted rotation has left undone, the next one or the next start of the stack does.
 """
 
 import asyncio
@@ -69,6 +72,7 @@ class Rotation:
     async def database(self) -> None:
         """New passwords for the roles of every database; the files of the services change with the server."""
         new = self._renewed(*(name for service in SERVICES for name in roles_of(service)))
+        self._keep(new)
         admin = await asyncpg.connect(self._admin_url())
         try:
             for service in SERVICES:
@@ -78,11 +82,11 @@ class Rotation:
                 self._files.write_database(service, new)
         finally:
             await admin.close()
-        self._keep(new)
 
     async def broker(self) -> None:
         """New passwords for the users of the services."""
         new = self._renewed(*broker_users())
+        self._keep(new)
         # The node loads them whenever it starts.
         write_definitions(self._directory, EACH, new)
         api_url = self._directory.running()["RABBITMQ_MANAGEMENT_URL"]
@@ -90,7 +94,6 @@ class Rotation:
             for name in SERVICES:
                 (await api.put(f"/api/users/{name}", json=user(new.broker_password(name)))).raise_for_status()
                 self._files.write_broker(name, new)
-        self._keep(new)
 
     async def webhooks(self) -> None:
         """A new secret of deliveries: both are signed with until the platform knows the new one."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stack.credentials import ROLES, Credentials, role
+from stack.credentials import Credentials
 from stack.directory import Directory, write_private
 
 
@@ -13,7 +13,7 @@ class HandedOut:
         self._folder = directory.path / "secrets"
 
     def database(self, service: str) -> Path:
-        """The passwords of a service's roles, as libpq reads them (PostgreSQL documentation, "The Password File")."""
+        """The password of a service's role, as libpq reads it (PostgreSQL documentation, "The Password File")."""
         return self._folder / service / "pgpass"
 
     def broker(self, service: str) -> Path:
@@ -25,10 +25,8 @@ class HandedOut:
         return self._folder / program / "webhooks"
 
     def write_database(self, service: str, credentials: Credentials) -> None:
-        """Hand out the passwords of a service's roles. That of who erases is none of its business."""
-        users = [service, *(role(service, kind) for kind in ROLES if kind != "erasure")]
-        lines = (f"*:*:*:{user}:{credentials.password(user)}\n" for user in users)
-        self._write(self.database(service), "".join(lines))
+        """Hand out the password of a service's role. Those of the others are none of its business."""
+        self._write(self.database(service), f"*:*:*:{service}:{credentials.password(service)}\n")
 
     def write_broker(self, service: str, credentials: Credentials) -> None:
         """Hand out the password of a service's broker user."""

@@ -18,7 +18,7 @@ from stack.ports import Ports
 from stack.program import Program
 from stack.progress import Progress
 from stack.servers.packages import install, tail
-from stack.servers.roles import MAX_CONNECTIONS, create_database, create_roles, let_in
+from stack.servers.roles import CLOSED, MAX_CONNECTIONS, create_database, create_roles, let_in
 from stack.servers.tls import Authority
 
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -208,16 +208,18 @@ class Server:
                 await connection.execute(statement)
             if service not in existing:
                 await connection.execute(create_database(service))
-            if await connection.fetchval(_OWNER, service) == service:
-                await self._hand_over(service)
+            is_old = await connection.fetchval(_OWNER, service) == service
+            await self._arrange(service, hand_over=is_old)
             for statement in let_in(service):
                 await connection.execute(statement)
 
-    async def _hand_over(self, service: str) -> None:
-        """Give what a service owned in former times, its database included, to its owner."""
+    async def _arrange(self, service: str, *, hand_over: bool) -> None:
+        """Close what no service needs in a database; give what its service owned in former times to its owner."""
         inside = await asyncpg.connect(self.url(), database=service)
         try:
-            await inside.execute(f'REASSIGN OWNED BY "{service}" TO "{role(service, "owner")}"')
+            await inside.execute(CLOSED)
+            if hand_over:
+                await inside.execute(f'REASSIGN OWNED BY "{service}" TO "{role(service, "owner")}"')
         finally:
             await inside.close()
 

@@ -6,7 +6,7 @@ from stack.credentials import ROLES, role
 
 MAX_CONNECTIONS = 400
 """Of the server; enough for five services"""
-CONNECTIONS = {"owner": 20, "retention": 5, "erasure": 2}
+CONNECTIONS = {"owner": 20, "erasure": 2}
 SERVICE_CONNECTIONS = 60
 """Of all processes of a service together; one takes 18 at most"""
 SETTINGS = {
@@ -19,9 +19,30 @@ SETTINGS = {
 """Of every role but the owner, whose migrations may take long"""
 
 
+CLOSED = """DO $$
+DECLARE closed regprocedure;
+BEGIN
+    FOR closed IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(pg_(try_)?advisory_lock|lo_|lo(read|write)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', closed);
+    END LOOP;
+END $$"""
+"""Takes from everybody what no service needs, in the database where it is run.
+
+A lock of a session outlives its transaction. Large objects are rows of a table that belongs to nobody.
+"""
+
+
 def roles_of(service: str) -> list[str]:
-    """The service's own role, and the others of its database."""
+    """The service's own role, and the others that may enter its database."""
     return [service, *(role(service, kind) for kind in ROLES)]
+
+
+def retention_of(service: str) -> str:
+    """The role that old rows go under: nobody is it, and the owner makes its functions."""
+    return role(service, "retention")
 
 
 def create_roles(service: str, password: Callable[[str], str], existing: Collection[str] = ()) -> Iterator[str]:
@@ -32,6 +53,9 @@ def create_roles(service: str, password: Callable[[str], str], existing: Collect
         yield f"{verb} ROLE \"{name}\" LOGIN CONNECTION LIMIT {limit} PASSWORD '{password(name)}'"
         if name != role(service, "owner"):
             yield from (f"ALTER ROLE \"{name}\" SET {setting} = '{value}'" for setting, value in SETTINGS.items())
+    retention = retention_of(service)
+    yield f'{"ALTER" if retention in existing else "CREATE"} ROLE "{retention}" NOLOGIN PASSWORD NULL'
+    yield f'GRANT "{retention}" TO "{role(service, "owner")}"'
 
 
 def create_database(service: str) -> str:

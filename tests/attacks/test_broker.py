@@ -16,6 +16,7 @@ from pamqp.commands import Basic
 
 from chassis.choreography.envelope import TRACEPARENT
 from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
+from chassis.choreography.topology import ASKS
 from stack.services import SERVICES
 from tests.attacks.messages import Shot
 from tests.attacks.probes import odd, unreadable
@@ -53,10 +54,10 @@ def message(event: str, body: Mapping[str, Any], **headers: Any) -> aio_pika.Mes
     )
 
 
-@pytest.mark.parametrize("exchange", sorted(SERVICES))
+@pytest.mark.parametrize("exchange", [*sorted(SERVICES), ASKS])
 async def test_nobody_listens_to_everything(channel: aio_pika.abc.AbstractChannel, exchange: str) -> None:
     """A queue cannot be bound to all that a service says, not even where some of it is to be heard: attack 9."""
-    spy = await channel.declare_queue("point.spy", auto_delete=True)
+    spy = await channel.declare_queue(f"point.news.{uuid.uuid4()}", auto_delete=True)
 
     with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
         await spy.bind(exchange, "#")
@@ -64,12 +65,34 @@ async def test_nobody_listens_to_everything(channel: aio_pika.abc.AbstractChanne
 
 async def test_nobody_hears_what_is_for_others(channel: aio_pika.abc.AbstractChannel) -> None:
     """Of an exchange that it has to do with, a service hears the events of its steps: attack 9."""
-    spy = await channel.declare_queue("point.spy", auto_delete=True)
+    spy = await channel.declare_queue(f"point.news.{uuid.uuid4()}", auto_delete=True)
     await spy.bind("payment", "checkout.requested")
     await spy.unbind("payment", "checkout.requested")
 
     with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
         await spy.bind("payment", "payment.paid")
+
+
+@pytest.mark.parametrize(
+    "key", ["payment.news", "payment.resay", "reservation.resay", "*.news", "*.resay", "point.*", "point.#", "#.news"]
+)
+async def test_nobody_overhears_news_and_asks(channel: aio_pika.abc.AbstractChannel, key: str) -> None:
+    """What the processes of another service tell each other, and what it is asked, is for that service."""
+    spy = await channel.declare_queue(f"point.news.{uuid.uuid4()}", auto_delete=True)
+    await spy.bind(ASKS, "point.news")
+    await spy.unbind(ASKS, "point.news")
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await spy.bind(ASKS, key)
+
+
+async def test_nobody_tells_the_news_of_others(channel: aio_pika.abc.AbstractChannel) -> None:
+    """A service may ask any other, and tell its own processes what is new."""
+    asks = await channel.get_exchange(ASKS, ensure=False)
+    await asks.publish(aio_pika.Message(b"{", user_id="point"), "payment.resay")
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await asks.publish(aio_pika.Message(b"{", user_id="point"), "payment.news")
 
 
 @pytest.mark.parametrize("exchange", sorted(set(SERVICES) - {"point"}))
@@ -169,27 +192,40 @@ async def test_channels_are_limited(environment: Mapping[str, str]) -> None:
         await connection.close()
 
 
+@pytest.mark.parametrize("name", ["point.spy", "point.hoard.1", "point.spend.1", "point.news.hoard.1", "spy", ""])
+async def test_nobody_makes_queues_of_its_own(channel: aio_pika.abc.AbstractChannel, name: str) -> None:
+    """A service has the queues that its steps need, and no others, which no policy would limit: attack 9."""
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await channel.declare_queue(name, durable=True)
+
+
+async def test_nobody_makes_exchanges_of_its_own(channel: aio_pika.abc.AbstractChannel) -> None:
+    """Nor exchanges."""
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await channel.declare_exchange("point.more", aio_pika.ExchangeType.FANOUT)
+
+
 async def test_queues_are_limited(broker: Broker, channel: aio_pika.abc.AbstractChannel) -> None:
-    """A service cannot fill the broker with queues of its own: attack 9."""
-    declared = 0
+    """Those of news, of which each process has one, cannot fill the broker: attack 9."""
+    names = [f"point.news.{uuid.uuid4()}" for _ in range(VHOST_LIMITS["max-queues"])]
+    declared = list[str]()
 
     async def fill() -> None:
-        nonlocal declared
-        while declared <= VHOST_LIMITS["max-queues"]:
-            await channel.declare_queue(f"point.many.{declared}")
-            declared += 1
+        for name in names:
+            await channel.declare_queue(name)
+            declared.append(name)
 
     with pytest.raises(aiormq.exceptions.ChannelPreconditionFailed, match="limit"):
         await fill()
-    assert 0 < declared < VHOST_LIMITS["max-queues"]
+    assert declared
 
-    async def left() -> int:
-        return sum(one["name"].startswith("point.many.") for one in await broker.ask("queues/%2F?columns=name"))
+    async def left() -> set[str]:
+        return {one["name"] for one in await broker.ask("queues/%2F?columns=name")} & set(declared)
 
     async with broker._connection.channel() as admin:
-        for number in range(declared):
-            await admin.queue_delete(f"point.many.{number}")
-    await eventually(left, lambda count: not count)
+        for name in declared:
+            await admin.queue_delete(name)
+    await eventually(left, lambda found: not found)
 
 
 @pytest.mark.parametrize(("what", "properties"), [*odd(), *unreadable()], ids=lambda value: str(value)[:40])

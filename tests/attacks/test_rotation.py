@@ -19,6 +19,7 @@ from stack.directory import Directory
 from stack.run.given import Given
 from stack.run.rotation import Kind, Rotation
 from stack.run.state import State
+from stack.servers.handed_out import HandedOut
 from stack.servers.tls import Authority
 from stack.services import SERVICES
 from stack.signing import SigningKey
@@ -157,6 +158,33 @@ async def _tokens_change(its: System, directory: Directory, old: Credentials) ->
     assert await statuses() == [200, 200]
     withdraw_keys(directory, signing_key(directory))
     await eventually(statuses, lambda seen: seen == [401, 200], within=90)
+
+
+@pytest.mark.parametrize(("kind", "method"), [(Kind.DATABASE, "write_database"), (Kind.BROKER, "write_broker")])
+async def test_an_interrupted_rotation_is_made_good_by_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind, method: str
+) -> None:
+    """What a server has been told is kept, so nobody sets it back; the next rotation reaches whom this one did not."""
+    interrupted = f"{SERVICES[0].upper()}_{'DATABASE' if kind is Kind.DATABASE else 'RABBITMQ'}_URL"
+
+    async def connect(name: str) -> None:
+        url = stack.environment(path)[name]
+        connection = await (asyncpg.connect(url) if kind is Kind.DATABASE else aio_pika.connect(url))
+        await connection.close()
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HandedOut, method, interrupt)
+        with pytest.raises(InterruptedError):
+            await Rotation(Directory(path)).run(kind, Given({}))
+    await connect(interrupted)
+
+    await Rotation(Directory(path)).run(kind, Given({}))
+
+    for service in SERVICES:
+        await connect(interrupted.replace(SERVICES[0].upper(), service.upper()))
 
 
 async def test_processes_that_start_later_know_the_new_secrets(path: Path) -> None:

@@ -113,7 +113,7 @@ async def second(
     """A second process of a service, ready; it takes orders to crash of its own, and goes away with the context."""
     port, orders = _free_port(), _orders(site)
     orders.mkdir(exist_ok=True)
-    environment = _environment(await site.programs.running(f"{service}_svc"))
+    environment = environment_of(await site.programs.running(f"{service}_svc"))
     environment |= {f"{service.upper()}_PORT": str(port), VARIABLE: str(orders), **more}
     with (site.programs.path / "logs" / f"{service}_svc-2.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -132,7 +132,7 @@ def _orders(site: Site) -> Path:
     return site.crashes.with_name("crashes-of-seconds")
 
 
-def _environment(pid: int) -> dict[str, str]:
+def environment_of(pid: int) -> dict[str, str]:
     """What a process was started with."""
     lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
     return dict(line.split("=", 1) for line in lines if "=" in line)

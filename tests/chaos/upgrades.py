@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from stack.directory import ROOT
 from stack.services import EACH
-from tests.chaos.replicas import second
+from tests.chaos.replicas import environment_of, second
 from tests.chaos.site import Site
+from tests.end_to_end.databases import owner_url
 from tests.end_to_end.eventually import eventually
 
 CODE = ("contracts", "chassis", *(service.package for service in EACH), "stack")
@@ -56,6 +58,7 @@ def downgrade() -> None:
 async def rolled_and_rolled_back(site: Site) -> int:
     """Beside each process comes one of the next version, and the old ones start anew; then the new ones go again."""
     with _next_version() as tree:
+        await _migrate(site, tree)
         async with contextlib.AsyncExitStack() as new:
             for service in EACH:
                 await new.enter_async_context(second(site, service.name, tree))
@@ -80,6 +83,17 @@ def _next_version() -> Iterator[Path]:
             head = max(path.stem.partition("_")[0] for path in versions.glob("*.py"))
             (versions / "9999_later.py").write_text(REVISION.format(head=head))
         yield tree
+
+
+async def _migrate(site: Site, tree: Path) -> None:
+    """Bring the databases to the next version, as their owners; the old code goes on meanwhile."""
+    environment: dict[str, str] = {}
+    for service in EACH:
+        environment |= environment_of(await site.programs.running(service.package))
+        environment[f"{service.name.upper()}_MIGRATION_URL"] = owner_url(site.environment, service.name)
+    command = [sys.executable, "-m", "chassis", "migrate", *(service.name for service in EACH)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=tree, env=environment)
+    assert await process.wait() == 0
 
 
 def _patch(path: Path, *changes: tuple[str, str]) -> None:

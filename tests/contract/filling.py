@@ -31,7 +31,9 @@ BY_HAND = {
     "inbox.saga_id": f"('0000000a-0000-7000-8000-' || lpad(to_hex({_TOGETHER}), 12, '0'))::uuid",
     "inbox.step": "'some.step'",
     "inbox.at": _THIS_MONTH,
-    "asked.pause": "interval '0'",
+    "suspect.at": _THIS_MONTH,
+    "tombstone.at": _THIS_MONTH,
+    "said.at": _LATELY,
     "idempotency.at": _LATELY,
     "reservation.ask_at": "NULL",
     "wallet.user_id": "'fan-' || n",
@@ -85,7 +87,7 @@ def insert(table: sa.Table) -> str:
 def _value(table: sa.Table, column: "sa.Column[Any]") -> str:
     """A value of the column's kind for row number n; the larger n, the younger the row."""
     if isinstance(column.type, sa.Interval):
-        return "interval '1 second' * n"
+        return "interval '2 seconds'"
     kind = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
     if isinstance(kind, sa.Enum):
         return _state(kind.enums, USUAL.get(table.name))

@@ -21,6 +21,8 @@ SETTINGS = {
     "auto_explain.log_min_duration": "0",
     "auto_explain.log_analyze": "on",
     "auto_explain.log_timing": "off",
+    # What the functions of retention do.
+    "auto_explain.log_nested_statements": "on",
     "auto_explain.log_format": "json",
     "auto_explain.log_level": "notice",
     "auto_explain.log_parameter_max_length": "0",

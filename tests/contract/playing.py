@@ -15,7 +15,7 @@ from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.delivery import Delivery
 from chassis.run.effect import Done, EffectConsumer
 from chassis.run.runtime import Runtime
-from chassis.store import suspects
+from chassis.store import revision, suspects
 from chassis.store.database import Database
 from chassis.store.outbox import Outgoing
 from chassis.store.transaction import Transaction
@@ -50,7 +50,8 @@ class Player:
         known: Definition = importlib.import_module(f"{package}.main").definition(settings)
         dependencies = {kind: Willing() if kind is Platform else one for kind, one in known.dependencies.items()}
         self.app = create_app(known)
-        self.runtime = Runtime(known.service, known.settings, dependencies, known.jobs)
+        self.runtime = Runtime(known.service, known.settings, dependencies, known.jobs, retentions=known.retentions)
+        self._migrations = known.migrations
         self.runtime.waits_for = None
         self.app.state.runtime = self.runtime
         self.said: list[Outgoing] = []
@@ -91,8 +92,10 @@ class Player:
 
     async def work(self) -> None:
         """Do every job once, and what the relay does."""
-        for job in self.runtime._jobs:
-            await job.work(self.runtime.database)
+        await self.runtime._upkeep.migrate(None, self._migrations, revision.ensure)
+        jobs = [job.work for job in self.runtime._jobs]
+        for work in (*jobs, *self.runtime._upkeep.purges(_nothing_parked)):
+            await work(self.runtime.database)
 
         async def suspect(transaction: Transaction) -> None:
             step, event_ids, process = "some.step", [uuid4()], uuid4()
@@ -107,6 +110,10 @@ class Player:
         leased = await self.runtime.database.run(sweep)
         self.runtime._departures.confirm(one.event_id for one in leased)
         await self.runtime.relay.forget_once()
+
+
+async def _nothing_parked() -> float:
+    return 0
 
 
 async def _succeeds(consumer: Consumer, runtime: Runtime, known: envelope.Envelope) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import runpy
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,15 +20,23 @@ from alembic.script import ScriptDirectory
 
 from chassis.choreography.loading import packages
 from chassis.errors import MigrationError
+from chassis.run.startup import begin
 from chassis.store import migrations, revision
 from chassis.store.models import frame
 from chassis.store.postgres import engine as engine_of
+from chassis.store.retention import Retention
+from chassis.store.roles import Roles, grant
 
 ROOT = Path(__file__).parents[2]
 FRAME = {table.name for table in migrations.FRAME}
 VERSION = "alembic_version"
 NEXT_REVISION = "ALTER TABLE inbox ADD COLUMN later text; UPDATE alembic_version SET version_num = '9999'"
 """What a revision of a later release may do"""
+
+OLD_ROW = """
+    INSERT INTO inbox (step, event_id, saga_id, heard, at)
+    VALUES ($1, gen_random_uuid(), gen_random_uuid(), 'it', now() - interval '15 days')
+"""
 
 # What PostgreSQL itself says about a database, in a form in which two can be compared.
 DESCRIPTION = """
@@ -205,6 +214,41 @@ async def test_newer_database_is_left_as_it_is(migrated: str, service: str) -> N
     # then
     assert await revision.current(migrated) == "9999"
     assert await within(migrated, described) == before
+
+
+async def test_one_role_may_do_everything(postgres_admin_url: str, service: str) -> None:
+    """In a database that has no other roles a service migrates by itself, makes the functions, and keeps its rights."""
+    # given
+    url = await create_database(postgres_admin_url)
+    roles = Roles(service="admin", retentions=(Retention("inbox", "at", timedelta(days=30)),))
+    # when
+    await asyncio.gather(*(begin(url, scripts_of(service), roles, lambda _: None) for _ in range(2)))
+    # then
+    connection = await asyncpg.connect(url)
+    try:
+        assert await connection.fetchval("SELECT purge_inbox_at('30 days', 10)") == 0
+        await connection.execute("DELETE FROM suspect")
+    finally:
+        await connection.close()
+
+
+async def test_each_kind_of_rows_has_a_function_of_its_own(migrated: str) -> None:
+    """Several retentions of a table, with other conditions and ages, do not get in each other's way."""
+    # given
+    kinds = {"one.step": 10, "other.step": 20}
+    retentions = [Retention("inbox", "at", timedelta(days=age), f"step = '{step}'") for step, age in kinds.items()]
+    await grant(migrated, Roles(service="admin", retentions=tuple(retentions)))
+    connection = await asyncpg.connect(migrated)
+    try:
+        for step in kinds:
+            await connection.execute(OLD_ROW, step)
+        # when
+        gone = [await connection.fetchval(f"SELECT {one.function}('0', 10)") for one in retentions]
+        left = await connection.fetchval("SELECT array_agg(step) FROM inbox")
+    finally:
+        await connection.close()
+    # then
+    assert (gone, left) == ([1, 0], ["other.step"])
 
 
 @pytest.mark.parametrize(("found", "is_served"), [(None, False), ("0001", False), ("0002", True), ("0010", True)])

@@ -40,6 +40,14 @@ async def test_every_endpoint_and_every_step_was_looked_at(performed: tuple[Play
         assert player.ran == {step.queue for step in player.runtime.service.listening}
 
 
+async def test_every_retention_was_looked_at(performed: tuple[Play, list[Plan]]) -> None:
+    """What its function does has a plan too."""
+    play, plans = performed
+    deleted_from = {table for plan in plans if plan.sql.startswith("DELETE") for table in plan.tables}
+    for player in play.players.values():
+        assert {one.table for one in player.runtime._upkeep._roles.retentions} <= deleted_from
+
+
 async def test_no_statement_reads_or_sorts_what_an_index_could_give(performed: tuple[Play, list[Plan]]) -> None:
     """Each reads a bounded number of rows by an index, and sorts no more than its arguments name."""
     _, plans = performed

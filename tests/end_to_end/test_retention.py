@@ -1,5 +1,6 @@
 """What has served its time is deleted, and what may still be needed is not."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from chassis.store.retention import MAX_DELETED, Retention, purging, unless_park
 from chassis.store.transaction import Transaction
 from payment_svc.main import definition
 from reservation_svc.models import OVER, Reservation, Status
-from tests.end_to_end.databases import owner_url
+from tests.end_to_end.databases import database_url, owner_url
 from tests.end_to_end.settings import payment_settings
 
 OLD, YOUNG = 2 * MAX_DELETED + 1, 7
@@ -61,7 +62,7 @@ class CountingDatabase(Database):
 @pytest.fixture
 async def database(environment: Mapping[str, str]) -> AsyncIterator[CountingDatabase]:
     """The database of point_svc, with rows in its inbox that are older than a month, and some that are not."""
-    found = CountingDatabase(Postgres(owner_url(environment, "point"), pool_size=10), Departures())
+    found = CountingDatabase(Postgres(database_url(environment, "point"), pool_size=10), Departures())
 
     async def insert(transaction: Transaction) -> None:
         for count, age in ((OLD, MONTH + timedelta(seconds=1)), (YOUNG, MONTH - timedelta(minutes=5))):
@@ -141,7 +142,8 @@ async def test_inbox_forgets_when_nothing_is_parked(database: CountingDatabase) 
 async def test_holds_that_are_over_go_and_what_was_bought_stays(environment: Mapping[str, str]) -> None:
     """A hold of which nothing is left goes after a while; one that is paid, or still asked about, does not."""
     # given
-    database = Database(Postgres(owner_url(environment, "reservation"), pool_size=2), Departures())
+    owner = Database(Postgres(owner_url(environment, "reservation"), pool_size=2), Departures())
+    database = Database(Postgres(database_url(environment, "reservation"), pool_size=2), Departures())
     rows = [
         Reservation(
             payment_id=uuid4(), user_id="retention", seat_id=1, status=status, ask_at=ask_at, created_at=LONG_AGO
@@ -166,15 +168,16 @@ async def test_holds_that_are_over_go_and_what_was_bought_stays(environment: Map
     await purging(retention)(database)
     # then
     kept = await database.run(left)
-    await database.run(forget)
-    await database.drain(1)
+    await owner.run(forget)
+    await asyncio.gather(owner.drain(1), database.drain(1))
     assert kept == [(Status.CONFIRMED, True), (Status.EXPIRED, False)]
 
 
 async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[str, str]) -> None:
     """A checkout goes when it was finished long ago, with its delivery; one that never finished is kept."""
     # given
-    database = Database(Postgres(owner_url(environment, "payment"), pool_size=10), Departures())
+    owner = Database(Postgres(owner_url(environment, "payment"), pool_size=2), Departures())
+    database = Database(Postgres(database_url(environment, "payment"), pool_size=2), Departures())
     finished, pending = uuid4(), uuid4()
 
     async def insert(transaction: Transaction) -> None:
@@ -195,6 +198,6 @@ async def test_finished_checkouts_go_and_pending_ones_stay(environment: Mapping[
     await purge.work(database)
     # then
     kept = await database.run(left)
-    await database.run(forget)
-    await database.drain(1)
+    await owner.run(forget)
+    await asyncio.gather(owner.drain(1), database.drain(1))
     assert kept == {pending}

@@ -1,6 +1,8 @@
 """A service that starts while something is missing waits for it and says so; what is wrong for good ends it."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.end_to_end.databases import owner_url
 from tests.end_to_end.eventually import eventually
-from tests.end_to_end.starting import HERE, forwarding, free_port, readiness, start, started
+from tests.end_to_end.starting import HERE, OUR_VARIABLES, forwarding, free_port, readiness, start, started
 from tests.end_to_end.system import System
 
 Settings = dict[str, str]
@@ -36,6 +38,19 @@ def with_password(url: str, password: str) -> str:
     return parts._replace(netloc=f"{parts.username}:{password}@{parts.hostname}:{parts.port}").geturl()
 
 
+async def migrate(settings: Settings) -> tuple[int | None, str]:
+    """How `python -m chassis migrate point` ends with these settings, and what it says."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OUR_VARIABLES)}
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "chassis", "migrate", "point"],
+        env={**inherited, **settings},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
 async def test_service_waits_for_its_database(system: System, settings: Settings) -> None:
     """It lives, says what it waits for, turns requests away, and is ready once the database is there."""
     # given
@@ -55,6 +70,50 @@ async def test_service_waits_for_its_database(system: System, settings: Settings
             ready = await eventually(lambda: readiness(port, system), lambda seen: seen.get("status") == "ready")
         # then
         assert ready["database"] == "ok"
+
+
+async def test_service_waits_for_its_migration(
+    system: System, settings: Settings, environment: Mapping[str, str]
+) -> None:
+    """Where it may not migrate: it says what it needs, and is ready once somebody has migrated."""
+    # given
+    port, query = int(settings["POINT_PORT"]), "UPDATE alembic_version SET version_num = $1"
+    connection = await asyncpg.connect(owner_url(environment, "point"))
+    known = await connection.fetchval("SELECT version_num FROM alembic_version")
+    await connection.execute(query, "0000")
+    try:
+        async with started(settings):
+            # when
+            waiting = await eventually(
+                lambda: readiness(port, system), lambda seen: "0000" in str(seen.get("database"))
+            )
+            # then
+            assert f"revision {known} is needed" in str(waiting["database"])
+            assert "python -m chassis migrate" in str(waiting["database"])
+            # when
+            await connection.execute(query, known)
+            ready = await eventually(lambda: readiness(port, system), lambda seen: seen.get("status") == "ready")
+    finally:
+        await connection.execute(query, known)
+        await connection.close()
+    # then
+    assert ready["database"] == "ok"
+
+
+async def test_migration_is_a_program_of_its_own(settings: Settings, environment: Mapping[str, str]) -> None:
+    """It makes what is missing, as the owner, and ends."""
+    # given
+    count = "SELECT count(*) FROM pg_proc WHERE proname = 'purge_tombstone_at'"
+    connection = await asyncpg.connect(owner_url(environment, "point"))
+    await connection.execute("DROP FUNCTION purge_tombstone_at(interval, integer)")
+    try:
+        # when
+        status, said = await migrate(settings | {"POINT_MIGRATION_URL": owner_url(environment, "point")})
+        # then
+        assert (status, said) == (0, "point: up to date\n")
+        assert await connection.fetchval(count) == 1
+    finally:
+        await connection.close()
 
 
 async def test_old_code_starts_beside_new_code(

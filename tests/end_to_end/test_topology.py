@@ -81,6 +81,25 @@ async def test_limits_of_a_step(broker: Broker, step: str) -> None:
     assert queue["policy"] == f"{step.partition('.')[0]}.steps"
     assert 3 < limits["delivery-limit"] <= 100
     assert limits["max-length"] > 0
+    assert limits["max-length-bytes"] > 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_limits_of_what_is_put_aside(broker: Broker, service: str) -> None:
+    """Of what rests or is parked too, and of news: no queue of a service can fill the broker."""
+
+    async def look() -> dict[str, dict[str, Any]]:
+        found = await broker.ask("queues/%2F")
+        return {one["name"]: one.get("effective_policy_definition", {}) for one in found}
+
+    def aside(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        kinds = (f"{service}.retry.", f"{service}.parked", f"{service}.news.")
+        return {name: limits for name, limits in found.items() if name.startswith(kinds)}
+
+    limits = aside(await eventually(look, lambda found: all(aside(found).values())))
+
+    assert len(limits) > len(DELAYS) + 1
+    assert all({"max-length", "max-length-bytes"} <= one.keys() for one in limits.values())
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -102,7 +121,7 @@ async def test_bindings(broker: Broker) -> None:
 
     events = {(*heard.split("/"), step) for step, several in HEARD.items() for heard in several}
     redelivered = {(f"{step.partition('.')[0]}.redeliver", f"*.{step}", step) for step in (*HEARD, *ASKED)}
-    asked = {("amq.direct", queue, queue) for queue in ASKED}
+    asked = {("amq.topic", queue, queue) for queue in ASKED}
     delayed = {(f"{one}.retry", f"{delay}.#", f"{one}.retry.{delay}") for one in SERVICES for delay in DELAYS}
     parked = {(f"{one}.retry", "parked.#", f"{one}.parked") for one in SERVICES}
     assert bindings == events | asked | redelivered | delayed | parked
@@ -128,6 +147,8 @@ async def test_service_writes_to_its_own_exchange_only(broker: Broker, service: 
 
     for kind in ("configure", "write"):
         assert _allowed(granted[kind], service, f"{service}.retry", f"{service}.parked")
+    assert not any(_allowed(granted["configure"], f"{service}.{name}") for name in ("many", "hoard.1", "parked.spare"))
+    for kind in ("configure", "write"):
         assert not any(_allowed(granted[kind], name) for other in others for name in (other, f"{other}.retry"))
     heard = {exchange(event) for step in HEARS_AND_SAYS if step.startswith(f"{service}.") for event in heard_by(step)}
     assert _allowed(granted["read"], *heard, f"{service}.parked")

@@ -24,6 +24,14 @@ def test_nothing_to_check_is_an_error(command: list[str], tmp_path: Path, monkey
     assert "run it where the services are" in answer.output
 
 
+def test_database_of_no_service_is_not_migrated() -> None:
+    """Who is not there is named."""
+    answer = CliRunner().invoke(app, ["migrate", "nobody"])
+
+    assert answer.exit_code == 1
+    assert "no service here: nobody" in answer.output
+
+
 @pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
 @pytest.mark.parametrize("addresses", [{}, NOWHERE], ids=["no address", "nobody there"])
 def test_system_that_is_not_there_is_an_error(

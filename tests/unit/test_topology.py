@@ -66,7 +66,7 @@ def test_queues_are_bound_to_what_their_steps_hear() -> None:
         Binding("lamps", "lamps.broken", "lamps.rest"),
         Binding("lamps.redeliver", "*.lamps.light", "lamps.light"),
         Binding("lamps.redeliver", "*.lamps.rest", "lamps.rest"),
-        Binding("amq.direct", "lamps.resay", "lamps.resay"),
+        Binding("amq.topic", "lamps.resay", "lamps.resay"),
         Binding("lamps.redeliver", "*.lamps.resay", "lamps.resay"),
     }
 
@@ -112,6 +112,14 @@ def test_a_parked_message_can_be_sent_back() -> None:
 def test_delays_grow() -> None:
     """Each attempt waits longer than the one before."""
     assert list(RETRY_DELAYS.values()) == sorted(set(RETRY_DELAYS.values()))
+
+
+def test_every_queue_has_limits_by_one_policy() -> None:
+    """What has none could fill the broker; of two that match, one would not count."""
+    patterns = {name: policy["pattern"] for name, policy in policies(["lamps", "lamp"]).items()}
+    names = [*(queue.name for queue in topology(two_steps()).queues), "lamps.news.1"]
+    matching = {name: [policy for policy, pattern in patterns.items() if re.search(pattern, name)] for name in names}
+    assert all(len(found) == 1 and found[0].startswith("lamps.") for found in matching.values()), matching
 
 
 def test_limits_are_no_arguments_of_what_is_worked_through() -> None:

@@ -7,85 +7,117 @@ ALTER ROLE "point" SET lock_timeout = '10s';
 ALTER ROLE "point" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "point" SET temp_file_limit = '256MB';
 CREATE ROLE "point_owner" LOGIN CONNECTION LIMIT 20 PASSWORD 'point_owner-development';
-CREATE ROLE "point_retention" LOGIN CONNECTION LIMIT 5 PASSWORD 'point_retention-development';
-ALTER ROLE "point_retention" SET statement_timeout = '30s';
-ALTER ROLE "point_retention" SET lock_timeout = '10s';
-ALTER ROLE "point_retention" SET idle_in_transaction_session_timeout = '60s';
-ALTER ROLE "point_retention" SET temp_file_limit = '256MB';
 CREATE ROLE "point_erasure" LOGIN CONNECTION LIMIT 2 PASSWORD 'point_erasure-development';
 ALTER ROLE "point_erasure" SET statement_timeout = '30s';
 ALTER ROLE "point_erasure" SET lock_timeout = '10s';
 ALTER ROLE "point_erasure" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "point_erasure" SET temp_file_limit = '256MB';
+CREATE ROLE "point_retention" NOLOGIN PASSWORD NULL;
+GRANT "point_retention" TO "point_owner";
 CREATE DATABASE "point" OWNER "point_owner";
 REVOKE ALL ON DATABASE "point" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "point" TO "point";
 GRANT CONNECT ON DATABASE "point" TO "point_owner";
-GRANT CONNECT ON DATABASE "point" TO "point_retention";
 GRANT CONNECT ON DATABASE "point" TO "point_erasure";
+\connect "point"
+DO $$
+DECLARE closed regprocedure;
+BEGIN
+    FOR closed IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(pg_(try_)?advisory_lock|lo_|lo(read|write)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', closed);
+    END LOOP;
+END $$;
+\connect postgres;
 CREATE ROLE "reservation" LOGIN CONNECTION LIMIT 60 PASSWORD 'reservation-development';
 ALTER ROLE "reservation" SET statement_timeout = '30s';
 ALTER ROLE "reservation" SET lock_timeout = '10s';
 ALTER ROLE "reservation" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "reservation" SET temp_file_limit = '256MB';
 CREATE ROLE "reservation_owner" LOGIN CONNECTION LIMIT 20 PASSWORD 'reservation_owner-development';
-CREATE ROLE "reservation_retention" LOGIN CONNECTION LIMIT 5 PASSWORD 'reservation_retention-development';
-ALTER ROLE "reservation_retention" SET statement_timeout = '30s';
-ALTER ROLE "reservation_retention" SET lock_timeout = '10s';
-ALTER ROLE "reservation_retention" SET idle_in_transaction_session_timeout = '60s';
-ALTER ROLE "reservation_retention" SET temp_file_limit = '256MB';
 CREATE ROLE "reservation_erasure" LOGIN CONNECTION LIMIT 2 PASSWORD 'reservation_erasure-development';
 ALTER ROLE "reservation_erasure" SET statement_timeout = '30s';
 ALTER ROLE "reservation_erasure" SET lock_timeout = '10s';
 ALTER ROLE "reservation_erasure" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "reservation_erasure" SET temp_file_limit = '256MB';
+CREATE ROLE "reservation_retention" NOLOGIN PASSWORD NULL;
+GRANT "reservation_retention" TO "reservation_owner";
 CREATE DATABASE "reservation" OWNER "reservation_owner";
 REVOKE ALL ON DATABASE "reservation" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "reservation" TO "reservation";
 GRANT CONNECT ON DATABASE "reservation" TO "reservation_owner";
-GRANT CONNECT ON DATABASE "reservation" TO "reservation_retention";
 GRANT CONNECT ON DATABASE "reservation" TO "reservation_erasure";
+\connect "reservation"
+DO $$
+DECLARE closed regprocedure;
+BEGIN
+    FOR closed IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(pg_(try_)?advisory_lock|lo_|lo(read|write)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', closed);
+    END LOOP;
+END $$;
+\connect postgres;
 CREATE ROLE "payment" LOGIN CONNECTION LIMIT 60 PASSWORD 'payment-development';
 ALTER ROLE "payment" SET statement_timeout = '30s';
 ALTER ROLE "payment" SET lock_timeout = '10s';
 ALTER ROLE "payment" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "payment" SET temp_file_limit = '256MB';
 CREATE ROLE "payment_owner" LOGIN CONNECTION LIMIT 20 PASSWORD 'payment_owner-development';
-CREATE ROLE "payment_retention" LOGIN CONNECTION LIMIT 5 PASSWORD 'payment_retention-development';
-ALTER ROLE "payment_retention" SET statement_timeout = '30s';
-ALTER ROLE "payment_retention" SET lock_timeout = '10s';
-ALTER ROLE "payment_retention" SET idle_in_transaction_session_timeout = '60s';
-ALTER ROLE "payment_retention" SET temp_file_limit = '256MB';
 CREATE ROLE "payment_erasure" LOGIN CONNECTION LIMIT 2 PASSWORD 'payment_erasure-development';
 ALTER ROLE "payment_erasure" SET statement_timeout = '30s';
 ALTER ROLE "payment_erasure" SET lock_timeout = '10s';
 ALTER ROLE "payment_erasure" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "payment_erasure" SET temp_file_limit = '256MB';
+CREATE ROLE "payment_retention" NOLOGIN PASSWORD NULL;
+GRANT "payment_retention" TO "payment_owner";
 CREATE DATABASE "payment" OWNER "payment_owner";
 REVOKE ALL ON DATABASE "payment" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "payment" TO "payment";
 GRANT CONNECT ON DATABASE "payment" TO "payment_owner";
-GRANT CONNECT ON DATABASE "payment" TO "payment_retention";
 GRANT CONNECT ON DATABASE "payment" TO "payment_erasure";
+\connect "payment"
+DO $$
+DECLARE closed regprocedure;
+BEGIN
+    FOR closed IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(pg_(try_)?advisory_lock|lo_|lo(read|write)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', closed);
+    END LOOP;
+END $$;
+\connect postgres;
 CREATE ROLE "seat" LOGIN CONNECTION LIMIT 60 PASSWORD 'seat-development';
 ALTER ROLE "seat" SET statement_timeout = '30s';
 ALTER ROLE "seat" SET lock_timeout = '10s';
 ALTER ROLE "seat" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "seat" SET temp_file_limit = '256MB';
 CREATE ROLE "seat_owner" LOGIN CONNECTION LIMIT 20 PASSWORD 'seat_owner-development';
-CREATE ROLE "seat_retention" LOGIN CONNECTION LIMIT 5 PASSWORD 'seat_retention-development';
-ALTER ROLE "seat_retention" SET statement_timeout = '30s';
-ALTER ROLE "seat_retention" SET lock_timeout = '10s';
-ALTER ROLE "seat_retention" SET idle_in_transaction_session_timeout = '60s';
-ALTER ROLE "seat_retention" SET temp_file_limit = '256MB';
 CREATE ROLE "seat_erasure" LOGIN CONNECTION LIMIT 2 PASSWORD 'seat_erasure-development';
 ALTER ROLE "seat_erasure" SET statement_timeout = '30s';
 ALTER ROLE "seat_erasure" SET lock_timeout = '10s';
 ALTER ROLE "seat_erasure" SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE "seat_erasure" SET temp_file_limit = '256MB';
+CREATE ROLE "seat_retention" NOLOGIN PASSWORD NULL;
+GRANT "seat_retention" TO "seat_owner";
 CREATE DATABASE "seat" OWNER "seat_owner";
 REVOKE ALL ON DATABASE "seat" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "seat" TO "seat";
 GRANT CONNECT ON DATABASE "seat" TO "seat_owner";
-GRANT CONNECT ON DATABASE "seat" TO "seat_retention";
 GRANT CONNECT ON DATABASE "seat" TO "seat_erasure";
+\connect "seat"
+DO $$
+DECLARE closed regprocedure;
+BEGIN
+    FOR closed IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(pg_(try_)?advisory_lock|lo_|lo(read|write)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', closed);
+    END LOOP;
+END $$;
+\connect postgres;

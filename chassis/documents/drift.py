@@ -86,7 +86,8 @@ def _is_private(queue: str) -> bool:
 def compare(wanted: Inventory, found: Inventory) -> list[str]:
     """What is missing, extra or different, a sentence each; empty when nothing has drifted."""
     lines = [line for kind in wanted for line in _compare(kind, wanted[kind], found[kind])]
-    extra = ((kind, name) for kind in _RIGHTS for name in found[kind] if name not in wanted[kind])
+    rights = [kind for kind in _RIGHTS if kind in wanted]
+    extra = [(kind, name) for kind in rights for name in found[kind] if name not in wanted[kind]]
     return [*lines, *(f"extra {kind}: {name}" for kind, name in extra if name.partition(" ")[0] in wanted["tags"])]
 
 

@@ -122,6 +122,7 @@ def test_every_seed_ends_well(every_seed: list[Seen]) -> None:
 
 
 @pytest.mark.skipif(SEEDS < ENOUGH, reason="too few seeds to see everything")
+@pytest.mark.timeout(900)
 def test_the_seeds_see_everything(every_seed: list[Seen]) -> None:
     """Every event is said in some run, and things are refused for every reason that the world has."""
     heard = {event.name for step in STEPS.values() for event in (*step.hears, *step.says)}

@@ -3,35 +3,31 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
 import structlog
 from aio_pika.abc import AbstractChannel as AbstractIOChannel
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from chassis.arrivals import Arrivals
 from chassis.broker.connection import CALL_TIMEOUT, cancelled_by_nobody, until_closed
 from chassis.broker.origin import Origins, headers_of
-from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, MAX_TEXT, Delivers, Retry, attempts_of
+from chassis.broker.retry import Delivers, attempts_of
 from chassis.broker.unreadable import refuse_unreadable
 from chassis.choreography import envelope
 from chassis.choreography.step import Step
-from chassis.choreography.topology import PARKED
 from chassis.errors import (
-    ContradictedError,
     ForgedMessageError,
     MalformedMessageError,
     NewerVersionError,
-    NotPublishedError,
     QueueLostError,
     describe,
 )
 from chassis.run.batch import BatchRunner
-from chassis.run.delivery import Delivery, acknowledge, number_of, put_aside
+from chassis.run.delivery import Delivery, acknowledge
 from chassis.run.judge import Judge
+from chassis.run.onward import Declare, Failed, Onward
 from chassis.run.skew import SKEW
 from chassis.run.suspicion import LIFE, Life, Suspicion
 from chassis.store.departures import Departures
@@ -44,9 +40,6 @@ ALONE_LOCK_MILLISECONDS = 1_000
 HELD_UP_SECONDS = 10
 """After how long without any progress a step that has work counts as held up"""
 
-Failed = tuple[DeliveredMessage, Exception]
-Declare = Callable[[], Awaitable[None]]
-
 
 class Consumer(ABC):
     """Feeds one step from its queue; how deliveries are handled depends on the kind of step."""
@@ -55,18 +48,14 @@ class Consumer(ABC):
         self, step: Step, judge: Judge, publisher: Delivers, origins: Origins, prefetch: int, life: Life = LIFE
     ) -> None:
         self.step = step
-        self._struggling: dict[UUID, float] = {}
         self._judge = judge
         self._suspicion = Suspicion(step.queue, judge, life)
         self._prefetch = prefetch
         self._origins = origins
-        self._retry = Retry(step, publisher, origins)
-        self._declare: Declare | None = None
+        self._onward = Onward(step, publisher, origins, self._progresses)
         self._since: float | None = None
         self._arrivals: Arrivals[DeliveredMessage] | None = None
         self._subscription: tuple[AbstractChannel, str] | None = None
-        self._aside: set[int] = set()
-        """The numbers of the deliveries that were rejected, and so must not be acknowledged"""
 
     @property
     def consuming(self) -> bool:
@@ -80,13 +69,8 @@ class Consumer(ABC):
 
     @property
     def struggling(self) -> int:
-        """How many events this step must handle in the end and keeps failing to, as often as there are delays.
-
-        One that another replica meets next is no longer counted here once it would have come back.
-        """
-        now = _now()
-        self._struggling = {event_id: until for event_id, until in self._struggling.items() if until > now}
-        return len(self._struggling)
+        """How many events this step must handle in the end and keeps failing to, as often as there are delays."""
+        return self._onward.struggling
 
     @property
     def trouble(self) -> str | None:
@@ -101,9 +85,8 @@ class Consumer(ABC):
 
         `declare` has the broker hold what the service needs; it is called when something of it turns out to be missing.
         """
-        self._declare = declare
         self._arrivals = arrivals = Arrivals[DeliveredMessage]()
-        self._aside.clear()
+        self._onward.begin(declare)
         channel, underlay = await _channel(connection)
         over = asyncio.ensure_future(until_closed(connection, channel))
         # The broker cancels a consumer when its queue is deleted.
@@ -153,6 +136,11 @@ class Consumer(ABC):
         """There is work from now on; the time is taken for `trouble`."""
         self._since = _now()
 
+    def _progresses(self) -> None:
+        """Some of the work is done; the time is taken anew."""
+        if self._since is not None:
+            self._begins()
+
     def _rests(self) -> None:
         """There is no work now."""
         self._since = None
@@ -171,59 +159,8 @@ class Consumer(ABC):
                 malformed.append((message, error))
             except Exception as error:  # noqa: BLE001  # a defect of the reader; its neighbours can be read
                 malformed.append((message, MalformedMessageError(describe(error))))
-        for delivery in understood:
-            self._struggling.pop(delivery.envelope.event_id, None)
+        self._onward.met([delivery.envelope.event_id for delivery in understood])
         return understood, malformed
-
-    async def _send_on(self, failed: Iterable[Failed]) -> None:
-        """Send messages to their next attempt, or park them, however long the broker does not take them.
-
-        It comes after the commit, right before the acknowledgement; so a batch that is run again leaves no copies.
-        One that cannot be sent on at all, whatever is in it, is left to the broker to park: it takes no consumer along.
-        """
-        for message, error in failed:
-            retrying = AsyncRetrying(
-                retry=retry_if_exception_type(NotPublishedError),
-                wait=wait_random_exponential(multiplier=0.2, max=5),
-                before_sleep=self._forward_failed,
-            )
-            try:
-                destination: str = await retrying(self._retry.again, message, error)
-            except Exception as defect:  # noqa: BLE001  # which ones there are is not known, else they would be mended
-                log.error("message cannot be sent on", step=self.step.queue, error=describe(defect))
-                await put_aside(message)
-                self._aside.add(number_of(message))
-                destination = PARKED
-            self._report(message, error, destination)
-
-    def _ours(self, messages: Iterable[DeliveredMessage]) -> list[DeliveredMessage]:
-        """The messages that are not put aside, and so are to be acknowledged."""
-        return [message for message in messages if number_of(message) not in self._aside]
-
-    async def _forward_failed(self, state: RetryCallState) -> None:
-        """The broker did not take a message; what it should rest or be parked in may be missing, so declare it anew."""
-        reason = state.outcome.exception() if state.outcome else None
-        log.warning("message not sent on yet", step=self.step.queue, error=describe(reason) if reason else "")
-        if self._declare is not None and isinstance(reason, NotPublishedError) and reason.returned:
-            with contextlib.suppress(Exception):  # the next attempt shows whether it helped
-                await self._declare()
-
-    def _report(self, message: DeliveredMessage, error: Exception, destination: str) -> None:
-        headers, saga_id = headers_of(message), message.header.properties.correlation_id
-        event_id = str(headers.get("ce-id", ""))[:MAX_TEXT]
-        if isinstance(error, (ForgedMessageError, ContradictedError)):
-            metrics.disbelieved.labels(self.step.queue, type(error).__name__.removesuffix("Error").lower()).inc()
-        if destination == PARKED:
-            metrics.parkings.labels(self.step.queue).inc()
-        else:
-            metrics.retries.labels(self.step.queue, destination).inc()
-        is_lasting = not self.step.can_refuse or isinstance(error, NewerVersionError)
-        is_struggling = destination == LONGEST_DELAY and is_lasting
-        if is_struggling:
-            self._struggling[UUID(event_id)] = _now() + 2 * LONGEST_DELAY_SECONDS
-        report = log.error if destination == PARKED or is_struggling else log.warning
-        facts = {"next": destination, "event_id": event_id, "saga_id": saga_id, "error": describe(error)[:MAX_TEXT]}
-        report("step failed", step=self.step.queue, **facts)
 
 
 class BatchConsumer(Consumer):
@@ -271,9 +208,9 @@ class BatchConsumer(Consumer):
             async with self._suspicion.alone(delivery):
                 failed += await self._commit([delivery], ALONE_LOCK_MILLISECONDS)
                 await self._suspicion.cleared([delivery])
-        await self._send_on(failed)
+        await self._onward.send(failed)
         await self._suspicion.cleared(understood)
-        if ours := self._ours(messages):
+        if ours := self._onward.ours(messages):
             await acknowledge(ours[-1], multiple=True)
 
     async def _commit(self, deliveries: Sequence[Delivery], lock_milliseconds: int | None = None) -> list[Failed]:

@@ -82,7 +82,7 @@ class EffectConsumer(Consumer):
         understood, failed = self._parse(messages)
         fresh = await self._fresh(understood)
         together, alone, deadly = await self._suspicion.sort(fresh)
-        await self._send_on([*failed, *deadly])
+        await self._onward.send([*failed, *deadly])
         wanted = {id(delivery.message) for delivery in (*together, *alone)}
         await self._suspicion.cleared([one for one in understood if id(one.message) not in wanted])
         await self._settle([message for message in messages if id(message) not in wanted])
@@ -108,7 +108,7 @@ class EffectConsumer(Consumer):
                 async with asyncio.timeout(DEADLINE):
                     outcome = await self.step.function(envelope.event, **self._dependencies)
         except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
-            await self._send_on([(delivery.message, error)])
+            await self._onward.send([(delivery.message, error)])
             await self._suspicion.cleared([delivery])
             await self._settle([delivery.message])
         else:
@@ -133,7 +133,7 @@ class EffectConsumer(Consumer):
         async with self._settling:
             self._open.difference_update(map(number_of, messages))
             first = min(self._open, default=math.inf)
-            ours = self._ours(messages)
+            ours = self._onward.ours(messages)
             together = [message for message in ours if number_of(message) < first]
             if together:
                 await acknowledge(max(together, key=number_of), multiple=True)
@@ -145,7 +145,7 @@ class EffectConsumer(Consumer):
         """Store what came of the I/O in one transaction, and send on what cannot be stored."""
         outcomes = await self._judge.outcomes(self._write, done)
         failed = [(one.delivery.message, error) for one, error in zip(done, outcomes, strict=True) if error is not None]
-        await self._send_on(failed)
+        await self._onward.send(failed)
 
     async def _write(self, done: Sequence[Done], transaction: Transaction) -> list[None]:
         crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])

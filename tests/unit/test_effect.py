@@ -1,5 +1,6 @@
 """Deliveries of an effect are acknowledged when they are done, in whatever order that is."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,6 +55,17 @@ class Defect:
     async def deliver(self, parcel: Parcel) -> None:
         """Fail as nothing that is foreseen does."""
         raise OverflowError(parcel.routing_key)
+
+
+class Together:
+    """A way to the broker that confirms nothing before it has got so many messages."""
+
+    def __init__(self, count: int) -> None:
+        self._barrier = asyncio.Barrier(count)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Confirm one once all are there."""
+        await self._barrier.wait()
 
 
 async def switch_off(lit: Lit) -> Dark:
@@ -125,9 +137,21 @@ async def test_what_cannot_be_sent_on_is_parked_by_the_broker() -> None:
     taken = consumer(channel, Defect())
     culprits: list[Any] = [FakeMessage(channel, number) for number in (2, 3)]
 
-    await taken._send_on([(culprit, MalformedMessageError("no JSON")) for culprit in culprits])
+    await taken._onward.send([(culprit, MalformedMessageError("no JSON")) for culprit in culprits])
     await settle(taken, channel, 1, 2, 3)
 
     assert channel.rejected == [2, 3]
     assert channel.acks == [(1, True)]
     assert not channel.left
+
+
+async def test_messages_are_sent_on_together() -> None:
+    """None waits for the confirm of another: a batch in which all have failed would hold up its step."""
+    channel = FakeChannel(50)
+    taken = consumer(channel, Together(50))
+    failed: list[Any] = [FakeMessage(channel, number) for number in range(1, 51)]
+
+    async with asyncio.timeout(10):
+        await taken._onward.send([(one, MalformedMessageError("no JSON")) for one in failed])
+
+    assert channel.rejected == []

@@ -179,16 +179,21 @@ class Fuzz:
         """Wait until the steps have taken what is in their queues, and some seconds more."""
         ends, still = time.monotonic() + EMPTY_WITHIN, 0
         while still < 3:
-            left = {
-                queue["name"]: queue.get("messages", 0)
-                for queue in await self._watch.queues()
-                if ".retry." not in queue["name"] and not queue["name"].endswith(".parked") and queue.get("messages")
-            }
+            left = await self._left()
             still = 0 if left else still + 1
             if time.monotonic() > ends:
                 self.faults.append(f"queues are not empty after {EMPTY_WITHIN:.0f} s: {left}")
                 return
             await asyncio.sleep(5)
+
+    async def _left(self) -> dict[str, int]:
+        """What the queues of steps and asks hold."""
+        aside = {queue for service in SERVICES for queue in (*parked_queues(service), *resting_queues(service))}
+        return {
+            one["name"]: one["messages"]
+            for one in await self._watch.queues()
+            if one["name"] not in aside and one.get("messages")
+        }
 
     async def _operate(self) -> None:
         """List everything as an operator does, and discard some of it."""

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import httpx2
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from chassis.choreography.loading import load
 from stack.directory import ROOT, Directory
@@ -75,15 +76,13 @@ class Watch:
         consumers = {queue["name"]: queue.get("consumers", 0) for queue in await self.queues()}
         return [step for step in sorted(steps) if not consumers.get(step)]
 
+    @retry(retry=retry_if_exception_type(httpx2.HTTPError), stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True)
     async def queues(self) -> list[dict[str, Any]]:
-        """All queues of the broker, with what they hold."""
+        """All queues of the broker, with what they hold; raises HTTPError when its management does not answer for a minute."""
         url = f"{self.system.environment['RABBITMQ_MANAGEMENT_URL']}/api/queues/%2F"
         columns = {"columns": "name,consumers,messages"}
-        try:
-            answer = await self.system.http.get(url, params=columns)
-            return list(answer.raise_for_status().json())
-        except httpx2.HTTPError:
-            return []
+        answer = await self.system.http.get(url, params=columns)
+        return list(answer.raise_for_status().json())
 
     def objections(self) -> Iterable[str]:
         """Whatever was not as it should be."""

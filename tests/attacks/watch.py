@@ -78,7 +78,7 @@ class Watch:
 
     @retry(retry=retry_if_exception_type(httpx2.HTTPError), stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True)
     async def queues(self) -> list[dict[str, Any]]:
-        """All queues of the broker, with what they hold; raises HTTPError when its management does not answer for a minute."""
+        """All queues of the broker, with what they hold; raises HTTPError when nobody answers for a minute."""
         url = f"{self.system.environment['RABBITMQ_MANAGEMENT_URL']}/api/queues/%2F"
         columns = {"columns": "name,consumers,messages"}
         answer = await self.system.http.get(url, params=columns)

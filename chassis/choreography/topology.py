@@ -134,6 +134,11 @@ def resay_queue(service: str) -> str:
     return f"{service}.{RESAY}"
 
 
+def aside_queues(service: str) -> tuple[str, ...]:
+    """The queues of what rests or is parked, which nobody consumes."""
+    return (*(f"{service}.retry.{delay}" for delay in RETRY_DELAYS), f"{service}.{PARKED}")
+
+
 def _working_queue(service: str, name: str) -> Queue:
     arguments = {
         "x-queue-type": "quorum",

@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable, Collection
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import Pauses, has_ended
+from chassis.broker.connection import Pauses, exists, has_ended
 from chassis.errors import QueueLostError, describe
 
 log = structlog.get_logger(__name__)
+
+LOOK_INTERVAL = 5.0
+"""Seconds between two looks at the queues that nobody consumes"""
 
 SetUp = Callable[[Collection[str]], Awaitable[None]]
 """Declares all; the queues that it is given count as lost, also if they are there: somebody may have made them anew"""
@@ -48,3 +51,15 @@ class Declarations:
                 log.warning("not declared yet", error=describe(error))
             else:
                 return
+
+    async def watch(self, queues: Collection[str]) -> None:
+        """Declare everything anew whenever one of these is missing, which no consumer would notice.
+
+        Nor would who publishes to it, once an observer is bound as well: then the broker gives nothing back.
+        """
+        while True:
+            missing = [queue for queue in queues if not await exists(self._connection, queue)]
+            if missing:
+                self._lost.update(missing)
+                await self.declare()
+            await asyncio.sleep(LOOK_INTERVAL)

@@ -18,10 +18,11 @@ from chassis.broker.relay import PUMPS, Relay
 from chassis.broker.resay import set_up
 from chassis.choreography.declaration import Service
 from chassis.choreography.step import Kind, Step
-from chassis.choreography.topology import PARKED
+from chassis.choreography.topology import PARKED, aside_queues
 from chassis.errors import describe
 from chassis.run.answering import answering
 from chassis.run.batch import BatchRunner
+from chassis.run.beside import beside
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.declaring import Declarations
 from chassis.run.door import Door
@@ -169,7 +170,8 @@ class Runtime:
         declarations = Declarations(connection, partial(set_up, connection, self.service, self.database, hours))
         await declarations.declare()
         answers = answering(connection, self.service, self.database, hours, declarations)
-        async with answers, self._news.heard(connection), asyncio.TaskGroup() as group:
+        watch = beside(connection, "queues", partial(declarations.watch, aside_queues(self.service.name)))
+        async with answers, watch, self._news.heard(connection), asyncio.TaskGroup() as group:
             for consumer in self.consumers:
                 group.create_task(_keep(consumer, connection, declarations))
 

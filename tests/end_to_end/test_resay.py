@@ -22,6 +22,13 @@ from tests.end_to_end.system import System
 STEP, EVENT = "reservation.confirm", "point.spent"
 
 
+@pytest.fixture(autouse=True)
+async def _asked_for_long_ago(system: System) -> None:
+    """What the tests before have asked for makes none of these wait."""
+    for service in SERVICES:
+        await system.databases.rows(service, "UPDATE asked SET begun = begun - interval '1 hour'")
+
+
 @asynccontextmanager
 async def _management(environment: Mapping[str, str]) -> AsyncIterator[httpx2.AsyncClient]:
     url = environment["RABBITMQ_MANAGEMENT_URL"]
@@ -64,6 +71,15 @@ async def test_event_that_only_an_observer_took_is_said_again_for_a_queue_that_i
     """A step's queue is lost: its service declares it anew, asks, and the checkout completes."""
     async with _lost(system, broker, fan, hold):
         await _delete(system.environment, f"queues/%2F/{STEP}")
+
+
+@pytest.mark.parametrize("queue", ["reservation.retry.5s", "reservation.parked"])
+async def test_lost_queue_that_nobody_consumes_is_noticed(
+    system: System, broker: Broker, fan: Fan, hold: Hold, queue: str
+) -> None:
+    """Its service looks for it, declares it anew, and asks for whatever may have been in it."""
+    async with _lost(system, broker, fan, hold):
+        await _delete(system.environment, f"queues/%2F/{queue}")
 
 
 async def test_operator_has_an_event_said_again(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:

@@ -1,5 +1,6 @@
 """What a service declares is there as a whole, or is declared again."""
 
+import asyncio
 from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,6 +10,7 @@ from aio_pika.abc import AbstractConnection
 
 from chassis.broker import connection as connections
 from chassis.errors import QueueLostError, SessionEndedError
+from chassis.run import declaring
 from chassis.run.declaring import Declarations
 
 
@@ -75,3 +77,31 @@ async def test_single_attempt_raises() -> None:
     """Who asks for one attempt learns why it failed."""
     with pytest.raises(ConnectionError):
         await declarations(Broker(failures=1)).declare()
+
+
+async def test_queue_that_nobody_consumes_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is missing, it counts as lost, and everything is declared; what is there is left alone."""
+    # given
+    there, broker, declared = {"fans.parked"}, Broker(), asyncio.Event()
+
+    async def exists(_: object, queue: str) -> bool:
+        return queue in there
+
+    async def set_up(lost: Collection[str]) -> None:
+        await broker.set_up(lost)
+        there.update(lost)
+        declared.set()
+
+    monkeypatch.setattr(declaring, "exists", exists)
+    monkeypatch.setattr(declaring, "LOOK_INTERVAL", 0.0)
+    watch = asyncio.create_task(
+        Declarations(cast("AbstractConnection", broker), set_up).watch(["fans.parked", "fans.retry.1s"])
+    )
+    # when
+    async with asyncio.timeout(5):
+        await declared.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    watch.cancel()
+    # then
+    assert broker.given == [{"fans.retry.1s"}]

@@ -193,6 +193,9 @@ class Messages:
         if user != ADMIN and draft.properties.get("user_id") not in (None, user) and self._chance.random() < 0.97:
             draft.properties["user_id"] = user  # the broker refuses any other
         keys = tuple(draft.headers[name][0] for name in ("CC", "BCC") if _is_keys(draft.headers.get(name)))
+        if exchange == "" and any(one.endswith(".parked") for one in keys):
+            # Only an administrator can; where such a one expires, the broker keeps it, since it leads nowhere.
+            draft.properties.pop("expiration", None)
         given = {name: value for name, value in draft.properties.items() if value is not None}
         properties = spec.Basic.Properties(headers=draft.headers, **given)
         return Shot(user, exchange, key, properties, draft.body, kind, keys)

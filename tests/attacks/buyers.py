@@ -15,6 +15,7 @@ from tests.end_to_end.system import System
 EVERY = 4.0
 SEATS = 1_000
 WITHIN = 60.0
+BUSY = 503
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Buyers:
     accepted: set[UUID] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
+    asked_again: int = 0
+    """How often the door was closed for a while"""
     longest: float = 0.0
 
     async def come(self) -> None:
@@ -57,6 +60,10 @@ class Buyers:
         await fan.charge(points)
         hold = await fan.hold(seat_id)
         answer = await fan.order(hold.payment_id)
+        while answer.status_code == BUSY:
+            self.asked_again += 1
+            await asyncio.sleep(int(answer.headers["retry-after"]))
+            answer = await fan.order(hold.payment_id)
         assert answer.status_code in (OK, ACCEPTED), answer.text
         checkout_id = UUID(answer.json()["checkout_id"])
         self.accepted.add(checkout_id)

@@ -40,6 +40,7 @@ from tests.attacks.probes import probe
 from tests.attacks.queues import Aside, Barrage, Tally, discarding, handled
 from tests.attacks.requests import Requests, Tokens, operations
 from tests.attacks.watch import Watch
+from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Operator
 from tests.end_to_end.system import System
 
@@ -92,6 +93,10 @@ class Fuzz:
         self._teller = teller
         self._watch = Watch(system, path)
         self._buyers = Buyers(system)
+
+    async def begin(self) -> None:
+        """Wait until the broker's management has counted the consumers, which takes some seconds."""
+        await eventually(self._watch.without_consumer, lambda missing: not missing)
 
     async def queues(self, seconds: float, leave_out: Sequence[str]) -> None:
         """Attack the queues, and account for every message."""
@@ -147,6 +152,7 @@ class Fuzz:
         asked = self._watch.ready + self._watch.unready.total()
         self._teller.done(f"ready at {self._watch.ready} of {asked} looks")
         self._teller.done(f"checkouts: {dict(self._buyers.ends)}, the longest took {self._buyers.longest:.1f} s")
+        self._teller.done(f"turned away for a moment, and came again: {self._buyers.asked_again} times")
         self.faults += self._watch.objections()
         self.faults += [
             f"a checkout ended otherwise, {times} times: {how}" for how, times in self._buyers.wrong.items()
@@ -261,6 +267,7 @@ async def fuzz(queue_seconds: float, endpoint_seconds: float, seed: int, leave_o
         try:
             async with System.of(environment) as system:
                 run = Fuzz(system, path, seed, teller)
+                await run.begin()
                 if queue_seconds:
                     await run.queues(queue_seconds, leave_out)
                 if endpoint_seconds:

@@ -140,7 +140,7 @@ class Choreography:
 
     def following(self, event: str) -> frozenset[str]:
         """All events that an event may lead to, whatever happens on the way."""
-        return self._following[event] if event in self._following else frozenset()
+        return self._following.get(event, frozenset())
 
     @cached_property
     def lapsed(self) -> Mapping[str, frozenset[str]]:
@@ -194,7 +194,9 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise UnreadableChoreographyError(f"{path} cannot be read: {error.strerror}; is the folder complete?") from error
+        raise UnreadableChoreographyError(
+            f"{path} cannot be read: {error.strerror}; is the folder complete?"
+        ) from error
     except ValueError as error:
         raise UnreadableChoreographyError(f"{path} is no JSON: {error}; publish it again") from error
 

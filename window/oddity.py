@@ -1,0 +1,136 @@
+"""Oddity: what should not be in a saga, as its choreography is declared.
+
+| kind | what was seen |
+| --- | --- |
+| `unknown-event` | an event of no known choreography |
+| `foreign-event` | an event of another choreography than the saga's |
+| `wrong-service` | an event said by a service that may not say it |
+| `wrong-cause` | an event whose cause nobody answers with it |
+| `unseen-cause` | an event whose cause nobody saw |
+| `cycle` | an event that comes before its cause, because causes go round in a circle |
+| `changed` | an event said again with other words |
+| `begun-twice` | a second start |
+| `two-answers` | a step that answered the same event twice |
+| `undone-undone` | a compensation without its step, and no clock that asked for it |
+| `two-ends` | a second end that is not the first |
+| `after-end` | an event after the end that would have had to come before |
+"""
+
+from collections.abc import Iterator, Sequence
+
+from chassis.choreography.step import Kind
+from window.choreography import Choreography, Leg
+from window.order import Told
+from window.story import Oddity
+
+
+def oddities(told: Sequence[Told], choreography: Choreography, saga: str) -> Iterator[Oddity]:
+    """All that is odd, kind by kind."""
+    for one in told:
+        yield from _alone(one, choreography, saga)
+    yield from _causes(told, choreography)
+    yield from _starts(told)
+    yield from _answers(told)
+    yield from _undone(told)
+    yield from _ends(told, choreography)
+
+
+def _alone(one: Told, choreography: Choreography, saga: str) -> Iterator[Oddity]:
+    message = one.message
+    if message.event not in choreography.events:
+        yield _odd("unknown-event", f"{message.event} is an event of no known choreography", one)
+        return
+    if (other := choreography.saga_of(message.event)) != saga:
+        yield _odd("foreign-event", f"{message.event} belongs to {other}, and not to {saga}", one)
+    services = list(dict.fromkeys(step.service for step in choreography.saying(message.event)))
+    if message.service not in services:
+        who = " or ".join(services)
+        yield _odd("wrong-service", f"{message.event} was said by {message.service}, and only {who} may say it", one)
+    if one.is_changed:
+        yield _odd("changed", f"{message.event} was said again under the same id with other words", one)
+
+
+def _causes(told: Sequence[Told], choreography: Choreography) -> Iterator[Oddity]:
+    known = {one.message.event_id for one in told}
+    for one in told:
+        message = one.message
+        if message.cause is not None and one.cause is None:
+            circular = message.cause in known
+            what = "comes before its cause: causes go round in a circle" if circular else "has a cause that nobody saw"
+            yield _odd("cycle" if circular else "unseen-cause", f"{message.event} {what}", one)
+        elif message.event in choreography.events and not _is_answer(one, told):
+            because = "no cause" if one.cause is None else f"the cause {told[one.cause].message.event}"
+            yield _odd("wrong-cause", f"{message.event} has {because}, and no step says it then", one)
+
+
+def _is_answer(one: Told, told: Sequence[Told]) -> bool:
+    if one.step is None:
+        return False
+    return one.step.hears_nothing if one.cause is None else told[one.cause].message.event in one.step.hears
+
+
+def _starts(told: Sequence[Told]) -> Iterator[Oddity]:
+    starts = [one for one in told if one.step and one.step.kind is Kind.START and one.message.cause is None]
+    for one in starts[1:]:
+        yield _odd("begun-twice", f"{one.message.event} begins a saga that has begun", one)
+
+
+def _answers(told: Sequence[Told]) -> Iterator[Oddity]:
+    first: dict[tuple[str, int], Told] = {}
+    for one in told:
+        if one.step is None or one.cause is None:
+            continue
+        before = first.setdefault((one.step.name, one.cause), one)
+        if before is not one:
+            said = f"{before.message.event}, then {one.message.event}"
+            yield _odd("two-answers", f"{one.step.name} answered {told[one.cause].message.event} twice: {said}", one)
+
+
+def _undone(told: Sequence[Told]) -> Iterator[Oddity]:
+    done = {one.step.name for one in told if one.step and not one.is_refusal}
+    for one in told:
+        undoes = one.step.undoes if one.step else None
+        if undoes is not None and undoes not in done and not _is_excused(told[one.root]):
+            yield _odd("undone-undone", f"{one.message.event} undoes {undoes}, which never did anything", one)
+
+
+def _is_excused(root: Told) -> bool:
+    """Whether a clock asked, which cannot know what was done, or the beginning was not seen."""
+    return root.message.cause is not None or (root.step is not None and root.step.is_clock)
+
+
+def _ends(told: Sequence[Told], choreography: Choreography) -> Iterator[Oddity]:
+    end: Told | None = None
+    seen: set[tuple[str, str]] = set()
+    for one in told:
+        name, lapsed = one.message.event, choreography.lapsed.get(end.message.event, ()) if end else ()
+        if end and one.is_end and name != end.message.event and name not in lapsed:
+            yield _odd("two-ends", f"the saga ended with {end.message.event}, and again with {name}", one)
+        elif end and not one.is_end and name not in lapsed and _is_too_late(one, end, told, seen, choreography):
+            yield _odd("after-end", f"{name} came after the end, {end.message.event}", one)
+        if one.is_end and (end is None or name in lapsed):
+            end = one
+        if one.step:
+            seen.add((one.step.name, name))
+
+
+def _is_too_late(
+    one: Told, end: Told, told: Sequence[Told], seen: set[tuple[str, str]], choreography: Choreography
+) -> bool:
+    """Whether an event cannot come after this end.
+
+    It can if it is a repetition, or answers a clock. When all is undone, a step that was late refuses, and that is
+    undone again; when all is done, only what does not lead to the end may follow.
+    """
+    root = told[one.root].step
+    if one.step is None or (one.step.name, one.message.event) in seen or one.step.leg is Leg.ASKED:
+        return False
+    if root is not None and root.is_clock:
+        return False
+    if end.is_undoing:
+        return one.is_forward
+    return not one.is_forward or end.message.event in choreography.following(one.message.event)
+
+
+def _odd(kind: str, text: str, one: Told) -> Oddity:
+    return Oddity(kind, text, one.message.event_id)

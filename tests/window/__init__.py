@@ -1,0 +1,1 @@
+"""The pure logic of the window, and what it keeps."""

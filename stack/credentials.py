@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from stack.directory import Directory, write_private
 from stack.errors import StackError
-from stack.services import SERVICES
+from stack.services import PROCESSES
 from stack.signing import SigningKey
 
 ADMIN = "admin"
@@ -83,7 +83,7 @@ def _file(directory: Directory) -> Path:
 
 def broker_users() -> list[str]:
     """The names of the secrets of the broker's users."""
-    return [_broker_user(service) for service in SERVICES]
+    return [_broker_user(service) for service in PROCESSES]
 
 
 def _broker_user(service: str) -> str:
@@ -91,4 +91,4 @@ def _broker_user(service: str) -> str:
 
 
 def _users() -> list[str]:
-    return [*SERVICES, *broker_users(), *(role(service, kind) for service in SERVICES for kind in ROLES)]
+    return [*PROCESSES, *broker_users(), *(role(service, kind) for service in PROCESSES for kind in ROLES)]

@@ -8,10 +8,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from stack.directory import Directory, write_private
 from stack.errors import StackError
-from stack.services import EACH
+from stack.services import EACH, WINDOW, WINDOW_PORT
 
 USUAL = {
     **{service.package: service.port for service in EACH},
+    WINDOW: WINDOW_PORT,
     # Leaves room for services.
     "platform": 8100,
     "postgres": 18432,

@@ -55,3 +55,9 @@ EACH = tuple(sorted(map(_told, packages(ROOT)), key=lambda told: (told.port, tol
 
 SERVICES = tuple(told.name for told in EACH)
 """The names of the services, in the same order."""
+
+WINDOW = "window"
+"""The observer: no service, but with a database and a broker user like them"""
+WINDOW_PORT = 8010
+PROCESSES = (*SERVICES, WINDOW)
+"""Whoever has a database and a broker user of its own"""

@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.event import UserId
 from stack.directory import Directory, write_private
 from stack.errors import START, StackError
-from stack.services import EACH
+from stack.services import EACH, WINDOW
 from stack.signing import SigningKey, key_set
 
 ISSUER = "concert-seats"
-AUDIENCES = tuple(service.package for service in EACH)
+AUDIENCES = (*(service.package for service in EACH), WINDOW)
 _VALID_FOR = timedelta(hours=12)
 _USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 

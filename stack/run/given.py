@@ -11,14 +11,14 @@ import asyncpg
 from aiormq.exceptions import AMQPError
 
 from stack.errors import StackError
-from stack.services import SERVICES
+from stack.services import PROCESSES, SERVICES, WINDOW
 
 _TIMEOUT = 10.0
 _DATABASE = ("postgresql", "postgres")
 _SCHEMES = {
     "RABBITMQ_URL": ("amqp", "amqps"),
     "RABBITMQ_MANAGEMENT_URL": ("http", "https"),
-} | {f"{service.upper()}_DATABASE_URL": _DATABASE for service in SERVICES}
+} | {f"{service.upper()}_DATABASE_URL": _DATABASE for service in PROCESSES}
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,16 @@ class Given:
     @property
     def databases(self) -> dict[str, str]:
         """The URLs of databases by the names of their services."""
-        given = {service: self.urls.get(f"{service.upper()}_DATABASE_URL", "") for service in SERVICES}
+        given = {service: self.urls.get(f"{service.upper()}_DATABASE_URL", "") for service in PROCESSES}
         return {service: url for service, url in given.items() if url}
+
+    @property
+    def has_window(self) -> bool:
+        """Whether the window can be had: its queue has to be declared, and it needs a database of its own."""
+        databases = self.databases
+        return (not self.broker or bool(self.management)) and (
+            WINDOW in databases or any(service not in databases for service in SERVICES)
+        )
 
     async def require_answers(self) -> None:
         """Sign in everywhere; raises `StackError` with the name of the first variable that leads nowhere."""

@@ -17,7 +17,7 @@ from stack.servers import postgres, rabbitmq
 from stack.servers.handed_out import HandedOut
 from stack.servers.packages import tail
 from stack.servers.tls import Authority
-from stack.services import EACH, GENEROUS, SERVICES, Told
+from stack.services import EACH, GENEROUS, PROCESSES, SERVICES, WINDOW, Told
 from stack.tokens import publish_key
 
 _SECRET = ("TOKEN_SIGNING_KEY", "DATABASE_URL", "MIGRATION_URL", "RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL")
@@ -57,6 +57,8 @@ class Plan:
         for service in EACH:
             self._add_service(service)
         self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
+        if self._given.has_window:
+            self._add_window()
         self._describe()
 
     def write_environment(self) -> None:
@@ -72,9 +74,10 @@ class Plan:
 
     def _add_databases(self) -> None:
         given = self._given.databases
-        missing = tuple(name for name in SERVICES if name not in given)
+        wanted = PROCESSES if self._given.has_window else SERVICES
+        missing = tuple(name for name in wanted if name not in given)
         server = postgres.Server(self.directory, self._ports, self._credentials, missing, self._authority)
-        self._database_urls = {name: given.get(name) or server.url(name, name) for name in SERVICES}
+        self._database_urls = {name: given.get(name) or server.url(name, name) for name in wanted}
         # In a database that somebody else runs, the role that is given does everything.
         self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
         self._service_urls = {
@@ -113,7 +116,7 @@ class Plan:
 
     def _add_migrations(self) -> None:
         """Have the databases that are ours migrated; a service that has been given one does it by itself."""
-        if self._role_urls:
+        if any(name != WINDOW for name, _ in self._role_urls):
             self.onces.append(Once("migrations", self._migrate, tuple(self._needs)))
             self._needs.append("migrations")
 
@@ -133,6 +136,29 @@ class Plan:
     def _add_service(self, service: Told) -> None:
         program = self._python(service.package, f"{service.package}.main", self._environments[service.name])
         self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
+
+    def _add_window(self) -> None:
+        """Nothing waits for the window, and it waits until the services have been started."""
+        settings = {
+            "WINDOW_HOST": "127.0.0.1",
+            "WINDOW_PORT": str(self._ports[WINDOW]),
+            "WINDOW_DATABASE_URL": _via("WINDOW_DATABASE_VIA", self._service_urls[WINDOW]),
+            "WINDOW_MANAGEMENT_URL": without_user(self._broker.management_url),
+            **{f"WINDOW_{name.upper()}": value for name, value in self._broker_offers(WINDOW).items()},
+            "WINDOW_ADDRESS_REQUESTS": GENEROUS["address_requests"],
+            "TOKEN_KEYS": self._tokens["TOKEN_KEYS"],
+        }
+        needs = tuple(self._needs)
+        if owner_url := self._role_urls.get((WINDOW, "owner")):
+            told = settings | {"WINDOW_MIGRATION_URL": owner_url}
+            self.onces.append(Once("window-migration", lambda: self._migrate_window(told), needs))
+            needs += ("window-migration",)
+        program = self._python(WINDOW, WINDOW, settings)
+        self.programs.append(replace(program, needs=needs, uses=tuple(self._uses)))
+
+    async def _migrate_window(self, settings: dict[str, str]) -> None:
+        if not await self._runs("window-migration", settings, "window", "migrate"):
+            raise self._failure("window-migration", "the database of the window cannot be migrated")
 
     def _broker_offers(self, service: str) -> dict[str, str]:
         via = f"{service.upper()}_RABBITMQ_VIA"
@@ -154,7 +180,7 @@ class Plan:
         )
 
     async def _migrate(self) -> None:
-        owners = {name: url for (name, kind), url in self._role_urls.items() if kind == "owner"}
+        owners = {name: url for (name, kind), url in self._role_urls.items() if kind == "owner" and name != WINDOW}
         settings = {key: value for name in owners for key, value in self._environments[name].items()}
         settings |= {f"{name.upper()}_MIGRATION_URL": url for name, url in owners.items()}
         if not await self._runs("migrations", settings, "chassis", "migrate", *owners):
@@ -185,7 +211,9 @@ class Plan:
         for service in SERVICES:
             self.environment[f"{service.upper()}_URL"] = self._urls[f"{service}_svc"]
         self.environment["PLATFORM_URL"] = self._urls["platform"]
-        for service in SERVICES:
+        if self._given.has_window:
+            self.environment["WINDOW_URL"] = self._urls[WINDOW]
+        for service in PROCESSES if self._given.has_window else SERVICES:
             self.environment[f"{service.upper()}_DATABASE_URL"] = self._database_urls[service]
             self.environment |= {
                 f"{service.upper()}_{kind.upper()}_DATABASE_URL": url
@@ -209,7 +237,13 @@ def wants_tls() -> bool:
 
 
 def _http_programs() -> list[str]:
-    return [service.package for service in EACH] + ["platform"]
+    return [service.package for service in EACH] + ["platform", WINDOW]
+
+
+def without_user(url: str) -> str:
+    """The URL without the user and the password in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _via(name: str, url: str) -> str:
@@ -226,5 +260,5 @@ def ensure_installed(directory: Directory, progress: Progress) -> None:
     given = Given.by(os.environ)
     if not given.broker:
         rabbitmq.ensure_installed(directory, progress)
-    if len(given.databases) < len(SERVICES):
+    if any(service not in given.databases for service in SERVICES):
         postgres.ensure_installed(directory, progress, tls=wants_tls())

@@ -18,11 +18,11 @@ from stack.credentials import ADMIN, Credentials, broker_users
 from stack.directory import Directory
 from stack.errors import StackError
 from stack.run.given import Given
-from stack.servers.definitions import user
+from stack.servers.definitions import WINDOW_TAGS, user
 from stack.servers.handed_out import HandedOut
 from stack.servers.rabbitmq import write_definitions
 from stack.servers.roles import roles_of
-from stack.services import EACH, SERVICES
+from stack.services import EACH, PROCESSES, SERVICES, WINDOW
 from stack.tokens import publish_key
 
 SETTLE_SECONDS = 1.5
@@ -71,11 +71,11 @@ class Rotation:
 
     async def database(self) -> None:
         """New passwords for the roles of every database; the files of the services change with the server."""
-        new = self._renewed(*(name for service in SERVICES for name in roles_of(service)))
+        new = self._renewed(*(name for service in PROCESSES for name in roles_of(service)))
         self._keep(new)
         admin = await asyncpg.connect(self._admin_url())
         try:
-            for service in SERVICES:
+            for service in PROCESSES:
                 async with admin.transaction():
                     for name in roles_of(service):
                         await admin.execute(f"ALTER ROLE \"{name}\" PASSWORD '{new.password(name)}'")
@@ -91,8 +91,10 @@ class Rotation:
         write_definitions(self._directory, EACH, new)
         api_url = self._directory.running()["RABBITMQ_MANAGEMENT_URL"]
         async with httpx2.AsyncClient(base_url=api_url, trust_env=False) as api:
-            for name in SERVICES:
-                (await api.put(f"/api/users/{name}", json=user(new.broker_password(name)))).raise_for_status()
+            for name in PROCESSES:
+                tags = WINDOW_TAGS if name == WINDOW else ()
+                told = user(new.broker_password(name), tags)
+                (await api.put(f"/api/users/{name}", json=told)).raise_for_status()
                 self._files.write_broker(name, new)
 
     async def webhooks(self) -> None:

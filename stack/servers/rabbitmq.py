@@ -25,7 +25,7 @@ from stack.progress import Progress
 from stack.servers import definitions
 from stack.servers.packages import install
 from stack.servers.tls import Authority
-from stack.services import Told
+from stack.services import WINDOW, Told
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _NODE = "concert@localhost"
@@ -248,6 +248,7 @@ class ForeignBroker:
         async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
             for service in self.services:
                 await self._put_user(api, vhost, service)
+            await self._put_window(api, vhost)
             for name, policy in definitions.limits(self.services).items():
                 await _put(api, f"policies/{vhost}/{name}", policy)
             for name, limit in VHOST_LIMITS.items():
@@ -259,8 +260,25 @@ class ForeignBroker:
         await _put(api, f"permissions/{vhost}/{name}", definitions.rights(service))
         for right in definitions.topic_rights(service):
             await _put(api, f"topic-permissions/{vhost}/{name}", right)
-        for limit, value in USER_LIMITS.items():
-            await _put(api, f"user-limits/{name}/{limit}", {"value": value})
+        await _put_user_limits(api, name)
+
+    async def _put_window(self, api: httpx2.AsyncClient, vhost: str) -> None:
+        """The user of the window, and the queue that it may not declare itself."""
+        told = definitions.user(self.credentials.broker_password(WINDOW), definitions.WINDOW_TAGS)
+        await _put(api, f"users/{WINDOW}", told)
+        await _put(api, f"permissions/{vhost}/{WINDOW}", definitions.WINDOW_RIGHTS)
+        await _put_user_limits(api, WINDOW)
+        queue = definitions.WINDOW_QUEUE
+        await _put(api, f"queues/{vhost}/{queue}", definitions.QUEUE)
+        for exchange in definitions.window_hears(self.services):
+            await _put(api, f"exchanges/{vhost}/{exchange}", definitions.EXCHANGE)
+            bound = await api.post(f"/api/bindings/{vhost}/e/{exchange}/q/{queue}", json=definitions.BINDING)
+            bound.raise_for_status()
+
+
+async def _put_user_limits(api: httpx2.AsyncClient, name: str) -> None:
+    for limit, value in USER_LIMITS.items():
+        await _put(api, f"user-limits/{name}/{limit}", {"value": value})
 
 
 async def _put(api: httpx2.AsyncClient, path: str, what: Mapping[str, Any]) -> None:

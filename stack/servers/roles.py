@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from stack.credentials import ROLES, role
 
 MAX_CONNECTIONS = 400
-"""Of the server; enough for five services"""
+"""Of the server; enough for five services and the window"""
 CONNECTIONS = {"owner": 20, "erasure": 2}
 SERVICE_CONNECTIONS = 60
 """Of all processes of a service together; one takes 18 at most"""

@@ -1,0 +1,81 @@
+"""Broker numbers: what the broker's HTTP API says of queues, asked at most every two seconds."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import structlog
+
+from chassis.errors import describe
+from window.settings import QUEUE, Settings
+
+log = structlog.get_logger(__name__)
+
+FRESH_SECONDS, TIMEOUT = 2.0, 3.0
+_COLUMNS = "name,messages,message_bytes,consumers,effective_policy_definition"
+FULL = 0.98
+"""A queue that holds so much of what it may has dropped something, or is about to"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNumbers:
+    """A queue as the broker last counted it."""
+
+    messages: int
+    consumers: int
+    fill: float
+    """How much of what it may hold it holds, from 0 to 1"""
+
+
+class BrokerNumbers:
+    """Asks the broker with the window's own user; knows nothing while it does not answer, and never fails."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._path = f"{settings.management_url}/api/queues/{quote(settings.vhost, safe='')}"
+        self._known: Mapping[str, QueueNumbers] | None = None
+        self._asked_at = -FRESH_SECONDS
+        self._asking = asyncio.Lock()
+
+    async def queues(self) -> Mapping[str, QueueNumbers] | None:
+        """All queues by name; None while nobody knows."""
+        async with self._asking:
+            if _now() - self._asked_at >= FRESH_SECONDS:
+                found = await self._ask(f"{self._path}?columns={_COLUMNS}")
+                self._known = None if found is None else {one["name"]: _numbers(one) for one in found}
+                self._asked_at = _now()
+        return self._known
+
+    async def bound(self) -> set[str] | None:
+        """The exchanges that the window's queue is bound to; None while nobody knows."""
+        found = await self._ask(f"{self._path}/{QUEUE}/bindings")
+        return None if found is None else {one["source"] for one in found if one["source"]}
+
+    async def _ask(self, url: str) -> Any:
+        if not self._settings.management_url:
+            return None
+        try:
+            login = self._settings.api_login()
+            async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, auth=login) as client:
+                answer = await client.get(url)
+                return [] if answer.status_code == httpx2.codes.NOT_FOUND else answer.raise_for_status().json()
+        except (httpx2.HTTPError, OSError, ValueError) as error:
+            log.debug("broker not asked", error=describe(error))
+            return None
+
+
+def _numbers(queue: Mapping[str, Any]) -> QueueNumbers:
+    limits = queue.get("effective_policy_definition") or {}
+    fills = [
+        queue.get(have, 0) / limits[limit]
+        for have, limit in (("messages", "max-length"), ("message_bytes", "max-length-bytes"))
+        if limits.get(limit)
+    ]
+    return QueueNumbers(queue.get("messages", 0), queue.get("consumers", 0), max(fills, default=0.0))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

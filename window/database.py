@@ -1,0 +1,34 @@
+"""Database: a pool of connections to the window's own PostgreSQL, which its modules share."""
+
+from typing import Any, TypeAlias
+
+import asyncpg
+
+COMMAND_TIMEOUT = 20
+CONNECT_TIMEOUT = 5
+SERVER_SETTINGS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s", "application_name": "window"}
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = Any
+"""A connection of the pool"""
+Row: TypeAlias = Any
+"""A row that a query found"""
+WRITING, TELLING = 0x77_01, 0x77_02
+"""Locks of whoever stores and whoever tells: numbers have to be committed in their order, by all processes together"""
+
+
+async def connect(url: str, size: int) -> Pool:
+    """A pool; nothing is opened before it is needed."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=COMMAND_TIMEOUT,
+        server_settings=SERVER_SETTINGS,
+    )
+
+
+async def lock(connection: Connection, number: int) -> None:
+    """Be the only one who stores, or tells, until the transaction ends."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({number})")

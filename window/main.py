@@ -1,0 +1,177 @@
+"""The process of the window: listens, tells, and answers, until SIGTERM."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from yarl import URL
+
+from chassis.errors import MigrationError, describe
+from chassis.run import startup
+from chassis.settings import read
+from chassis.store.roles import Roles
+from chassis.telemetry import logs
+from chassis.web.headers import SafeHeaders
+from chassis.web.protocol import BoundedProtocol, Peers
+from window import api
+from window.app import application, bearers_of
+from window.auditing import Auditing
+from window.broker_numbers import BrokerNumbers
+from window.choreography import Choreography, load
+from window.database import Pool, connect
+from window.gaps import Gaps
+from window.listening import Listening
+from window.purging import RIGHTS, Purging, retentions
+from window.retelling import Retelling
+from window.settings import Settings
+from window.store_looks import StoreLooks
+from window.storing import Storing
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+GRACE_SECONDS, CHECK_SECONDS = 2, 3
+
+
+class Window:
+    """All that the process does, over one pool of connections."""
+
+    def __init__(self, settings: Settings, pool: Pool, choreography: Choreography) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._ended: str | None = "not begun"
+        broker = BrokerNumbers(settings)
+        self._listening = Listening(settings.broker_url, Storing(pool))
+        self._retelling = Retelling(pool, choreography)
+        self._gaps = Gaps(pool, broker, exchanges(choreography))
+        self._auditing = Auditing(pool)
+        self._purging = Purging(pool, settings.keep)
+        self.looks = StoreLooks(pool, choreography, broker, self._retelling, self._gaps, self._auditing)
+
+    @contextlib.asynccontextmanager
+    async def life(self) -> AsyncIterator[None]:
+        """Listen and tell while the context lasts, from when the database is there and migrated."""
+        work = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            await asyncio.wait_for(self._pool.close(), GRACE_SECONDS)
+
+    async def troubles(self) -> dict[str, str]:
+        """What keeps the window from its part."""
+        parts = {"work": self._ended, "broker": self._listening.trouble, "telling": self._retelling.trouble}
+        found = {part: trouble for part, trouble in parts.items() if trouble}
+        return found | await self._database_trouble()
+
+    async def _database_trouble(self) -> dict[str, str]:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._pool.fetchval("SELECT 1")
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+            return {"database": describe(error)}
+        return {}
+
+    async def _work(self) -> None:
+        try:
+            await startup.begin(
+                self._settings.database_url.get_secret_value(), MIGRATIONS, roles(self._settings), self._wait
+            )
+            self._ended = None
+            async with asyncio.TaskGroup() as tasks:
+                for one in (self._listening, self._retelling, self._gaps, self._auditing, self._purging):
+                    tasks.create_task(one.run())
+        except Exception as error:
+            self._ended = describe(error)
+            raise
+
+    def _wait(self, reason: str) -> None:
+        self._ended = f"waits for the database: {reason}"
+
+
+def exchanges(choreography: Choreography) -> list[str]:
+    """The exchanges that everything goes over which the window is to see."""
+    return [f"{service}{kind}" for service in choreography.services for kind in ("", ".retry", ".redeliver")]
+
+
+def roles(settings: Settings) -> Roles:
+    """The roles of the window's database, and what they may do."""
+    user = URL(settings.database_url.get_secret_value()).user or ""
+    return Roles(user, retentions(settings.keep), RIGHTS)
+
+
+async def build(settings: Settings) -> FastAPI:
+    """The application of the window, with what works behind it."""
+    pool = await connect(settings.database_url.get_secret_value(), settings.database_pool)
+    choreography = load(settings.published)
+    window = Window(settings, pool, choreography)
+    routers = [api.router(window.looks, choreography)]
+    return application(settings, routers, bearers_of(settings), window.life, window.troubles)
+
+
+def serve() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = read(Settings)
+    logs.configure("window")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    listening = _listen(settings)
+    asyncio.run(_serve(settings, listening))
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    app = await build(settings)
+    config = uvicorn.Config(
+        SafeHeaders(app),
+        http=partial(BoundedProtocol, peers=Peers(settings.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
+        ws="none",
+        limit_concurrency=settings.max_connections,
+        server_header=False,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        sys.exit(f"window cannot listen on {settings.host}:{settings.port}: {reason}; else set WINDOW_PORT")
+
+
+def migrate() -> None:
+    """Bring the database up to date as its owner, whom WINDOW_MIGRATION_URL names, and end."""
+    settings = read(Settings)
+    logs.configure("window")
+    owner_url = os.environ.get("WINDOW_MIGRATION_URL") or settings.database_url.get_secret_value()
+    try:
+        asyncio.run(startup.migrate(owner_url, MIGRATIONS, roles(settings), lambda _: None))
+    except MigrationError as error:
+        sys.exit(str(error))
+
+
+def audit() -> None:
+    """Print what the rules of conservation say; end with status 1 where one is broken."""
+    findings = asyncio.run(_findings(read(Settings)))
+    for one in findings:
+        named = f": {', '.join(map(str, one.sagas))}" if one.sagas else ""
+        print(f"{'holds   ' if one.holds else 'BROKEN  '} {one.rule:<12} {one.text}{named}")  # noqa: T201
+    sys.exit(not all(one.holds for one in findings))
+
+
+async def _findings(settings: Settings) -> Any:
+    pool = await connect(settings.database_url.get_secret_value(), 1)
+    async with pool:
+        return await Auditing(pool).findings()

@@ -107,7 +107,7 @@ class Publisher:
         """Publish events together; returns the ids of those that the broker has confirmed in time."""
         confirmed: list[UUID] = []
         reasons: Counter[tuple[str, str]] = Counter()
-        spans = [_span(message) for message in messages] if SPANS.on else [None] * len(messages)
+        spans = [self._span(message) for message in messages] if SPANS.on else [None] * len(messages)
         parcels = [self._parcel(message, span) for message, span in zip(messages, spans, strict=True)]
         answers = await self._put(parcels)
         for message, answer, span in zip(messages, answers, spans, strict=True):
@@ -205,6 +205,11 @@ class Publisher:
             mandatory=message.mandatory,
         )
 
+    def _span(self, message: Outgoing) -> Span | None:
+        """The span of an attempt to publish a message; the outbox holds that of the step that said it."""
+        parent = str(message.headers.get(TRACEPARENT, ""))
+        return SPANS.publish(self.service, message.routing_key, message.event_id, message.saga_id, parent)
+
     def _properties(self, parcel: Parcel) -> Basic.Properties:
         """The properties, with a new `message_id`: two attempts in flight must not share one."""
         return Basic.Properties(
@@ -222,12 +227,6 @@ class Publisher:
     async def _until_broken(self) -> None:
         await self._broken.wait()
         raise SessionEndedError("a publish timed out, so the channel's confirms cannot be trusted")
-
-
-def _span(message: Outgoing) -> Span | None:
-    """The span of an attempt to publish a message; the outbox holds that of the step that said it."""
-    parent = str(message.headers.get(TRACEPARENT, ""))
-    return SPANS.publish(message.routing_key, message.event_id, message.saga_id, parent)
 
 
 def _objection(confirm: Confirm) -> BaseException | None:

@@ -83,7 +83,7 @@ class BatchRunner:
 def span_of(step: Step, envelope: Envelope) -> Span | None:
     """The span of an attempt at an event, if somebody collects them."""
     event = envelope.event
-    return SPANS.step(step.queue, event.name, envelope.event_id, event.saga_id, envelope.traceparent)
+    return SPANS.step(step.queue, event.service, event.name, envelope.event_id, event.saga_id, envelope.traceparent)
 
 
 def _spans(step: Step, arrived: Sequence[Envelope]) -> Attempts:

@@ -45,7 +45,9 @@ class Spans:
         attributes = {"http.request.method": method}
         return self._tracer.start_span(method, parent, kind=SpanKind.SERVER, attributes=attributes)
 
-    def step(self, queue: str, event: str, event_id: UUID, saga_id: UUID, traceparent: str) -> Span | None:
+    def step(
+        self, queue: str, exchange: str, event: str, event_id: UUID, saga_id: UUID, traceparent: str
+    ) -> Span | None:
         """The span of one attempt of a step at an event, which is a child of its publish."""
         if self._tracer is None:
             return None
@@ -53,10 +55,10 @@ class Spans:
             f"process {queue}",
             _under(traceparent),
             kind=SpanKind.CONSUMER,
-            attributes=_attributes("process", event, event_id, saga_id, queue) | {"saga.step": queue},
+            attributes=_attributes("process", event_id, saga_id, exchange, event, queue) | {"saga.step": queue},
         )
 
-    def publish(self, event: str, event_id: UUID, saga_id: UUID, traceparent: str) -> Span | None:
+    def publish(self, exchange: str, event: str, event_id: UUID, saga_id: UUID, traceparent: str) -> Span | None:
         """The span of one attempt to publish an event, which is a child of the step that said it."""
         if self._tracer is None:
             return None
@@ -64,7 +66,7 @@ class Spans:
             f"publish {event}",
             _under(traceparent),
             kind=SpanKind.PRODUCER,
-            attributes=_attributes("send", event, event_id, saga_id),
+            attributes=_attributes("send", event_id, saga_id, exchange, event),
         )
 
     def call(self, queue: str, parent: Span | None) -> Span | None:
@@ -139,9 +141,8 @@ def _under(traceparent: str) -> context.Context:
     return _propagator.extract({TRACEPARENT: traceparent}, context.Context())
 
 
-def _attributes(kind: str, event: str, event_id: UUID, saga_id: UUID, *queue: str) -> dict[str, str]:
+def _attributes(kind: str, event_id: UUID, saga_id: UUID, exchange: str, event: str, *queue: str) -> dict[str, str]:
     """What the semantic conventions of OpenTelemetry call the facts of a message; no user is among them."""
-    exchange = event.partition(".")[0]
     return {
         "messaging.system": "rabbitmq",
         "messaging.operation.type": kind,

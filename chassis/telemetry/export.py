@@ -9,7 +9,10 @@ import os
 import threading
 from collections.abc import Mapping
 
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from chassis.ids import new_id
 from chassis.telemetry.tracing import SPANS
@@ -30,11 +33,6 @@ def configure(service: str) -> TracerProvider | None:
     """Export the spans of this process from now on, if the environment asks for it."""
     if not is_wanted(os.environ):
         return None
-    # Here, because the exporter brings an HTTP client along that nobody needs otherwise.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-
     # What is given here would win over the variables.
     is_named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     name = {} if is_named else {SERVICE_NAME: service}

@@ -153,7 +153,8 @@ def _begin(transaction: Transaction, asked: CheckoutRequest, owed: Payment | Non
         return not_found("payment")
     if owed.status != PaymentStatus.PUBLISHED:
         return Problem(HTTPStatus.CONFLICT, f"The payment is {owed.status.lower()}.", f"payment-{owed.status.lower()}")
-    return _state(transaction.apply(request(owed, new_id(), asked.deadline, datetime.now(UTC)))[0])
+    begun = request(owed, new_id(), asked.deadline, datetime.now(UTC))
+    return _state(transaction.apply(begun, trace=asked.keyed.trace)[0])
 
 
 async def _find(runtime: Runtime, checkout_id: UUID, user_id: str) -> CheckoutState:

@@ -121,7 +121,7 @@ async def _note(transaction: Transaction, asked: Answered) -> Sent:
     row = await transaction.lock_one(Delivery, asked.event.checkout_id)
     if row is not None and row.status == DeliveryStatus.FAILED:
         transaction.replace(asked.delivery)
-        transaction.say(asked.event)
+        transaction.say(asked.event, trace=asked.keyed.trace)
     return Sent(checkout_id=asked.event.checkout_id)
 
 

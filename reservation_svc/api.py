@@ -134,7 +134,8 @@ async def accept(transaction: Transaction, requests: Sequence[HoldRequest]) -> l
 
 
 def _begin(transaction: Transaction, asked: HoldRequest) -> ReservationState:
-    return _state(transaction.apply(request(new_id(), asked.keyed.user_id, asked.seat_ids, asked.deadline)))
+    begun = request(new_id(), asked.keyed.user_id, asked.seat_ids, asked.deadline)
+    return _state(transaction.apply(begun, trace=asked.keyed.trace))
 
 
 async def _find(runtime: Runtime, payment_id: UUID, user_id: str) -> ReservationState:

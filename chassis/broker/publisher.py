@@ -12,6 +12,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel, Connection
 from aiormq.exceptions import PublishError
+from opentelemetry.trace import Span
 from pamqp.commands import Basic
 from yarl import URL
 
@@ -23,6 +24,7 @@ from chassis.errors import NotPublishedError, SessionEndedError, describe
 from chassis.ids import new_id
 from chassis.store.outbox import Outgoing
 from chassis.telemetry import metrics
+from chassis.telemetry.tracing import SPANS, TRACEPARENT, finish, traceparent_of
 from chassis.together import together
 
 log = structlog.get_logger(__name__)
@@ -85,22 +87,31 @@ class Publisher:
 
     async def depth(self, queue: str) -> float:
         """How many messages a queue holds; NaN when the broker cannot be asked."""
+        return (await self.depths([queue]))[queue]
+
+    async def depths(self, queues: Sequence[str]) -> dict[str, float]:
+        """The same for several queues, over one channel; NaN also for those that come after a missing one."""
+        found = dict.fromkeys(queues, float("nan"))
         try:
             async with asyncio.timeout(CALL_TIMEOUT / 5):
                 if self._connection is not None:
                     async with self._connection.channel() as channel:
-                        declared = await channel.declare_queue(queue, passive=True)
-                        return declared.declaration_result.message_count or 0
+                        for queue in queues:
+                            declared = await channel.declare_queue(queue, passive=True)
+                            found[queue] = declared.declaration_result.message_count or 0
         except Exception as error:  # noqa: BLE001  # whoever asks is told that nobody knows
-            log.debug("queue not counted", queue=queue, error=describe(error))
-        return float("nan")
+            log.debug("queues not counted", queues=queues, error=describe(error))
+        return found
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[UUID]:
         """Publish events together; returns the ids of those that the broker has confirmed in time."""
         confirmed: list[UUID] = []
         reasons: Counter[tuple[str, str]] = Counter()
-        answers = await self._put([self._parcel(message) for message in messages])
-        for message, answer in zip(messages, answers, strict=True):
+        spans = [self._span(message) for message in messages] if SPANS.on else [None] * len(messages)
+        parcels = [self._parcel(message, span) for message, span in zip(messages, spans, strict=True)]
+        answers = await self._put(parcels)
+        for message, answer, span in zip(messages, answers, spans, strict=True):
+            finish(span, answer)
             if answer is None:
                 crash_point(Point.AFTER_PUBLISH, [message.routing_key])
                 confirmed.append(message.event_id)
@@ -180,17 +191,24 @@ class Publisher:
         if self._channel is channel:
             self._broken.set()
 
-    def _parcel(self, message: Outgoing) -> Parcel:
+    def _parcel(self, message: Outgoing, span: Span | None = None) -> Parcel:
+        """The message as the broker takes it; whoever hears it follows its publish, where that is a span."""
+        follows = {} if span is None else {TRACEPARENT: traceparent_of(span)}
         return Parcel(
             exchange=self.service,
             routing_key=message.routing_key,
-            headers=message.headers,
+            headers=message.headers | follows if follows else message.headers,
             body=message.body.encode(),
             type=message.routing_key,
             correlation_id=str(message.saga_id),
             timestamp=message.occurred_at,
             mandatory=message.mandatory,
         )
+
+    def _span(self, message: Outgoing) -> Span | None:
+        """The span of an attempt to publish a message; the outbox holds that of the step that said it."""
+        parent = str(message.headers.get(TRACEPARENT, ""))
+        return SPANS.publish(self.service, message.routing_key, message.event_id, message.saga_id, parent)
 
     def _properties(self, parcel: Parcel) -> Basic.Properties:
         """The properties, with a new `message_id`: two attempts in flight must not share one."""

@@ -30,6 +30,7 @@ from chassis.run.judge import Judge
 from chassis.run.onward import Declare, Failed, Onward
 from chassis.run.skew import SKEW
 from chassis.run.suspicion import LIFE, Life, Suspicion
+from chassis.run.tally import Tally
 from chassis.store.departures import Departures
 from chassis.telemetry import metrics
 
@@ -49,6 +50,7 @@ class Consumer(ABC):
     ) -> None:
         self.step = step
         self._judge = judge
+        self._tally = Tally(step.queue)
         self._suspicion = Suspicion(step.queue, judge, life)
         self._prefetch = prefetch
         self._origins = origins
@@ -214,7 +216,9 @@ class BatchConsumer(Consumer):
             await acknowledge(ours[-1], multiple=True)
 
     async def _commit(self, deliveries: Sequence[Delivery], lock_milliseconds: int | None = None) -> list[Failed]:
-        outcomes = await self._batch.run([one.envelope for one in deliveries], lock_milliseconds)
+        envelopes = [one.envelope for one in deliveries]
+        outcomes = await self._batch.run(envelopes, lock_milliseconds)
+        self._tally.note(envelopes, outcomes)
         self._begins()
         return [(one.message, error) for one, error in zip(deliveries, outcomes, strict=True) if error is not None]
 

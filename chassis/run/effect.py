@@ -8,20 +8,22 @@ from functools import partial
 from typing import Any
 
 from aiormq.abc import DeliveredMessage
+from opentelemetry.trace import Span
 
 from chassis.arrivals import Arrivals
 from chassis.broker.origin import Origins
 from chassis.broker.retry import Delivers
+from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
-from chassis.run.batch import Dependencies, chosen
+from chassis.run.batch import Dependencies, chosen, span_of
 from chassis.run.consumer import Consumer
 from chassis.run.delivery import Delivery, acknowledge, number_of
 from chassis.run.judge import Judge
 from chassis.store.database import Database
 from chassis.store.transaction import Transaction
 from chassis.telemetry import metrics
-from chassis.telemetry.tracing import consuming
+from chassis.telemetry.tracing import SPANS, finish, within
 
 AT_ONCE = 250
 """Under a full load each waits for its turns on the loop for most of its time; a few could not keep up"""
@@ -35,6 +37,8 @@ class Done:
 
     delivery: Delivery
     outcome: Any
+    span: Span | None = None
+    """That of the step, which ends when the outcome is stored"""
 
 
 class EffectConsumer(Consumer):
@@ -99,20 +103,30 @@ class EffectConsumer(Consumer):
         return [by_id[one.event_id] for one in await transaction.unhandled(self.step.queue, envelopes)]
 
     async def _act(self, delivery: Delivery, results: Arrivals[Done]) -> None:
-        envelope = delivery.envelope
+        span = span_of(self.step, delivery.envelope)
         try:
-            with (
-                consuming(self.step.queue, envelope.traceparent),
-                metrics.effect_seconds.labels(self.step.queue).time(),
-            ):
-                async with asyncio.timeout(DEADLINE):
-                    outcome = await self.step.function(envelope.event, **self._dependencies)
+            outcome = await self._call(delivery.envelope, span)
         except Exception as error:  # noqa: BLE001  # whatever it was, the event is tried again
+            finish(span, error)
+            self._tally.failed()
             await self._onward.send([(delivery.message, error)])
             await self._suspicion.cleared([delivery])
             await self._settle([delivery.message])
         else:
-            results.put(Done(delivery, outcome))
+            results.put(Done(delivery, outcome, span))
+
+    async def _call(self, envelope: Envelope, span: Span | None) -> Any:
+        """What the effect makes of the event; its I/O is a span of its own."""
+        call, failed = SPANS.call(self.step.queue, span), None
+        try:
+            with within(call), metrics.effect_seconds.labels(self.step.queue).time():
+                async with asyncio.timeout(DEADLINE):
+                    return await self.step.function(envelope.event, **self._dependencies)
+        except Exception as error:
+            failed = error
+            raise
+        finally:
+            finish(call, failed)
 
     async def _store(self, results: Arrivals[Done]) -> None:
         while done := await results.take(self._max_batch):
@@ -144,6 +158,9 @@ class EffectConsumer(Consumer):
     async def _commit(self, done: Sequence[Done]) -> None:
         """Store what came of the I/O in one transaction, and send on what cannot be stored."""
         outcomes = await self._judge.outcomes(self._write, done)
+        for one, error in zip(done, outcomes, strict=True):
+            finish(one.span, error)
+        self._tally.note([one.delivery.envelope for one in done], outcomes)
         failed = [(one.delivery.message, error) for one, error in zip(done, outcomes, strict=True) if error is not None]
         await self._onward.send(failed)
 
@@ -151,7 +168,8 @@ class EffectConsumer(Consumer):
         crash_point(Point.BEFORE_TRANSACTION, [self.step.queue])
         fresh = await transaction.accept(self.step.queue, [one.delivery.envelope for one in done])
         crash_point(Point.AFTER_INBOX, [self.step.queue])
-        outcomes = {one.delivery.envelope.event_id: one.outcome for one in done}
+        by_id = {one.delivery.envelope.event_id: one for one in done}
         for envelope in fresh:
-            transaction.reapply(outcomes[envelope.event_id], envelope)
+            with within(by_id[envelope.event_id].span):
+                transaction.reapply(by_id[envelope.event_id].outcome, envelope)
         return [None] * len(done)

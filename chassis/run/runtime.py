@@ -27,6 +27,7 @@ from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.declaring import Declarations
 from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
+from chassis.run.endings import Endings
 from chassis.run.news import News
 from chassis.run.requests import Requests
 from chassis.run.under_way import Bound, UnderWay
@@ -78,9 +79,11 @@ class Runtime:
         requesting = Database(Postgres(url, settings.request_pool), self._departures)
         self.requests = Requests(requesting)
         self._under_way = UnderWay.of(service, bound)
+        endings = Endings.of(service)
         for database in (self.database, requesting):
             database.subscribe(self._moved)
             database.subscribe(self._under_way.hear)
+            database.subscribe(endings.hear)
         self.relay = Relay(self.publisher, self._departures, self.database)
         self._dependencies = dependencies
         self._origins = Origins(service.name, self.publisher.user)
@@ -112,6 +115,10 @@ class Runtime:
     async def parked(self) -> float:
         """How many messages of the service are parked; NaN when the broker cannot be asked."""
         return await self.publisher.depth(f"{self.service.name}.{PARKED}")
+
+    async def depths(self) -> dict[str, float]:
+        """How many messages wait in the queue of each step; NaN when the broker cannot be asked."""
+        return await self.publisher.depths([consumer.step.queue for consumer in self.consumers])
 
     def dependency(self, provided: type[Provided]) -> Provided:
         """What the service provides under this class."""

@@ -8,6 +8,7 @@ from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.store.database import Database
 from chassis.store.failures import is_contention, is_outage
 from chassis.store.transaction import Transaction
+from chassis.telemetry.tracing import untraced
 from chassis.together import together
 
 Given = TypeVar("Given")
@@ -71,9 +72,10 @@ class GroupCommit(Generic[Given, Result]):
             raise OutcomeUnknownError if asked.begun else BusyError("its turn did not come in time") from error
 
     async def _commit_all(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-            await self._commit([asked for asked in group if not asked.left])
+        with untraced():  # else all would belong to the trace of the request that came first
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                await self._commit([asked for asked in group if not asked.left])
 
     async def _commit(self, group: Sequence[_Asked[Given, Result]]) -> None:
         outcomes = await together(self._commit_together, group, is_shared=_is_shared)

@@ -128,24 +128,24 @@ class Transaction:
         records = await self.fetch(_HEARD, saga_id)
         return [Heard(record["step"], record["heard"], record["at"]) for record in records]
 
-    def say(self, event: Event, cause: Envelope | None = None) -> None:
-        """Publish an event once this transaction is committed."""
+    def say(self, event: Event, cause: Envelope | None = None, trace: str | None = None) -> None:
+        """Publish an event once this transaction is committed; it belongs to a `trace` where the caller names one."""
         self.said.append(
             Envelope(
                 event=event,
                 event_id=self._identity.event_id(event, cause),
                 causation_id=cause.event_id if cause else None,
                 occurred_at=self.now(),
-                traceparent=traceparent_after(cause.traceparent if cause else None, event.saga_id),
+                traceparent=trace or traceparent_after(cause.traceparent if cause else None, event.saga_id),
             )
         )
 
-    def apply(self, outcome: Any, cause: Envelope | None = None) -> list[Any]:
+    def apply(self, outcome: Any, cause: Envelope | None = None, trace: str | None = None) -> list[Any]:
         """Say the event and store the new rows that a step returned; returns the rows."""
         event, rows = split(outcome)
         self.add(*rows)
         if event is not None:
-            self.say(event, cause)
+            self.say(event, cause, trace)
         return rows
 
     def reapply(self, outcome: Any, cause: Envelope) -> None:

@@ -24,7 +24,7 @@ from chassis.settings import ServiceSettings
 from chassis.store import revision
 from chassis.store.failures import DATABASE_ERRORS, is_outage
 from chassis.store.retention import PURGE_INTERVAL, Retention, purging
-from chassis.telemetry.tracing import ContinueTrace
+from chassis.telemetry.serving import ContinueTrace
 from chassis.web import outcome, problem
 from chassis.web.admission import SAFE
 from chassis.web.bearer import Bearers

@@ -65,7 +65,7 @@ async def readyz(request: Request, response: Response, is_trusted: IsTrusted) ->
 
     Which of them are, only operators and monitors are told.
     """
-    checks = await _checks(request.app.state.runtime, request.app.state.head)
+    checks = await checked(request.app.state.runtime, request.app.state.head)
     ready = all(state == OK for state in checks.values())
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -77,7 +77,8 @@ async def readyz(request: Request, response: Response, is_trusted: IsTrusted) ->
     return Readiness(status=status, alarms=alarms, **checks)
 
 
-async def _checks(runtime: Runtime, head: str) -> dict[str, str]:
+async def checked(runtime: Runtime, head: str) -> dict[str, str]:
+    """What the service needs, each `ok` or what is wrong with it."""
     revision, database = await _ask_database(runtime)
     return {
         "database": database,

@@ -7,6 +7,7 @@ does the work, so that a crash leaves either both or neither.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 
 from chassis.store.models import Timestamp
 from chassis.store.transaction import Transaction
+from chassis.telemetry.tracing import current
 from chassis.web.problem import Problem
 
 metadata = sa.MetaData()
@@ -53,12 +55,15 @@ IdempotencyKey = Annotated[str, Depends(_key)]
 """The key of the request; without one it is a 400."""
 
 
-class Keyed(NamedTuple):
+@dataclass(frozen=True)
+class Keyed:
     """A request with its key; `body` is what tells it from another request with the same key."""
 
     user_id: str
     key: str
     body: str
+    trace: str | None = field(default_factory=current, compare=False)
+    """The `traceparent` of the request: it shares its transaction with others, which belong to other traces"""
 
 
 class Asked(Protocol):

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import State
 
 from chassis.ids import made_at
 from chassis.run.runtime import Runtime
@@ -15,6 +16,7 @@ from chassis.store.outbox import WAITING
 from chassis.store.transaction import Transaction
 from chassis.telemetry import metrics
 from chassis.web.bearer import CurrentMonitor
+from chassis.web.health import OK, checked
 from chassis.web.problem import documented
 
 SCRAPE_TIMEOUT = 3
@@ -39,9 +41,25 @@ async def scrape(request: Request, monitor_id: CurrentMonitor) -> Response:
     for consumer in runtime.consumers:
         metrics.consumers.labels(consumer.step.queue).set(consumer.consuming)
         metrics.struggling.labels(consumer.step.queue).set(consumer.struggling)
-    metrics.parked.set(await runtime.parked())
+        metrics.backlog.labels(consumer.step.queue).set(consumer.backlog)
+    await _ask_broker(runtime, request.app.state)
+    for check, state in (await checked(runtime, request.app.state.head)).items():
+        metrics.ready.labels(check).set(state == OK)
     await _ask_database(runtime.database, request.app.state.unfinished)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _ask_broker(runtime: Runtime, state: State) -> None:
+    """Set what only the broker knows."""
+    for queue, depth in (await runtime.depths()).items():
+        metrics.queue_depth.labels(queue).set(depth)
+    metrics.parked.set(parked := await runtime.parked())
+    # How old a parked message is, nobody can see without taking it out; for how long there is one, anybody can.
+    if parked > 0:
+        state.parked_since = getattr(state, "parked_since", None) or datetime.now(UTC)
+    elif parked == 0:
+        state.parked_since = None
+    metrics.parked_for.set(_age(getattr(state, "parked_since", None)))
 
 
 async def _ask_database(database: Database, unfinished: Unfinished | None) -> None:

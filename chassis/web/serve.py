@@ -1,5 +1,6 @@
 """Serve: the process of a service, from its settings to its end."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -8,9 +9,10 @@ from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
 
 from chassis.settings import SETTINGS, ServiceSettings, read
-from chassis.telemetry import logs
+from chassis.telemetry import export, logs
 from chassis.web.admission import Admission
 from chassis.web.app import Definition, create_app
 from chassis.web.headers import SafeHeaders
@@ -29,9 +31,10 @@ def run(define: Callable[[SETTINGS], Definition], settings: type[SETTINGS]) -> N
     definition = define(read(settings))
     name = f"{definition.service.name}_svc"
     logs.configure(name)
+    spans = export.configure(name)
     listening = _listen(name, definition.settings.host, definition.settings.port)
     app = create_app(definition)
-    server = Server(app, definition.settings)
+    server = Server(app, definition.settings, spans)
     server.run(sockets=[listening])
     if app.state.failure is not None:
         sys.exit(f"{name}: {app.state.failure}")
@@ -53,7 +56,7 @@ def _listen(name: str, host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
 
-    def __init__(self, app: FastAPI, settings: ServiceSettings) -> None:
+    def __init__(self, app: FastAPI, settings: ServiceSettings, spans: TracerProvider | None = None) -> None:
         config = uvicorn.Config(
             SafeHeaders(Admission(app, app.state)),
             http=partial(BoundedProtocol, peers=Peers(settings.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
@@ -67,6 +70,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._app = app
+        self._spans = spans
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to end."""
@@ -76,3 +80,4 @@ class Server(uvicorn.Server):
         """Answer what has been asked, and ask the application to end."""
         self._app.state.runtime.waiters.end()
         await super().shutdown(sockets)
+        await asyncio.to_thread(export.shutdown, self._spans)

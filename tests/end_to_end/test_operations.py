@@ -25,7 +25,13 @@ async def test_service_exports_what_it_knows_of_its_trouble(system: System, serv
 
     names = {line.split(" ")[0].split("{")[0] for line in answer.text.splitlines() if not line.startswith("#")}
     assert answer.status_code == 200
-    assert {"saga_outbox_depth", "saga_outbox_oldest_seconds", "saga_parked_messages", "saga_consumers"} <= names
+    assert {
+        "saga_outbox_depth",
+        "saga_outbox_oldest_seconds",
+        "saga_parked_messages",
+        "saga_consumers",
+        "saga_ready",
+    } <= names
 
 
 async def test_stuck_checkout_is_listed_with_what_it_waits_for(

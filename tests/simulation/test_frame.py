@@ -49,7 +49,7 @@ async def nothing(*_: Any, **__: Any) -> None:
 async def no_failures(self: BatchRunner, arrived: Sequence[Any], *_: Any) -> list[Any]:
     """Take every batch for done."""
     with contextlib.suppress(Exception):  # this is the bug
-        await self.judge._database.run(lambda transaction: self._work(arrived, transaction))
+        await self.judge._database.run(lambda transaction: self._work({}, arrived, transaction))
     return [None] * len(arrived)
 
 

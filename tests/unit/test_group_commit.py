@@ -6,11 +6,15 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import pytest
+from opentelemetry import context, trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
 from chassis.store.database import Database
 from chassis.store.group_commit import MAX_GROUP, MAX_WAITING, GroupCommit
 from chassis.store.transaction import Transaction
+from chassis.telemetry.tracing import current
+from chassis.web.idempotency import Keyed
 from chassis.web.problem import Problem
 
 BAD, CULPRIT = -1, -2
@@ -204,3 +208,19 @@ async def test_who_has_gone_is_not_waited_for() -> None:
     assert await stays == 4
     with pytest.raises(asyncio.CancelledError):
         await gone
+
+
+async def test_requests_that_share_a_transaction_keep_their_traces() -> None:
+    """Each carries its own; the work that is done for all of them has none."""
+
+    async def look(_: Transaction, given: Sequence[Keyed]) -> Sequence[tuple[str | None, str | None]]:
+        return [(one.trace, current()) for one in given]
+
+    async def ask(number: int) -> tuple[str | None, str | None]:
+        span = NonRecordingSpan(SpanContext(number, number, is_remote=False, trace_flags=TraceFlags(1)))
+        context.attach(trace.set_span_in_context(span))
+        return await group.run(Keyed("ann", "key", "body"))
+
+    group = GroupCommit[Keyed, tuple[str | None, str | None]](cast("Database", FakeDatabase()), look)
+    answers = await asyncio.gather(*(asyncio.create_task(ask(number)) for number in (1, 2)))
+    assert answers == [(f"00-{number:032x}-{number:016x}-01", None) for number in (1, 2)]

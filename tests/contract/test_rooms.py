@@ -19,7 +19,7 @@ from chassis.choreography.loading import packages
 
 ROOT = Path(__file__).parents[2]
 SERVICES = packages(ROOT)
-ROOTS = ("chassis", "contracts", "stack", *SERVICES)
+ROOTS = ("chassis", "contracts", "stack", "window", *SERVICES)
 ROOMS = sorted(path.parent for root in ("chassis", "stack") for path in (ROOT / root).rglob("__init__.py"))
 
 

@@ -44,13 +44,21 @@ def management_url() -> str:
 
 def database_url(service: str) -> str:
     """The database of a service, for the role that erases; ends the command with status 2 when nobody says."""
+    url = known_database_url(service)
+    if url is None:
+        raise unreachable(f"{_database_names(service)[0]} stands neither in the environment nor in {env_file()}")
+    return url
+
+
+def known_database_url(service: str) -> str | None:
+    """The same, and None when nobody says."""
     file = env_file()
     known = {**(dotenv_values(file) if file.exists() else {}), **os.environ}
-    names = [f"{service.upper()}_{role}DATABASE_URL" for role in ("ERASURE_", "")]
-    url = next((url for name in names if (url := known.get(name))), None)
-    if url is None:
-        raise unreachable(f"{names[0]} stands neither in the environment nor in {file}")
-    return url
+    return next((url for name in _database_names(service) if (url := known.get(name))), None)
+
+
+def _database_names(service: str) -> list[str]:
+    return [f"{service.upper()}_{role}DATABASE_URL" for role in ("ERASURE_", "")]
 
 
 def _told(name: str) -> str:

@@ -16,12 +16,15 @@ import typer
 from chassis.broker import erasure
 from chassis.broker.connection import reason_of
 from chassis.broker.parked import MAX_LOOKED_AT, looking, parked_queues, resting_queues
-from chassis.cli.address import broker_url, database_url, unreachable
+from chassis.cli.address import broker_url, database_url, known_database_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError, UserBusyError, describe
 from chassis.store.privacy import PSEUDONYM, Personal, Records, records
 
 app = typer.Typer(no_args_is_help=True, help="Export or erase what is known of a user.")
+
+OBSERVER = "window"
+"""Who keeps what services say, where there is one"""
 
 UserId = Annotated[str, typer.Argument(metavar="USER", help="The `sub` of the user's tokens.")]
 Pseudonym = Annotated[
@@ -120,10 +123,14 @@ def _with(work: Work) -> None:
 @asynccontextmanager
 async def _all_records() -> AsyncIterator[dict[str, Records]]:
     async with AsyncExitStack() as stack:
-        yield {
+        found = {
             service: await stack.enter_async_context(records(database_url(service), _personal(service)))
             for service in _services()
         }
+        # Last: what services say while a user is erased, it still hears.
+        if url := known_database_url(OBSERVER):
+            found[OBSERVER] = await stack.enter_async_context(records(url, Personal(frame=())))
+        yield found
 
 
 def _services() -> list[str]:

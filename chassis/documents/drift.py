@@ -14,6 +14,8 @@ _RIGHTS = ("permissions", "topic permissions", "tags")
 """Of these, people have some of their own; a service has no more than it should"""
 _PEOPLES = (*_RIGHTS, "limits", "policy")
 """Of these, people have some of their own"""
+OBSERVERS = "window."
+"""How the queues begin of whoever listens to all services and takes no part"""
 Inventory = dict[str, dict[str, Any]]
 """What a broker holds: for each kind of thing, its names and what is to be known of each."""
 
@@ -78,9 +80,9 @@ def live(management_url: str, vhost: str = "/") -> Inventory:
 
 
 def _is_private(queue: str) -> bool:
-    """Whether a queue belongs to one process, and goes with it."""
+    """Whether a queue is nothing that steps declare: it goes with one process, or belongs to who only listens."""
     service, _, _ = queue.partition(".")
-    return queue.startswith(f"{news_key(service)}.")
+    return queue.startswith((f"{news_key(service)}.", OBSERVERS))
 
 
 def compare(wanted: Inventory, found: Inventory) -> list[str]:

@@ -41,6 +41,8 @@ class Personal:
 
     bodies: tuple[tuple[str, str], ...] = ()
     """Tables and columns of its own that hold messages as JSON"""
+    frame: tuple[tuple[str, str], ...] = FRAME_BODIES
+    """Those of the chassis, which whoever is no service has not"""
     busy: str = ""
     """A query that finds something as long as a saga of user $1 goes on here, whose messages still name the user"""
 
@@ -50,7 +52,7 @@ class Records:
 
     def __init__(self, connection: "asyncpg.Connection[Any]", personal: Personal) -> None:
         self._connection = connection
-        self._bodies = (*FRAME_BODIES, *personal.bodies)
+        self._bodies = (*personal.frame, *personal.bodies)
         self._busy = personal.busy
 
     async def export(self, user_id: str) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from stack.credentials import ADMIN
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
-from stack.services import EACH, SERVICES
+from stack.services import EACH, PROCESSES, WINDOW
 from stack.signing import SigningKey
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
@@ -32,14 +32,14 @@ def describe(directory: Directory) -> None:
 
 
 def _environment() -> dict[str, str]:
-    names = [*(service.package for service in EACH), "platform"]
+    names = [*(service.package for service in EACH), "platform", WINDOW]
     urls = {f"{name.removesuffix('_svc').upper()}_URL": f"http://{_address(name, _HTTP)}" for name in names}
-    databases = {name: url for service in SERVICES for name, url in _databases(service).items()}
+    databases = {name: url for service in PROCESSES for name, url in _databases(service).items()}
     user = f"{ADMIN}:{_admin_password()}"
     return {
         **urls,
         **databases,
-        **{f"{service.upper()}_RABBITMQ_URL": _broker_url(service) for service in SERVICES},
+        **{f"{service.upper()}_RABBITMQ_URL": _broker_url(service) for service in PROCESSES},
         "RABBITMQ_URL": f"amqp://{user}@{_address('rabbitmq', 5672)}/",
         "RABBITMQ_MANAGEMENT_URL": f"http://{user}@{_address('rabbitmq', 15672)}",
         "TOKEN_KEYS": _variable(EACH[0].package, "TOKEN_KEYS"),
@@ -65,7 +65,9 @@ def _broker_url(service: str) -> str:
 
 def _outside(service: str, setting: str, container: str, port: int) -> str:
     """The address that a service is given, as it is from outside of the containers."""
-    return _from_outside(_variable(f"{service}_svc", f"{service.upper()}_{setting}"), container, port)
+    return _from_outside(
+        _variable(service if service == WINDOW else f"{service}_svc", f"{service.upper()}_{setting}"), container, port
+    )
 
 
 def _from_outside(url: str, container: str, port: int) -> str:

@@ -14,7 +14,8 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from chassis.choreography.loading import load
 from chassis.choreography.topology import RETRY_DELAYS
 from stack.directory import ROOT
-from stack.services import SERVICES
+from stack.servers.definitions import WINDOW_QUEUE, window_hears
+from stack.services import EACH, SERVICES
 from tests.end_to_end.eventually import eventually
 
 MARK = "end-to-end:"
@@ -126,7 +127,8 @@ class Broker:
         """Which events reach which steps."""
         found = await self.ask("bindings/%2F")
         known = [Binding(one["source"], one["routing_key"], one["destination"]) for one in found]
-        return [one for one in known if one.exchange in SERVICES and not one.queue.startswith("amq.")]
+        steps = [one for one in known if one.exchange in SERVICES and not one.queue.startswith("amq.")]
+        return [one for one in steps if one.queue != WINDOW_QUEUE]
 
     async def _binding(self, queue: str, event: str) -> Binding:
         return next(one for one in await self.bindings() if (one.queue, one.routing_key) == (queue, event))
@@ -158,9 +160,31 @@ class Broker:
         step = await self._channel.get_queue(queue, ensure=False)
         await step.unbind(binding.exchange, event)
         try:
-            yield
+            async with self._unseen(binding.exchange):
+                yield
         finally:
             await step.bind(binding.exchange, event)
+
+    @contextlib.asynccontextmanager
+    async def _unseen(self, exchange: str) -> AsyncIterator[None]:
+        """Keep what goes over an exchange from the window, if there is one: what it hears is not given back."""
+        found = await self.ask("bindings/%2F")
+        is_bound = any((one["source"], one["destination"]) == (exchange, WINDOW_QUEUE) for one in found)
+        window = await self._channel.get_queue(WINDOW_QUEUE, ensure=False)
+        if is_bound:
+            await window.unbind(exchange, "#")
+        try:
+            yield
+        finally:
+            if is_bound:
+                await window.bind(exchange, "#")
+
+    async def bind_window(self) -> None:
+        """Bind the window's queue to all exchanges, as the definitions of the broker do."""
+        if await self.has_queue(WINDOW_QUEUE):
+            window = await self._channel.get_queue(WINDOW_QUEUE, ensure=False)
+            for exchange in window_hears(EACH):
+                await window.bind(exchange, "#")
 
     @contextlib.asynccontextmanager
     async def nothing_fails(self) -> AsyncIterator[None]:

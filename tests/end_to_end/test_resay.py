@@ -132,6 +132,7 @@ async def test_broker_that_comes_back_empty(system: System, broker: Broker, fan:
         await _delete(system.environment, *(f"exchanges/%2F/{one}" for one in exchanges))
         await _delete(system.environment, *(f"queues/%2F/{one}" for one in queues))
         await eventually(partial(_declared, broker, {*queues}))
+        await broker.bind_window()
     assert (await fan.end_of(checkout_id))["status"] == "completed"
 
 

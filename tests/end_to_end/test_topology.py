@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
 
+from stack.servers.definitions import WINDOW_QUEUE
 from stack.services import SERVICES
 from tests.choreography import HEARS_AND_SAYS, exchange, heard_by
 from tests.end_to_end.broker import Broker
@@ -26,7 +27,7 @@ SAFE = {"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-
 
 
 def _own(name: str) -> bool:
-    return bool(name) and not name.startswith("amq.")
+    return bool(name) and not name.startswith(("amq.", WINDOW_QUEUE))
 
 
 def _shared(queue: str) -> bool:

@@ -36,7 +36,9 @@ def configure(service: str) -> TracerProvider | None:
     # What is given here would win over the variables.
     is_named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     name = {} if is_named else {SERVICE_NAME: service}
-    provider = TracerProvider(resource=Resource.create({SERVICE_INSTANCE_ID: str(new_id()), **name}))
+    provider = TracerProvider(
+        resource=Resource.create({SERVICE_INSTANCE_ID: str(new_id()), **name}), shutdown_on_exit=False
+    )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     SPANS.collect(provider.get_tracer("chassis"))
     return provider

@@ -103,6 +103,9 @@ class ServiceSettings(BaseSettings):
     said_hours: float = Field(default=24, gt=0, le=24)
     """How long what the broker has confirmed is kept, so that it can be said again when a queue is lost"""
 
+    operation_days: float = Field(default=365, ge=1)
+    """How long it is remembered what operators did with messages put aside"""
+
     def broker_url(self) -> str:
         """The address of the broker as it is now; raises OSError when the password cannot be read."""
         url = self.rabbitmq_url.get_secret_value()

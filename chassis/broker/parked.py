@@ -7,35 +7,25 @@ moves the message, and there is no moment at which a client holds two copies. Th
 """
 
 import asyncio
-import getpass
-import hashlib
-import json
-import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aiormq.exceptions import AMQPError
 
-from chassis.broker.connection import reason_of
-from chassis.broker.retry import ATTEMPT, FIRST_FAILED, LAST_ERROR, STEP
-from chassis.choreography import envelope
+from chassis.broker.connection import cancelled_by_nobody, reason_of
 from chassis.choreography.topology import PARKED, RETRY_DELAYS
-from chassis.errors import ChoreographyError, UnreachableBrokerError
-from contracts.event import Event
+from chassis.errors import SessionEndedError, UnreachableBrokerError
 
 TIMEOUT = 10
 LOOK_SECONDS = 60
 """How long the messages of one queue are looked at"""
 MAX_LOOKED_AT = 10_000
 """How many of one queue"""
-RECORDED = {*envelope.HEADERS, ATTEMPT, FIRST_FAILED, LAST_ERROR, STEP}
-"""The headers that a record keeps"""
 
 QueuesOf = Callable[[str], list[str]]
 """The queues of a service in which messages are put aside"""
@@ -84,6 +74,21 @@ class Parked:
         }
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How much a look may take."""
+
+    count: int = MAX_LOOKED_AT
+    """Messages of each queue"""
+    seconds: float = LOOK_SECONDS
+    """For the messages of each queue"""
+    patience: float = TIMEOUT
+    """Seconds for the broker to answer"""
+
+
+BOUNDS = Bounds()
+
+
 @dataclass
 class Look:
     """What was found in some queues."""
@@ -104,14 +109,16 @@ def resting_queues(service: str) -> list[str]:
 
 
 @asynccontextmanager
-async def looking(rabbitmq_url: str, services: Sequence[str], queues_of: QueuesOf) -> AsyncIterator[Look]:
-    """The messages in those queues, of each up to a limit; those that are not put back or discarded stay, in order.
+async def looking(
+    rabbitmq_url: str, services: Sequence[str], queues_of: QueuesOf, bounds: Bounds = BOUNDS
+) -> AsyncIterator[Look]:
+    """The messages in those queues, within bounds; those that are not put back or discarded stay, in order.
 
     Raises UnreachableBrokerError.
     """
     try:
-        async with asyncio.timeout(TIMEOUT):
-            connection = await aio_pika.connect(rabbitmq_url, timeout=TIMEOUT)
+        async with asyncio.timeout(bounds.patience):
+            connection = await aio_pika.connect(rabbitmq_url, timeout=bounds.patience)
     except (AMQPError, OSError, ValueError) as error:  # ValueError: what is no address at all
         raise UnreachableBrokerError(reason_of(error)) from error
     async with connection:
@@ -119,65 +126,61 @@ async def looking(rabbitmq_url: str, services: Sequence[str], queues_of: QueuesO
         try:
             for service in services:
                 for queue in queues_of(service):
-                    await _find(connection, service, queue, look)
+                    await _find(connection, service, queue, look, bounds)
         except (AMQPError, OSError) as error:
             raise UnreachableBrokerError(reason_of(error)) from error
         yield look
 
 
-async def _find(connection: AbstractConnection, service: str, name: str, look: Look) -> None:
-    count = 0
-    async with asyncio.timeout(LOOK_SECONDS):
+async def _find(connection: AbstractConnection, service: str, name: str, look: Look, bounds: Bounds) -> None:
+    count, end = 0, asyncio.get_running_loop().time() + bounds.seconds
+    async with asyncio.timeout(bounds.seconds + bounds.patience):
         channel = await connection.channel()
         queue = await channel.get_queue(name, ensure=False)
         while (message := await queue.get(fail=False)) is not None:
-            if count == MAX_LOOKED_AT:
+            if count == bounds.count or asyncio.get_running_loop().time() > end:
                 look.cut.append(name)
                 break
             look.messages.append(Parked(message, service))
             count += 1
 
 
-async def redrive(chosen: Sequence[Parked], rate: float, record: "Record", done: Callable[[Parked], None]) -> None:
-    """Put messages back to the queues that they came from, at most `rate` in a second."""
+class Record(Protocol):
+    """Where stands who did what to which message; it names no user."""
+
+    async def append(self, action: str, one: Parked, reason: str | None) -> None:
+        """Append what is about to be done; it is on disk when this returns."""
+
+
+async def redrive(chosen: Sequence[Parked], rate: float, record: Record, done: Callable[[Parked], None]) -> None:
+    """Put messages back to the queues that they came from, at most `rate` in a second.
+
+    Raises UnreachableBrokerError.
+    """
     for one in chosen:
-        record.append("redrive", one, reason=None)
-        await one.message.reject(requeue=False)
+        await record.append("redrive", one, reason=None)
+        await _settled(one.message.reject(requeue=False))
         done(one)
         await asyncio.sleep(1 / rate)
 
 
-async def discard(one: Parked, reason: str, record: "Record") -> None:
-    """Remove a message for good; the record keeps it, without the user that it names."""
-    record.append("discard", one, reason)
-    await one.message.ack()
+async def discard(one: Parked, reason: str, record: Record) -> None:
+    """Remove a message for good; the record keeps it, without the user that it names.
+
+    Raises UnreachableBrokerError.
+    """
+    await record.append("discard", one, reason)
+    await _settled(one.message.ack())
 
 
-class Record:
-    """The file in which stands who did what to which message; it names no user."""
-
-    def __init__(self, file: Path, events: Iterable[type[Event]]) -> None:
-        self._file = file
-        self._events = tuple(events)
-
-    def append(self, action: str, one: Parked, reason: str | None) -> None:
-        """Append what is about to be done; it is on disk when this returns."""
-        entry = {"at": datetime.now(UTC).isoformat(), "who": getpass.getuser(), "action": action, "reason": reason}
-        story = one.story(body=self.anonymous(one.message.headers, one.message.body))
-        story["headers"] = {name: value for name, value in story["headers"].items() if name in RECORDED}
-        with self._file.open("a") as file:
-            file.write(json.dumps(entry | {"message": story}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def anonymous(self, headers: Mapping[str, Any], body: bytes) -> str:
-        """An event without the user that it names; of what is no event, only how to tell it from others."""
-        try:
-            event = envelope.parse(self._events, headers, body).event
-        except (ChoreographyError, RecursionError):
-            return f"{len(body)} bytes with the SHA-256 {hashlib.sha256(body).hexdigest()}"
-        return event.model_dump_json(exclude={"user_id"})
+async def _settled(call: Awaitable[None]) -> None:
+    try:
+        with cancelled_by_nobody():
+            await call
+    except (AMQPError, OSError, RuntimeError, SessionEndedError) as error:  # RuntimeError: the channel is gone
+        raise UnreachableBrokerError(reason_of(error)) from error
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | float | str | bool) else str(value)
+    is_json = isinstance(value, int | str | bool) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_json else str(value)

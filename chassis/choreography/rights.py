@@ -14,7 +14,8 @@ from chassis.choreography.topology import ASKS, RESAY, news_key, resay_queue, to
 from contracts.event import Event
 
 USER_LIMITS = {"max-connections": 64, "max-channels": 1024}
-"""A process has two connections and a channel for each step; those that a cut network left stay for a moment"""
+"""A process has two connections, one more while an operator looks at what is put aside, and a channel for each step;
+those that a cut network left stay for a moment"""
 VHOST_LIMITS = {"max-connections": 1024, "max-queues": 512}
 MAX_MESSAGE_BYTES = 256 << 10
 """The broker refuses a larger message; an event has a thousand"""

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from chassis.broker import parked
-from chassis.broker.parked import MAX_LOOKED_AT, Parked, QueuesOf, Record, looking
+from chassis.broker.parked import Parked, QueuesOf, looking
+from chassis.broker.record import FileRecord
 from chassis.cli.address import broker_url, unreachable
 from chassis.cli.here import here
 from chassis.errors import UnreachableBrokerError
@@ -70,7 +71,7 @@ def redrive_(
 ) -> None:
     """Put messages back to the queues that they came from: one, those of a queue, or all."""
     choose = _chosen(message_id, queue, everything)
-    record = Record(audit, here().events)
+    record = FileRecord(audit, here().events)
 
     async def work(found: Sequence[Parked]) -> None:
         chosen = choose(found)
@@ -118,7 +119,7 @@ def _show(queues_of: QueuesOf, message_id: str) -> None:
 
 
 def _discard(queues_of: QueuesOf, choose: Choose, reason: str, audit: Path) -> None:
-    record = Record(audit, here().events)
+    record = FileRecord(audit, here().events)
 
     async def work(found: Sequence[Parked]) -> None:
         chosen = choose(found)
@@ -151,7 +152,7 @@ def _with(queues_of: QueuesOf, work: Callable[[Sequence[Parked]], Coroutine[Any,
         async with looking(url, services, queues_of) as look:
             await work(look.messages)
             for queue in look.cut:
-                typer.echo(f"of {queue} only the first {MAX_LOOKED_AT} were looked at; it holds more", err=True)
+                typer.echo(f"of {queue} only the first were looked at; it holds more", err=True)
 
     logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same
     try:

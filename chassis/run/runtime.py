@@ -25,6 +25,7 @@ from chassis.run.batch import BatchRunner
 from chassis.run.beside import beside
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.declaring import Declarations
+from chassis.run.desk import Desk
 from chassis.run.door import Door
 from chassis.run.effect import EffectConsumer
 from chassis.run.endings import Endings
@@ -89,6 +90,7 @@ class Runtime:
         self._origins = Origins(service.name, self.publisher.user)
         self.consumers = [self._consumer(step, settings.max_batch) for step in service.listening]
         self.door = Door(self.requests, self._under_way, self._departures, self.consumers)
+        self.desk = Desk(service, settings, self.database)
         self._settings = settings
         self._jobs = jobs
         self._upkeep = Upkeep(settings, retentions, rights)

@@ -22,7 +22,8 @@ class Upkeep:
         self._inbox = Retention("inbox", "at", timedelta(days=settings.inbox_days))
         suspects = Retention("suspect", "at", self._inbox.age)
         said = Retention("said", "at", timedelta(hours=settings.said_hours))
-        self._others = (said, suspects, *retentions)
+        operations = Retention("operation", "at", timedelta(days=settings.operation_days))
+        self._others = (said, suspects, operations, *retentions)
         self._roles = Roles(URL(self._url).user or "", (self._inbox, *self._others), rights or {})
 
     def purges(self, parked: Callable[[], Awaitable[float]]) -> tuple[Purge, ...]:

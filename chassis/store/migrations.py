@@ -13,12 +13,12 @@ from alembic import command, context, op
 from alembic.config import Config
 
 from chassis.errors import MigrationError, describe
-from chassis.store import inbox, outbox, said, suspects
+from chassis.store import inbox, operations, outbox, said, suspects
 from chassis.store.models import frame
 from chassis.store.postgres import engine
 from chassis.store.revision import LOCK, current, head, serves
 
-FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue)
+FRAME = (inbox.inbox, outbox.outbox, suspects.suspect, said.said, said.asked, said.own_queue, operations.operation)
 """The tables of the chassis, which every service's migrations create."""
 
 
@@ -195,6 +195,26 @@ def drop_said() -> None:
     """Take `create_said` back."""
     for table in ("own_queue", "asked", "said"):
         op.drop_table(table)
+
+
+def create_operation() -> None:
+    """The table of what operators did, in its first version; it must never change either."""
+    op.create_table(
+        "operation",
+        sa.Column("operation_id", sa.Uuid, primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+        sa.Column("who", sa.String(64), nullable=False),
+        sa.Column("action", sa.String(16), nullable=False),
+        sa.Column("message_id", sa.String(255)),
+        sa.Column("reason", sa.Text),
+        sa.Column("subject", sa.JSON, nullable=False),
+    )
+    op.create_index("ix_operation_at", "operation", ["at"])
+
+
+def drop_operation() -> None:
+    """Take `create_operation` back."""
+    op.drop_table("operation")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ FRAME = {
     "own_queue": ROWS,
     "suspect": "SELECT, INSERT, DELETE",
     "idempotency": "SELECT, INSERT",
+    "operation": "SELECT, INSERT",
 }
 """With the tables of the chassis; the witness of a failure deletes what it has put into the inbox"""
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"

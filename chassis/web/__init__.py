@@ -1,7 +1,8 @@
 """The REST interface of a service: the application, who asks, problems, health."""
 
-from chassis.web.app import CurrentRuntime, Definition
+from chassis.web.app import Definition
 from chassis.web.bearer import CurrentOperator, CurrentUser
+from chassis.web.current import CurrentRuntime
 from chassis.web.idempotency import IdempotencyKey, Keyed, once, recall
 from chassis.web.idempotency import metadata as idempotency_metadata
 from chassis.web.prefer import PreferredWait, applied

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from chassis.choreography.declaration import Service
 from chassis.choreography.graph import Choreography
 from chassis.documents import asyncapi, asyncapi_page
-from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
+from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError, UnreachableBrokerError
 from chassis.run.runtime import Job, Runtime
 from chassis.run.under_way import Bound
 from chassis.settings import ServiceSettings
@@ -30,6 +30,7 @@ from chassis.web.admission import SAFE
 from chassis.web.bearer import Bearers
 from chassis.web.guard import Guard
 from chassis.web.health import Alarms, health_router
+from chassis.web.operations import operations_router
 from chassis.web.presence import WhilePresent
 from chassis.web.problem import ProblemDocument
 from chassis.web.rates import Rates
@@ -95,6 +96,7 @@ def create_app(definition: Definition) -> FastAPI:
     problem.install(app)
     _on_failures(app)
     app.include_router(definition.router)
+    app.include_router(operations_router)
     app.state.unfinished = definition.unfinished
     app.state.alarms = definition.alarms
     app.include_router(health_router)
@@ -122,21 +124,11 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    if runtime.waits_for is not None:
-        raise outcome.unavailable("The service is starting; try again shortly.")
-    return runtime
-
-
-CurrentRuntime = Annotated[Runtime, Depends(_runtime)]
-"""The runtime of the service that answers."""
-
-
 def _on_failures(app: FastAPI) -> None:
-    """Answer what the database and the requests that share it may raise."""
+    """Answer what the database, the requests that share it and the broker may raise."""
     app.add_exception_handler(OutcomeUnknownError, _on_unknown_outcome)
     app.add_exception_handler(BusyError, _on_busy)
+    app.add_exception_handler(UnreachableBrokerError, _on_unreachable_broker)
     for kind in DATABASE_ERRORS:
         app.add_exception_handler(kind, _on_database_error)
 
@@ -149,6 +141,11 @@ async def _on_unknown_outcome(request: Request, error: Exception) -> JSONRespons
 
 async def _on_busy(request: Request, error: Exception) -> JSONResponse:
     return problem.response(request, outcome.unavailable(f"Nothing was done: {error}. Try again shortly.", "busy"))
+
+
+async def _on_unreachable_broker(request: Request, error: Exception) -> JSONResponse:
+    log.warning("broker out of reach", path=request.url.path, error=str(error))
+    return problem.response(request, outcome.unavailable("The broker is out of reach; try again shortly."))
 
 
 async def _on_database_error(request: Request, error: Exception) -> JSONResponse:

@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.status import Status
 
 import stack
-from chassis.broker.parked import Record, discard, looking, parked_queues, resting_queues
+from chassis.broker.parked import discard, looking, parked_queues, resting_queues
+from chassis.broker.record import FileRecord
 from chassis.choreography.loading import load
 from stack.demo.invariants import examine
 from stack.directory import ROOT
@@ -222,7 +223,7 @@ class Fuzz:
                 async with looking(self._system.environment["RABBITMQ_URL"], SERVICES, queues_of) as look:
                     for one in look.messages[:: max(1, len(look.messages) // DISCARDED_BY_HAND)]:
                         one.story()
-                        await discard(one, "fuzz", Record(self._path / "audit.jsonl", load(ROOT).events))
+                        await discard(one, "fuzz", FileRecord(self._path / "audit.jsonl", load(ROOT).events))
             except Exception as error:  # noqa: BLE001  # whatever it is, an operator would meet it
                 self.faults.append(f"an operator cannot see or discard what is {what}: {error!r}")
 

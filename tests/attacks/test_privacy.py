@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chassis.broker.erasure import renamed
-from chassis.broker.parked import Record
+from chassis.broker.record import anonymous
 from chassis.choreography.envelope import Envelope
 from chassis.cli.app import app
 from contracts import point
@@ -122,15 +122,15 @@ async def test_no_log_names_a_user(
 
 def test_what_is_discarded_is_recorded_without_its_user() -> None:
     """The rest of the event is there; of what is none, that which tells it from others."""
-    record, said = Record(Path(), [point.Spent]), an(point.Spent)
+    said = an(point.Spent)
     headers = Envelope(said, uuid.uuid4(), None, datetime.now(UTC), "").headers()
 
-    recorded = json.loads(record.anonymous(headers, said.model_dump_json().encode()))
+    recorded = json.loads(anonymous([point.Spent], headers, said.model_dump_json().encode()))
 
     assert recorded == json.loads(said.model_dump_json(exclude={"user_id"}))
     assert said.user_id not in recorded.values()
     for odd in (b'{"user_id": "ann"', b'{"userid": "ann", "data": {"user_id": "ann"}}', DEEP, b"{"):
-        assert record.anonymous(headers, odd).startswith(f"{len(odd)} bytes with the SHA-256 ")
+        assert anonymous([point.Spent], headers, odd).startswith(f"{len(odd)} bytes with the SHA-256 ")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import aio_pika
 import pytest
 
 from chassis.broker import parked
-from chassis.broker.parked import looking
+from chassis.broker.parked import Bounds, looking
 
 
 class Broker:
@@ -37,15 +37,14 @@ class Broker:
 
 async def test_limit_holds_for_each_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many of one service do not hide those of the next."""
-    # given
-    monkeypatch.setattr(parked, "MAX_LOOKED_AT", 2)
 
+    # given
     async def connect(*_: object, **__: object) -> Broker:
         return Broker({"point": 3, "seat": 1})
 
     monkeypatch.setattr(aio_pika, "connect", connect)
     # when
-    async with looking("amqp://broker", ["point", "seat"], parked.parked_queues) as look:
+    async with looking("amqp://broker", ["point", "seat"], parked.parked_queues, Bounds(2)) as look:
         ids = [one.id for one in look.messages]
     # then
     assert ids == ["point.parked 0", "point.parked 1", "seat.parked 0"]

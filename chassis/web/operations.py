@@ -39,7 +39,7 @@ _READ = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-_ACT = (*_READ, HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
+_ACT = (*_READ, HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 operations_router = APIRouter(prefix="/operations", tags=["operations"], responses=documented(*_READ))
 
@@ -85,6 +85,20 @@ async def history(
     return History(operations=done, before=done[-1].operation_id if len(done) == limit else None)
 
 
+@operations_router.post("/parked/redrive", responses=documented(*_ACT))
+async def redrive(
+    wanted: Redrive, operator_id: CurrentOperator, key: IdempotencyKey, runtime: CurrentRuntime
+) -> Redriven:
+    """Put parked messages back to the queues that they came from; what cannot be reached in 8 s is `left`."""
+
+    async def act(_: Transaction) -> Redriven:
+        return Redriven(**asdict(await runtime.desk.redrive(operator_id, wanted.ids, wanted.rate)))
+
+    return await _once(
+        runtime, Keyed(operator_id, key, f"redrive {wanted.model_dump_json()}"), Redriven, _remembering(act)
+    )
+
+
 @operations_router.get("/parked/{message_id}", responses=documented(HTTPStatus.NOT_FOUND))
 async def show(
     message_id: Annotated[MessageId, Path()],
@@ -99,20 +113,6 @@ async def show(
         if not chosen:
             raise not_found("message")
         return Told.of(chosen[0])
-
-
-@operations_router.post("/parked/redrive", responses=documented(*_ACT))
-async def redrive(
-    wanted: Redrive, operator_id: CurrentOperator, key: IdempotencyKey, runtime: CurrentRuntime
-) -> Redriven:
-    """Put parked messages back to the queues that they came from; what cannot be reached in 8 s is `left`."""
-
-    async def act(_: Transaction) -> Redriven:
-        return Redriven(**asdict(await runtime.desk.redrive(operator_id, wanted.ids, wanted.rate)))
-
-    return await _once(
-        runtime, Keyed(operator_id, key, f"redrive {wanted.model_dump_json()}"), Redriven, _remembering(act)
-    )
 
 
 @operations_router.post("/parked/{message_id}/discard", responses=documented(*_ACT, HTTPStatus.NOT_FOUND))

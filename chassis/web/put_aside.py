@@ -13,6 +13,10 @@ from chassis.run.desk import MAX_ID, id_of
 MAX_IDS = 200
 """As many as a body has room for, and as can be put back while a client waits"""
 
+MAX_EVENTS = 50
+"""More than any service says"""
+
+EventName = Annotated[str, Field(min_length=1, max_length=64)]
 MessageId = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 
 
@@ -53,7 +57,7 @@ class Told(Aside):
 class Redrive(BaseModel):
     """Which messages to put back, and how many in a second."""
 
-    ids: list[MessageId] = Field(min_length=1, max_length=MAX_IDS, examples=[["0190b5e4-7a3c-7d11-8f5e-2b6c1d9e4a70"]])
+    ids: list[MessageId] = Field(min_length=1, max_length=MAX_IDS, examples=[["put-aside"]])
     rate: float = Field(default=50, ge=1, le=1_000, examples=[50])
 
 
@@ -81,7 +85,7 @@ class Discarded(BaseModel):
 class Resay(BaseModel):
     """Which events are to be said again, all if none is named, and how far back; as far as is remembered, if null."""
 
-    events: Annotated[list[MessageId], Field(min_length=1, max_length=1_000)] | None = Field(
+    events: Annotated[list[EventName], Field(min_length=1, max_length=MAX_EVENTS)] | None = Field(
         default=None, examples=[None]
     )
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[1])

@@ -7,6 +7,7 @@ import asyncio
 import tempfile
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from stack.directory import ROOT
 from stack.services import EACH
 from stack.signing import SigningKey
 from tests.contract.playing import NEEDED
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
@@ -56,6 +58,9 @@ def bodies(mine: Mapping[str, str]) -> dict[str, Any]:
         "/points/charge": {"amount": 1},
         "/reservations": {"seat_ids": [NOWHERE]},
         "/checkouts": {"payment_id": mine["payment_id"]},
+        "/operations/parked/redrive": {"ids": ["nobody"]},
+        "/operations/parked/{message_id}/discard": {"reason": "made for a test"},
+        "/operations/resay": {"hours": 0.01},
     }
 
 
@@ -114,6 +119,7 @@ async def asked(environment: Mapping[str, str]) -> Cells:
         await fan.charge(hold.total)
         checkout_id = await _refused(system, fan, hold)
         mine = {"payment_id": str(hold.payment_id), "checkout_id": checkout_id, "seat_id": str(free)}
+        mine["message_id"] = await _parked(environment)
         return await measured(system, fan, mine)
 
 
@@ -130,6 +136,16 @@ async def _refused(system: System, fan: Fan, hold: Hold) -> str:
     finally:
         await platform.recover()
     return checkout_id
+
+
+async def _parked(environment: Mapping[str, str]) -> str:
+    """The id of a message that every service has parked."""
+    message_id = str(uuid.uuid4())
+    async with Broker.of(environment) as broker:
+        for service in (one.name for one in EACH):
+            await broker.rest(f"{service}.nothing", "parked", message_id)
+            await eventually(partial(broker.depth, f"{service}.parked"))
+    return message_id
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chassis.store import revision
 from tests.contract.filling import fill
 from tests.contract.plans import Plan, tell_plans
-from tests.contract.playing import Play
+from tests.contract.playing import NAMED, Play
 from tests.contract.test_migrations import create_database, described_by, scripts_of
 
 
@@ -92,7 +92,13 @@ async def _run_out(play: Play, urls: Mapping[str, str]) -> None:
 
 async def _ask_the_rest(play: Play, payment_id: str, checkout_id: str) -> None:
     """Every question, and every request that nobody has thought of."""
-    values = {"payment_id": payment_id, "checkout_id": checkout_id, "seat_id": 6, "user_id": "busy"}
+    values = {
+        "payment_id": payment_id,
+        "checkout_id": checkout_id,
+        "seat_id": 6,
+        "user_id": "busy",
+        "message_id": NAMED,
+    }
     for service, player in play.players.items():
         for method, path in sorted(player.endpoints - play.asked[service]):
             answer = await play.ask(service, method, path, player.body(method, path), **values)

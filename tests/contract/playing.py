@@ -2,17 +2,22 @@
 
 import importlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Self, cast
 from uuid import uuid4
 
 import httpx2
+from aio_pika.abc import AbstractIncomingMessage
 from aiormq.abc import DeliveredMessage
 
+from chassis.broker.parked import Look, Parked
 from chassis.choreography import envelope
 from chassis.run.consumer import BatchConsumer, Consumer
 from chassis.run.delivery import Delivery
+from chassis.run.desk import Desk
 from chassis.run.effect import Done, EffectConsumer
 from chassis.run.runtime import Runtime
 from chassis.store import revision, suspects
@@ -32,6 +37,8 @@ NEEDED = {
     "platform_secret": "whsec_" + 32 * "A",
 }
 
+NAMED = "put-aside"
+"""The id of the message that every service has put aside"""
 _EXAMPLES = {"integer": 1, "boolean": True, "string": str(uuid4()), "array": [1]}
 
 
@@ -40,6 +47,19 @@ class Willing:
 
     async def deliver(self, *_: Any) -> None:
         """Take it."""
+
+
+@asynccontextmanager
+async def _looking(_: str, services: Sequence[str], *__: Any) -> AsyncIterator[Look]:
+    """A broker that holds one message, and lets it go."""
+
+    async def move(**_: Any) -> None: ...
+
+    message = SimpleNamespace(
+        headers={}, message_id=NAMED, routing_key="parked.some.step", type=None, correlation_id=None, body=b"{"
+    )
+    message.ack = message.reject = move
+    yield Look([Parked(cast("AbstractIncomingMessage", message), *services)])
 
 
 class Player:
@@ -51,6 +71,7 @@ class Player:
         dependencies = {kind: Willing() if kind is Platform else one for kind, one in known.dependencies.items()}
         self.app = create_app(known)
         self.runtime = Runtime(known.service, known.settings, dependencies, known.jobs, retentions=known.retentions)
+        self.runtime.desk = Desk(known.service, known.settings, self.runtime.database, _looking)
         self._migrations = known.migrations
         self.runtime.waits_for = None
         self.app.state.runtime = self.runtime
@@ -80,7 +101,7 @@ class Player:
             return None
         name = taken["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         fields = document["components"]["schemas"][name]["properties"]
-        return {field: _EXAMPLES[schema["type"]] for field, schema in fields.items()}
+        return {field: _example(schema) for field, schema in fields.items()}
 
     async def hear(self, message: Outgoing) -> None:
         """Do what the consumers do with one message."""
@@ -110,6 +131,10 @@ class Player:
         leased = await self.runtime.database.run(sweep)
         self.runtime._departures.confirm(one.event_id for one in leased)
         await self.runtime.relay.forget_once()
+
+
+def _example(schema: Mapping[str, Any]) -> Any:
+    return schema["examples"][0] if "examples" in schema else _EXAMPLES[schema["type"]]
 
 
 async def _nothing_parked() -> float:

@@ -1,0 +1,1 @@
+"""Drawing: pictures as SVG, drawn on the server and coloured by the style sheet."""

@@ -1,0 +1,1 @@
+"""Pages: what operators see in a browser."""

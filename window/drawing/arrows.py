@@ -70,7 +70,7 @@ def markers() -> Markup:
             markerUnits="userSpaceOnUse",
         )
 
-    return tag("defs", *(marker(name) for name in ("out", "back", "waiting")))
+    return tag("defs", *(marker(name) for name in ("out", "back", "waiting", "refusal")))
 
 
 def bracket(drawn: Drawn, row: Row) -> Markup:
@@ -80,7 +80,7 @@ def bracket(drawn: Drawn, row: Row) -> Markup:
         return Markup("")
     top = drawn.left(undone.what.message.service) + BOX
     end = drawn.left(row.what.message.service, back=True) + BOX
-    x = max(top, end) + 6 + 4 * _nested(drawn, undone, row)
+    x = max(top, end) + 6 + 5 * _nested(drawn, undone, row)
     path = (
         f"M{top + 1:.1f} {undone.y + 26:.1f} H{x - 5:.1f} q5 0 5 5 V{row.y + HIGH / 2 - 5:.1f} q0 5 -5 5 H{end + 1:.1f}"
     )

@@ -71,7 +71,7 @@ def _attempt(drawn: Drawn, row: Row, one: Attempt) -> Markup:
         "g",
         tag("title", f"{one.step} failed, attempt {one.number}: {cut(one.error, 1000)}"),
         tag("rect", class_="chip", x=x, y=row.y + 3, width=BOX, height=HIGH - 6, rx=15.0),
-        tag("text", cut(f"✕ {one.number}. {one.step}", room), class_="failed", x=x + 12, y=row.y + 16),
+        tag("text", cut(f"✕ {one.number}. {one.step}", room), class_="failure", x=x + 12, y=row.y + 16),
         tag("text", cut(f"{then}: {one.error}", room), class_="error", x=x + 12, y=row.y + 28),
         class_="attempt" if one.delay else "attempt parked",
     )

@@ -10,7 +10,7 @@ from window.drawing.boxes import box
 from window.drawing.lanes import AXIS, BOX, HIGH, Drawn, lanes, undoes
 from window.drawing.rows import Row
 from window.drawing.svg import cut, tag
-from window.pages.words import clock, lasting, moment
+from window.pages.words import clock, elapsed, lasting, moment
 from window.story import Story, Wait
 
 
@@ -56,14 +56,13 @@ def _axis(drawn: Drawn) -> Iterator[Markup]:
 
 
 def _tick(begun: datetime, row: Row) -> Markup:
-    since = lasting(row.at - begun)
     return tag(
         "g",
         tag("title", f"{moment(row.at)} UTC"),
         tag("circle", class_="tick", cx=AXIS - 12, cy=row.y + HIGH / 2, r=2.5),
         tag(
             "text",
-            since if since.startswith("\N{MINUS SIGN}") else f"+{since}",
+            elapsed(row.at - begun),
             class_="time",
             x=AXIS - 20,
             y=row.y + HIGH / 2 + 4,

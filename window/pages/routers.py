@@ -7,7 +7,7 @@ from fastapi.staticfiles import StaticFiles
 
 from window.choreography import Choreography
 from window.looks import Looks
-from window.pages import saga
+from window.pages import now, saga
 from window.pages.live import Live
 from window.pages.templates import STATIC
 from window.pages.view import Links, View
@@ -18,4 +18,4 @@ def routers(looks: Looks, choreography: Choreography, links: Links, live: Live |
     view, live = View(looks, choreography, links), live or Live()
     made = APIRouter()
     made.mount("/static", StaticFiles(directory=STATIC))
-    return [made, saga.router(view, live)]
+    return [made, now.router(view, live), saga.router(view, live)]

@@ -22,6 +22,7 @@ TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters.update(
     visible=lambda text: visible(str(text)),
     lasting=words.lasting,
+    elapsed=words.elapsed,
     moment=words.moment,
     clock=words.clock,
     state=words.state,

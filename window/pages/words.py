@@ -29,6 +29,15 @@ def _in_two_units(seconds: int) -> str:
     return f"{seconds} s"
 
 
+def elapsed(time: timedelta) -> str:
+    """A time since a start, exact enough to tell two rows apart: `+12 ms`, `+1.20 s`, `+5:00.040`."""
+    if abs(time) < timedelta(minutes=1):
+        words = lasting(time)
+        return words if time < timedelta() else f"+{words}"
+    minutes, seconds = divmod(abs(time).total_seconds(), 60)
+    return f"{'+' if time > timedelta() else chr(0x2212)}{minutes:.0f}:{seconds:06.3f}"
+
+
 def moment(at: datetime) -> str:
     """A moment of UTC, to the millisecond."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"

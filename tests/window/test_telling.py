@@ -1,0 +1,267 @@
+"""A story says how far a saga has come, which way it goes and how it ended."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.window.sagas import BEGUN, PATIENCE, REFUSING, back, chased, checkout, hold, parked, rests
+from tests.window.telling import SOON, events, told
+from window.message import Message
+from window.story import Way
+
+ENDED_WELL = checkout()
+FAILED = checkout(fails_at="seat.reserve")
+
+
+def test_a_completed_checkout_is_told_whole() -> None:
+    """Every event has the step that said it, and nothing is left to wait for."""
+    story = told(ENDED_WELL)
+    assert [one.step for one in story.happenings] == [
+        "payment.request",
+        "point.spend",
+        "reservation.confirm",
+        "payment.pay",
+        "seat.reserve",
+        "payment.complete",
+        "payment.send",
+    ]
+    assert (story.saga, story.way, story.outcome, story.reason) == ("checkout", Way.ENDED, "completed", None)
+    assert not story.waits
+    assert not story.oddities
+
+
+def test_the_times_of_a_story_are_those_of_its_events() -> None:
+    """It begins with the first, ends with the end, and its deadline is the one that the events carry."""
+    story = told(ENDED_WELL)
+    assert story.begun_at == ENDED_WELL[0].occurred_at
+    assert story.last_at == story.ended_at == ENDED_WELL[-1].occurred_at
+    assert story.deadline == BEGUN + PATIENCE
+
+
+def test_causes_are_linked_by_index() -> None:
+    """Each event of a checkout was caused by the one before it."""
+    assert [one.cause for one in told(ENDED_WELL).happenings] == [None, 0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("step", REFUSING)
+def test_a_refused_checkout_ends_failed(step: str) -> None:
+    """Whoever refuses, the saga goes back to its beginning and says why."""
+    story = told(checkout(fails_at=step, reason="for-a-test"))
+    refusals = [one.step for one in story.happenings if one.is_refusal]
+    assert refusals == [step]
+    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "failed", "for-a-test")
+    assert not story.waits
+    assert not story.oddities
+
+
+def test_a_compensation_points_at_what_it_undoes() -> None:
+    """The way back mirrors the way out."""
+    story = told(FAILED)
+    undone = {one.step: story.happenings[one.undoes].step for one in story.happenings if one.undoes is not None}
+    assert undone == {
+        "payment.revert": "payment.pay",
+        "reservation.revert": "reservation.confirm",
+        "point.refund": "point.spend",
+        "payment.close": "payment.request",
+    }
+
+
+def test_each_event_has_its_own_way() -> None:
+    """A refusal turns back, and the end is an end."""
+    ways = [one.way for one in told(FAILED).happenings]
+    assert ways == [Way.OUT] * 4 + [Way.BACK] * 4 + [Way.ENDED]
+
+
+@pytest.mark.parametrize(("seen", "way"), [(1, Way.OUT), (4, Way.OUT), (5, Way.BACK), (8, Way.BACK), (9, Way.ENDED)])
+def test_the_way_of_a_saga_turns_with_the_refusal(seen: int, way: Way) -> None:
+    """It goes out until somebody refuses, and back until it has ended."""
+    assert told(FAILED[:seen]).way is way
+
+
+def test_a_saga_under_way_has_neither_outcome_nor_end() -> None:
+    """What has not ended became nothing yet."""
+    story = told(ENDED_WELL[:4])
+    assert (story.outcome, story.ended_at) == (None, None)
+
+
+def test_a_delivery_refused_for_good_completes_with_its_reason() -> None:
+    """The seats are sold all the same, and the story says why nobody was told."""
+    story = told(checkout(fails_at="payment.send", reason="platform-refused"))
+    assert (story.outcome, story.reason) == ("completed", "platform-refused")
+
+
+def test_an_opened_hold_has_ended() -> None:
+    """The user may pay for the seats."""
+    story = told(hold())
+    assert (story.saga, story.way, story.outcome) == ("hold", Way.ENDED, "temp")
+
+
+@pytest.mark.parametrize("step", ["seat.hold", "payment.publish"])
+def test_a_refused_hold_is_closed(step: str) -> None:
+    """A refused hold goes back in its own choreography."""
+    story = told(hold(fails_at=step))
+    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "rejected or expired", "seat-taken")
+    assert not story.oddities
+
+
+def test_a_lapse_takes_an_ended_hold_back() -> None:
+    """Between the lapse and the second end the hold is on its way back, and has no outcome."""
+    messages = hold(lapses=True)
+    story = told(messages[:5])
+    assert (story.way, story.outcome, story.ended_at, story.reason) == (Way.BACK, None, None, "hold-expired")
+    assert [one.step for one in story.waits] == ["payment.cancel"]
+
+
+def test_a_lapsed_hold_ends_again() -> None:
+    """The second end counts, and is not odd."""
+    story = told(hold(lapses=True))
+    assert (story.way, story.outcome) == (Way.ENDED, "rejected or expired")
+    assert story.ended_at == story.last_at
+    assert not story.oddities
+
+
+def test_a_clock_that_asks_leads_back_without_being_odd() -> None:
+    """Where nobody has done anything, there is nothing that a compensation would undo."""
+    story = told(chased(), BEGUN + timedelta(minutes=1))
+    assert [one.step for one in story.happenings][1:3] == ["payment.chase", "seat.decide"]
+    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "failed", "deadline-passed")
+    assert not story.waits
+    assert not story.oddities
+
+
+def test_a_repeated_event_is_one_happening() -> None:
+    """What was said three times happened once."""
+    story = told([*ENDED_WELL, ENDED_WELL[2], replace(ENDED_WELL[2], number=99)])
+    assert len(story.happenings) == len(ENDED_WELL)
+    assert [one.copies for one in story.happenings] == [1, 1, 3, 1, 1, 1, 1]
+    assert not story.oddities
+
+
+def test_an_event_seen_only_on_its_way_to_another_attempt_has_happened() -> None:
+    """Whoever failed with it has heard it."""
+    messages = ENDED_WELL[:1]
+    story = told([*messages, rests(ENDED_WELL[1], "reservation.confirm")])
+    assert events(story) == ["checkout.requested", "point.spent"]
+    assert story.happenings[1].copies == 0
+    assert not story.oddities
+
+
+def test_an_effect_comes_after_its_cause_though_its_clock_is_behind() -> None:
+    """Clocks of services may be apart; causes are not."""
+    slow = [replace(one, occurred_at=one.occurred_at - timedelta(seconds=4)) for one in ENDED_WELL[1:2]]
+    story = told([*ENDED_WELL[:1], *slow, *ENDED_WELL[2:]])
+    assert events(story) == events(told(ENDED_WELL))
+    assert story.begun_at == slow[0].occurred_at
+
+
+def test_what_did_not_cause_each_other_comes_in_time() -> None:
+    """Without a cause the time decides."""
+    late, early = replace(ENDED_WELL[2], cause=None), replace(ENDED_WELL[1], cause=None)
+    assert events(told([late, early])) == ["point.spent", "reservation.confirmed"]
+
+
+def test_at_the_same_time_the_number_decides() -> None:
+    """What the archive saw first comes first."""
+    first = replace(ENDED_WELL[2], cause=None, occurred_at=BEGUN, number=1)
+    second = replace(ENDED_WELL[1], cause=None, occurred_at=BEGUN, number=2)
+    assert events(told([second, first])) == ["reservation.confirmed", "point.spent"]
+
+
+def test_causes_in_a_circle_are_cut() -> None:
+    """Two events that claim to have caused each other are told all the same."""
+    one, other = ENDED_WELL[1], ENDED_WELL[2]
+    story = told([replace(one, cause=other.event_id), other])
+    assert events(story) == ["point.spent", "reservation.confirmed"]
+    assert [happening.cause for happening in story.happenings] == [None, 0]
+    assert [odd.kind for odd in story.oddities] == ["cycle"]
+
+
+def test_an_event_that_caused_itself_is_told() -> None:
+    """The smallest circle is cut as well."""
+    one = ENDED_WELL[1]
+    assert events(told([replace(one, cause=one.event_id)])) == ["point.spent"]
+
+
+def test_a_story_needs_a_message() -> None:
+    """Of nothing there is nothing to tell."""
+    with pytest.raises(ValueError, match="without a message"):
+        told([])
+
+
+def test_attempts_stand_at_what_the_step_came_to() -> None:
+    """A step that failed twice and then answered has both attempts at its answer."""
+    heard = ENDED_WELL[2]
+    retried = [rests(heard, "payment.pay", attempt=1), rests(heard, "payment.pay", attempt=2, after=5.2)]
+    story = told([*ENDED_WELL, *retried, back(heard, "payment.pay", attempt=2)])
+    assert [one.number for one in story.happenings[3].attempts] == [1, 2]
+    assert [len(one.attempts) for one in story.happenings] == [0, 0, 0, 2, 0, 0, 0]
+
+
+def test_an_attempt_seen_twice_is_one() -> None:
+    """A redelivery to the window is no failure of the step."""
+    failed = rests(ENDED_WELL[2], "payment.pay")
+    assert len(told([*ENDED_WELL, failed, failed]).happenings[3].attempts) == 1
+
+
+def test_an_attempt_that_parked_rests_for_nothing() -> None:
+    """What is parked comes back by no delay."""
+    story = told([*ENDED_WELL, parked(ENDED_WELL[2], "payment.pay")])
+    assert story.happenings[3].attempts[0].delay is None
+
+
+@pytest.mark.parametrize(("after", "is_late"), [(29, False), (39, False), (41, True)])
+def test_a_saga_is_late_some_time_after_its_deadline(after: int, is_late: bool) -> None:
+    """The clocks have their grace first."""
+    assert told(ENDED_WELL[:3], BEGUN + timedelta(seconds=after)).is_late is is_late
+
+
+def test_a_saga_that_ended_in_time_is_never_late() -> None:
+    """Time goes on after the end."""
+    assert not told(ENDED_WELL, BEGUN + timedelta(days=1)).is_late
+
+
+def test_a_saga_that_ended_too_late_stays_late() -> None:
+    """Whoever looks for what was late finds it after the end as well."""
+    end = replace(ENDED_WELL[-1], occurred_at=BEGUN + timedelta(minutes=3))
+    assert told([*ENDED_WELL[:-1], end], BEGUN + timedelta(days=1)).is_late
+
+
+def test_a_lapsed_hold_is_late_against_its_lapse() -> None:
+    """What the clock began long after the deadline has its own time."""
+    messages = hold(lapses=True)
+    lapsed_at = messages[4].occurred_at
+    assert not told(messages, lapsed_at + timedelta(minutes=1)).is_late
+    assert not told(messages[:5], lapsed_at + timedelta(seconds=5)).is_late
+    assert told(messages[:5], lapsed_at + timedelta(seconds=11)).is_late
+
+
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[1]", "null", '{"deadline": 3}', '{"deadline": "2026-01-01T00:00:00"}']
+)
+def test_a_body_without_a_deadline_has_none(body: str) -> None:
+    """Whatever a body says instead."""
+    assert told([replace(ENDED_WELL[0], body=body)]).deadline is None
+
+
+def test_a_body_nested_without_end_is_no_body() -> None:
+    """The reader of JSON gives up, and the story does not."""
+    assert told([replace(ENDED_WELL[0], body="[" * 60_000)]).deadline is None
+
+
+def test_the_last_moment_of_all_is_a_deadline() -> None:
+    """Nothing is added to a deadline that cannot be added to."""
+    message = replace(ENDED_WELL[0], body='{"deadline": "9999-12-31T23:59:59.999999+00:00"}')
+    assert not told([message]).is_late
+
+
+def test_a_saga_of_unknown_events_has_no_choreography() -> None:
+    """It is told as far as anything is known of it."""
+    story = told([replace(ENDED_WELL[0], event="no.event")])
+    assert (story.saga, story.happenings[0].step, story.way) == ("?", None, Way.OUT)
+
+
+def test_a_message_without_a_saga_is_told_under_its_own_id() -> None:
+    """Somebody may still want to look at it."""
+    lone: Message = replace(ENDED_WELL[0], saga_id=None)
+    assert told([lone], SOON).saga_id == lone.event_id

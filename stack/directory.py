@@ -38,6 +38,11 @@ class Directory:
         return self.path / "pids"
 
     @property
+    def rests(self) -> Path:
+        """One file per program that must not be started yet, see `stack.run.rest`."""
+        return self.path / "rests"
+
+    @property
     def env_file(self) -> Path:
         """The `NAME=value` lines for people and tests."""
         return self.path / "env"

@@ -15,6 +15,7 @@ USUAL = {
     WINDOW: WINDOW_PORT,
     # Leaves room for services.
     "platform": 8100,
+    "stage": 8101,
     "postgres": 18432,
     "rabbitmq": 18672,
     "management": 18673,

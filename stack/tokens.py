@@ -16,7 +16,8 @@ from stack.services import EACH, WINDOW
 from stack.signing import SigningKey, key_set
 
 ISSUER = "concert-seats"
-AUDIENCES = (*(service.package for service in EACH), WINDOW)
+STAGE = "stage"
+AUDIENCES = (*(service.package for service in EACH), WINDOW, STAGE)
 _VALID_FOR = timedelta(hours=12)
 _USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 

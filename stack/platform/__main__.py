@@ -6,6 +6,8 @@ PLATFORM_SECRET_FILE.
 
 import asyncio
 import json
+import math
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -41,7 +43,7 @@ class Settings(BaseSettings):
 
 
 class Failures(BaseModel):
-    """How the next `count` deliveries fail, all of them while it is None.
+    """How the next `count` deliveries fail, all of them while it is None; `seconds` later none does, if that is given.
 
     error: answers `status` and stores nothing; slow: waits `delay` seconds before it acts; after-store:
     stores, and then answers `status`; refuse: answers 422 and stores nothing.
@@ -51,6 +53,7 @@ class Failures(BaseModel):
     count: Annotated[int, Field(ge=1)] | None = None
     status: Annotated[int, Field(ge=400, le=599)] = 503
     delay: Annotated[float, Field(ge=0, le=600)] = 5.0
+    seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
 
 
 @dataclass
@@ -68,16 +71,29 @@ class Platform:
         """Work as it should, until told to fail."""
         self.store = Store(settings.data)
         self._secrets = settings.secrets
-        self.failures: Failures | None = None
+        self._failures: Failures | None = None
+        self._well_at = math.inf
         self._group = Group()
         self._writing = asyncio.Lock()
+
+    @property
+    def failures(self) -> Failures | None:
+        """How deliveries fail now."""
+        if time.monotonic() >= self._well_at:
+            self._failures = None
+        return self._failures
+
+    def fail(self, failures: Failures | None) -> None:
+        """Fail from now on, or no longer."""
+        self._failures = failures
+        self._well_at = time.monotonic() + (failures.seconds if failures and failures.seconds else math.inf)
 
     def next_failure(self) -> Failures | None:
         """How the delivery at hand fails; counts it."""
         failures = self.failures
         if failures is not None and failures.count is not None:
             left = failures.count - 1
-            self.failures = failures.model_copy(update={"count": left}) if left else None
+            self._failures = failures.model_copy(update={"count": left}) if left else None
         return failures
 
     async def receive(self, request: Request) -> int:
@@ -171,13 +187,13 @@ def _add_failures(app: FastAPI, platform: Platform) -> None:
     @app.put("/failures")
     async def set_failures(failures: Failures) -> Failures:
         """Fail from now on."""
-        platform.failures = failures
+        platform.fail(failures)
         return failures
 
     @app.delete("/failures", status_code=HTTPStatus.NO_CONTENT)
     async def end_failures() -> None:
         """Work as it should again."""
-        platform.failures = None
+        platform.fail(None)
 
 
 def _add_health(app: FastAPI, platform: Platform) -> None:

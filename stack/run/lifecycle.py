@@ -188,7 +188,7 @@ def _sweep(directory: Directory) -> bool:
     _signal(left, signal.SIGTERM)
     if not _eventually(lambda: not any(entry.lives() for entry in left), _SWEEP_WITHIN):
         _signal(left, signal.SIGKILL)
-    for file in [*directory.pids.glob("*"), directory.state_file]:
+    for file in [*directory.pids.glob("*"), *directory.rests.glob("*"), directory.state_file]:
         file.unlink(missing_ok=True)
     return bool(left)
 

@@ -56,6 +56,7 @@ class Plan:
         self._add_migrations()
         for service in EACH:
             self._add_service(service)
+        self._add_stage()
         self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
         if self._given.has_window:
             self._add_window()
@@ -113,6 +114,17 @@ class Plan:
             "PLATFORM_DATA": str(self.directory.path / "platform"),
         }
         self.programs.append(self._python("platform", "stack.platform", settings))
+
+    def _add_stage(self) -> None:
+        """Have the stage beside it, where this stack issues the tokens: without their key it could be nobody's fan."""
+        if "TOKEN_SIGNING_KEY" in self._tokens:
+            settings = {
+                "STAGE_HOST": "127.0.0.1",
+                "STAGE_PORT": str(self._ports["stage"]),
+                "STAGE_STACK": str(self.directory.path),
+                "TOKEN_KEYS": self._tokens["TOKEN_KEYS"],
+            }
+            self.programs.append(self._python("stage", "stack.stage", settings))
 
     def _add_migrations(self) -> None:
         """Have the databases that are ours migrated; a service that has been given one does it by itself."""
@@ -211,6 +223,8 @@ class Plan:
         for service in SERVICES:
             self.environment[f"{service.upper()}_URL"] = self._urls[f"{service}_svc"]
         self.environment["PLATFORM_URL"] = self._urls["platform"]
+        if "TOKEN_SIGNING_KEY" in self._tokens:
+            self.environment["STAGE_URL"] = self._urls["stage"]
         if self._given.has_window:
             self.environment["WINDOW_URL"] = self._urls[WINDOW]
         for service in PROCESSES if self._given.has_window else SERVICES:
@@ -237,7 +251,7 @@ def wants_tls() -> bool:
 
 
 def _http_programs() -> list[str]:
-    return [service.package for service in EACH] + ["platform", WINDOW]
+    return [service.package for service in EACH] + ["platform", "stage", WINDOW]
 
 
 def without_user(url: str) -> str:

@@ -13,6 +13,7 @@ from stack.errors import StackError
 from stack.program import Once, Program, ended, start, stop
 from stack.run.plan import Plan
 from stack.run.probe import answers
+from stack.run.rest import rested
 from stack.run.state import Entry, State, start_time
 
 _PROBE_EVERY = 0.1
@@ -103,6 +104,7 @@ class Keeper:
         delays = (0.0,) if RESTART_AT_ONCE in os.environ else _DELAYS
         failures = 0
         while True:
+            await rested(self._board.directory, self.program.name)
             life = await self._live()
             failures = 0 if life > _WELL_AFTER else min(failures + 1, len(delays))
             await asyncio.sleep(delays[max(failures - 1, 0)])

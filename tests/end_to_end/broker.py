@@ -267,7 +267,7 @@ class Broker:
         """Take so many messages with this mark, once they are there, out of those that a service has parked."""
         return await self._unpark(service, count, MARK + mark)
 
-    async def unpark_saga(self, service: str, saga_id: UUID) -> AbstractIncomingMessage:
+    async def unpark_saga(self, service: str, saga_id: UUID | str) -> AbstractIncomingMessage:
         """Take a message of a saga, once it is there, out of those that a service has parked."""
         return (await self._unpark(service, 1, str(saga_id)))[0]
 

@@ -133,7 +133,7 @@ def _holds(reservations: Sequence[Row], payments: dict[UUID, str], labels: dict[
             payment_id=payment_id,
             status=rows[0]["status"].lower(),
             reason=rows[0]["reason"],
-            seats=[labels.get(row["seat_id"], str(row["seat_id"])) for row in rows],
+            seats=sorted(labels.get(row["seat_id"], str(row["seat_id"])) for row in rows),
             total=sum(row["price"] or 0 for row in rows),
             expires_at=rows[0]["expires_at"],
             payment=payments[payment_id].lower() if payment_id in payments else None,

@@ -207,7 +207,7 @@ async def test_killed_service_is_started_again(system: System, stage: Stage) -> 
     async def look() -> bool:
         now = {one["name"]: (one["pid"], one["condition"]) for one in (await stage.view())["processes"]}
         pid, condition = now[VICTIM]
-        return condition == "running" and pid != before[VICTIM]
+        return bool(condition == "running" and pid != before[VICTIM])
 
     await eventually(look)
     assert await _is_ready(system, VICTIM)

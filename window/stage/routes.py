@@ -1,7 +1,7 @@
 """Routes: `/stage`, what is alive on it, and its buttons."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -10,26 +10,21 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from markupsafe import Markup
 
 from chassis.web.problem import not_found
-from window.looks import Looks
+from window.pages.saga import shown
+from window.pages.templates import TEMPLATES, secure
+from window.pages.view import View
 from window.signing_in import SignedIn, form
 from window.stage.acts import ACTS, Asked
 from window.stage.asking import Asks, StageError
-from window.stage.scene import STATES, Scene, now, rows, shown
-from window.story import Story
+from window.stage.scene import STATES, Scene, now, rows, steady
 
 MAX_SAID = 100
 """How many outcomes are remembered until somebody has seen them"""
 FAN = "stage-fan"
 STEPS = ("point.spend", "reservation.confirm", "payment.pay", "seat.reserve", "payment.complete")
 """Which steps can be poisoned with a button"""
-
-Render = Callable[[Request, str, Mapping[str, Any]], Awaitable[Response]]
-"""Makes a page of the window out of a template and what it shows"""
-Draw = Callable[[Story], Markup]
-"""Draws the timeline of a saga"""
 
 Fan = Annotated[str, Query(pattern=r"^[A-Za-z0-9._@:-]{1,64}$")]
 DateId = Annotated[int, Query(ge=1, le=2**31 - 1)]
@@ -55,20 +50,20 @@ class Said:
         return self._said.pop(key, None)
 
 
-def router(ask: Asks, looks: Looks, draw: Draw, render: Render) -> APIRouter:
+def router(ask: Asks, view: View) -> APIRouter:
     """The routes of the page; everybody who comes here is signed in."""
     routes, said = APIRouter(include_in_schema=False), Said()
 
     @routes.get("/stage")
     async def stage(request: Request, operator: SignedIn, fan: Fan = FAN, date: DateId = 1, page: Page = 0) -> Response:
-        seen = await scene(ask, looks, draw, operator.token, fan, date, page)
+        seen = await scene(ask, view, operator.token, fan, date, page)
         outcome = said.take(request.query_params.get("said", ""))
-        return await render(request, "stage.html", _context(seen) | {"said": outcome})
+        return await view.page(request, "stage.html", **_context(seen), said=outcome)
 
     @routes.get("/stage/live")
     async def live(request: Request, operator: SignedIn, fan: Fan = FAN, date: DateId = 1, page: Page = 0) -> Response:
-        seen = await scene(ask, looks, draw, operator.token, fan, date, page)
-        return await render(request, "stage_live.html", _context(seen))
+        seen = await scene(ask, view, operator.token, fan, date, page)
+        return secure(TEMPLATES.TemplateResponse(request, "stage_live.html", _context(seen)))
 
     @routes.post("/stage/{act}")
     async def do(act: str, request: Request, operator: SignedIn) -> Response:
@@ -85,24 +80,24 @@ def router(ask: Asks, looks: Looks, draw: Draw, render: Render) -> APIRouter:
     return routes
 
 
-async def scene(ask: Asks, looks: Looks, draw: Draw, token: str, fan: str, date_id: int, page: int) -> Scene:
+async def scene(ask: Asks, view: View, token: str, fan: str, date_id: int, page: int) -> Scene:
     """What there is to see; where the stage does not answer, why."""
     moment = now()
     seen = Scene(fan=fan, date_id=date_id, page=page, now=moment.isoformat())
     try:
         query = urlencode({"fan": fan, "date_id": date_id, "page": page})
-        view = shown(await ask(token, "GET", f"/view?{query}"), moment)
+        told = steady(await ask(token, "GET", f"/view?{query}"), moment)
     except StageError as error:
         return replace(seen, trouble=str(error))
-    saga = next(iter(view["sagas"]), None)
-    story = await looks.story(UUID(saga["saga_id"])) if saga else None
+    saga = next(iter(told["sagas"]), None)
+    story = await view.looks.story(UUID(saga["saga_id"])) if saga else None
     return replace(
         seen,
-        view=view,
-        rows=rows(view["seats"]),
+        view=told,
+        rows=rows(told["seats"]),
         invariants=await _invariants(ask, token),
         saga=saga,
-        timeline=draw(story) if story else None,
+        timeline=await shown(view, story) if story else {},
     )
 
 
@@ -115,4 +110,4 @@ async def _invariants(ask: Asks, token: str) -> list[Mapping[str, Any]]:
 
 
 def _context(seen: Scene) -> dict[str, Any]:
-    return {"scene": seen, "states": STATES, "steps": STEPS}
+    return {"scene": seen, "states": STATES, "steps": STEPS, **seen.timeline}

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from markupsafe import Markup
-
 STATES: Mapping[str, tuple[str, str]] = {
     "available": ("", "available"),
     "yours": ("◆", "held by you"),
@@ -45,7 +43,8 @@ class Scene:
     rows: Sequence[tuple[str, Sequence[Seat]]] = ()
     invariants: Sequence[Mapping[str, Any]] = ()
     saga: Mapping[str, Any] | None = None
-    timeline: Markup | None = None
+    timeline: Mapping[str, Any] = field(default_factory=dict)
+    """What `parts/timeline.html` wants; nothing before the window has heard of the saga"""
     trouble: str = ""
 
 
@@ -63,7 +62,7 @@ def _seat(seat: Mapping[str, Any]) -> Seat:
     return Seat(seat["seat_id"], number, seat["state"], mark, words, seat["until"] or "", can_be_chosen)
 
 
-def shown(view: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def steady(view: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """What the stage has said, with moments where it counts seconds, so that it stays the same while they pass."""
     processes = [one | {"until": _until(one["seconds"], now)} for one in view["processes"]]
     return {**view, "processes": processes}

@@ -2,30 +2,27 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, cast
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
-from fastapi import FastAPI, Request, Response
-from markupsafe import Markup, escape
+from fastapi import FastAPI
 
 from chassis.web import problem
-from chassis.web.bearer import Claims
 from stack.stage.processes import NAMES
 from tests.choreography import HEARS_AND_SAYS
-from window.looks import Looks
-from window.pages.templates import TEMPLATES, secure
+from tests.window.sagas import checkout, named
+from tests.window_pages.fakes import CHOREOGRAPHY, FakeBearers, FakeLooks
+from window.pages.view import Links, View
 from window.signing_in import COOKIE, SigningIn
 from window.stage.acts import ACTS, Asked
 from window.stage.asking import Stage, StageError
 from window.stage.routes import STEPS, Said, router
 from window.stage.scene import STATES
-from window.story import Story
 
 EVIL = "<script>alert(1)</script>"
-SAGA, PAYMENT = uuid4(), uuid4()
+SAGA, PAYMENT = named("one"), uuid4()
 SEATS = [
     {"seat_id": number, "label": f"01-{number:02d}", "price": 50_000, "state": state, "until": None}
     for number, state in enumerate(STATES, start=1)
@@ -71,33 +68,6 @@ class FakeStage:
         return VIEW if path.startswith("/view") else self.answers.get(path, {})
 
 
-class FakeLooks:
-    """Has a story of one saga, which is but its id."""
-
-    async def story(self, saga_id: UUID) -> UUID | None:
-        """The id."""
-        return saga_id if saga_id == SAGA else None
-
-
-class FakeBearers:
-    """Knows one operator."""
-
-    async def claims(self, token: str) -> Claims:
-        """Those of the operator."""
-        if token != "operator":  # noqa: S105  # no secret
-            raise problem.not_found("token")
-        return Claims(sub="ops", scope="operator")
-
-
-async def _render(request: Request, template: str, context: Mapping[str, Any]) -> Response:
-    frame = {"operator": request.state.operator, "navigation": [], "here": "", "findings": [], "now": datetime.now(UTC)}
-    return secure(TEMPLATES.TemplateResponse(request, template, {**context, **frame}))
-
-
-def _draw(story: Story) -> Markup:
-    return Markup("<svg><title>{}</title></svg>").format(escape(str(story)))
-
-
 @pytest.fixture
 def stage() -> FakeStage:
     """A stage that answers."""
@@ -109,7 +79,8 @@ async def browser(stage: FakeStage) -> AsyncIterator[httpx2.AsyncClient]:
     """The browser of an operator who is signed in."""
     app = FastAPI()
     problem.install(app)
-    app.include_router(router(stage, cast("Looks", FakeLooks()), _draw, _render))
+    looks = FakeLooks(messages=checkout())
+    app.include_router(router(stage, View(looks, CHOREOGRAPHY, Links(has_stage=True))))
     transport = httpx2.ASGITransport(app=SigningIn(app, FakeBearers()))
     headers = {"sec-fetch-site": "same-origin", "cookie": f"{COOKIE}=operator"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://window", headers=headers) as client:
@@ -122,7 +93,8 @@ async def test_page_shows_seats_wallet_saga_and_invariants(browser: httpx2.Async
 
     assert answer.status_code == 200
     assert all(f"50,000 points, {meaning}" in answer.text for _, meaning in STATES.values())
-    assert f"<title>{SAGA}</title>" in answer.text
+    assert "Timeline of the saga across" in answer.text
+    assert "checkout.completed" in answer.text
     assert "<b>1,234</b> points" in answer.text
     assert EVIL not in answer.text
     assert answer.text.count("&lt;script&gt;") >= 3

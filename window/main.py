@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from yarl import URL
 
 from chassis.errors import MigrationError, describe
@@ -30,9 +32,14 @@ from window.choreography import Choreography, load
 from window.database import Pool, connect
 from window.gaps import Gaps
 from window.listening import Listening
+from window.pages.routers import routers as pages
+from window.pages.view import Links, View
 from window.purging import RIGHTS, Purging, retentions
 from window.retelling import Retelling
 from window.settings import Settings
+from window.signing_in import SigningIn
+from window.stage import routes as stage
+from window.stage.asking import Stage
 from window.store_looks import StoreLooks
 from window.storing import Storing
 
@@ -113,8 +120,20 @@ async def build(settings: Settings) -> FastAPI:
     pool = await connect(settings.database_url.get_secret_value(), settings.database_pool)
     choreography = load(settings.published)
     window = Window(settings, pool, choreography)
-    routers = [api.router(window.looks, choreography)]
-    return application(settings, routers, bearers_of(settings), window.life, window.troubles)
+    links = Links(management=settings.management_url, virtual_host=settings.vhost, has_stage=bool(settings.stage_url))
+    http = httpx2.AsyncClient(trust_env=False)
+
+    @contextlib.asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        async with http, window.life():
+            yield
+
+    routers = [api.router(window.looks, choreography), *pages(window.looks, choreography, links)]
+    if settings.stage_url:
+        routers.append(stage.router(Stage(settings.stage_url, http), View(window.looks, choreography, links)))
+    bearers = bearers_of(settings)
+    signing_in = Middleware(SigningIn, bearers=bearers)
+    return application(settings, routers, bearers, life, window.troubles, [signing_in])
 
 
 def serve() -> None:

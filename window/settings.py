@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """A file with the password of that user, read anew for each connection, instead of one in `rabbitmq_url`"""
     management_url: str = ""
     """The broker's HTTP API, without a user, which is the one of `rabbitmq_url`; without it queues are not counted"""
+    stage_url: str = ""
+    """The program of the stage, which only the stack of `make up` has; without it there is no such page"""
     token_keys: str = Field(validation_alias=AliasChoices("token_keys", "TOKEN_KEYS"), min_length=1)
     """The public keys of the bearer tokens (JWKS): an `https://` address, a file, or the document itself"""
     token_issuer: str = Field(

@@ -160,6 +160,8 @@ class Plan:
             "WINDOW_ADDRESS_REQUESTS": GENEROUS["address_requests"],
             "TOKEN_KEYS": self._tokens["TOKEN_KEYS"],
         }
+        if "TOKEN_SIGNING_KEY" in self._tokens:
+            settings["WINDOW_STAGE_URL"] = self._urls["stage"]
         needs = tuple(self._needs)
         if owner_url := self._role_urls.get((WINDOW, "owner")):
             told = settings | {"WINDOW_MIGRATION_URL": owner_url}

@@ -162,18 +162,21 @@ def _count(death: object) -> int:
 
 
 def _body(body: bytes) -> tuple[str | None, str]:
-    """The user that a body names, and the body without."""
+    """The user that a body names, and the body without; of one that cannot be read and names one, only its digest.
+
+    So a user can be erased from all that is kept.
+    """
     text = clean(body[:MAX_BODY].decode(errors="replace"), MAX_BODY)
     if '"user_id"' not in text:
         return None, text
     try:
         values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None, text
-    if not isinstance(values, dict) or not isinstance(values.get("user_id"), str):
-        return None, text
-    user_id = values.pop("user_id")
-    return (user_id, json.dumps(values)) if _USER.fullmatch(user_id) else (None, text)
+        user_id = values.pop("user_id")
+        if _USER.fullmatch(user_id) and '"user_id"' not in (rest := json.dumps(values)):
+            return user_id, rest
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        pass
+    return None, f"{len(body)} bytes with the SHA-256 {hashlib.sha256(body).hexdigest()}"
 
 
 def with_user(body: str, user_id: str | None) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from chassis.errors import describe
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 PAUSE, LONGEST_PAUSE = 0.25, 2.0
 """Seconds between two rounds, and when rounds take long: as long as the last one took, up to this"""
-MAX_MESSAGES, MAX_SAGAS, MAX_DUE, AT_ONCE = 4_000, 1_000, 200, 20
+MAX_MESSAGES, MAX_SAGAS, MAX_DUE, AT_ONCE = 4_000, 600, 200, 20
 _NEW = "SELECT number, saga_id FROM message WHERE number > $1 ORDER BY number LIMIT $2"
 _REACHED = "SELECT number FROM reached WHERE by = 'telling'"
 _REACH = """
@@ -61,6 +62,8 @@ class Retelling:
             try:
                 more = await self.round()
                 self.trouble = None
+            except asyncpg.LockNotAvailableError:
+                more = False  # another process tells, which is as good
             except Exception as error:  # noqa: BLE001  # whatever it was, the next round shows whether it lasts
                 more, self.trouble = False, describe(error)
                 log.warning("sagas not told", error=self.trouble)
@@ -99,10 +102,11 @@ class Retelling:
         found = await connection.fetch(_OLD, wanted)
         old = {row["saga_id"]: _Old(row["told"], row["has_ended"], row["oddities"]) for row in found}
         retold: list[Retold] = []
-        for index, (saga_id, messages) in enumerate((await of_sagas(connection, wanted)).items()):
+        for index, (saga_id, messages) in enumerate((await of_sagas(connection, wanted, headers=False)).items()):
             if index % AT_ONCE == 0:
                 await asyncio.sleep(0)
-            retold.append(Retold(saga_id, tell(messages, self._choreography, now), messages))
+            known = old.get(saga_id, _Old()).told
+            retold.append(Retold(saga_id, tell(messages, self._choreography, now), messages, known))
         await write(connection, retold, self._choreography, now)
         counted: tally.Counted = Counter()
         for one in retold:

@@ -18,8 +18,8 @@ _OF_SAGAS = f"""
     """  # noqa: S608  # names from the code
 
 
-def message(row: Row) -> Message:
-    """The message in a row."""
+def message(row: Row, *, headers: bool = True) -> Message:
+    """The message in a row, without its headers where they are not needed."""
     return Message(
         number=row["number"],
         place=Place(row["place"]),
@@ -36,14 +36,14 @@ def message(row: Row) -> Message:
         delay=row["delay"],
         error=row["error"],
         traceparent=row["traceparent"],
-        headers=json.loads(row["headers"]),
+        headers=json.loads(row["headers"]) if headers else None,
         body=with_user(row["body"], row["user_id"]),
     )
 
 
-async def of_sagas(connection: Connection, saga_ids: list[UUID]) -> dict[UUID, list[Message]]:
+async def of_sagas(connection: Connection, saga_ids: list[UUID], *, headers: bool = True) -> dict[UUID, list[Message]]:
     """The messages of some sagas, as they were stored."""
     found: dict[UUID, list[Message]] = {}
     for row in await connection.fetch(_OF_SAGAS, saga_ids):
-        found.setdefault(row["saga_id"], []).append(message(row))
+        found.setdefault(row["saga_id"], []).append(message(row, headers=headers))
     return found

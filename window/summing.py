@@ -48,6 +48,8 @@ class Retold:
     saga_id: UUID
     story: Story
     messages: Sequence[Message]
+    known: int = 0
+    """The number of the newest of its messages that was told before"""
 
     @property
     def seen_at(self) -> datetime:
@@ -77,7 +79,7 @@ async def _write_mentions(connection: Connection, retold: Sequence[Retold], keys
     named, people = [], []
     for one in retold:
         key, seen_at = keys[one.saga_id], one.seen_at
-        for kind, value in mentions(one.story, one.messages):
+        for kind, value in mentions(one.story, (message for message in one.messages if message.number > one.known)):
             if kind == USER:
                 people.append((value, key, seen_at))
             else:

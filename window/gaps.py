@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 PAUSE = 5.0
 _BEGIN = """
     INSERT INTO gap (why, since)
-    SELECT $1, coalesce((SELECT max(seen_at) FROM message), $2) WHERE NOT EXISTS (
-        SELECT FROM gap WHERE until IS NULL AND why = $1
+    SELECT $1::text, coalesce((SELECT max(seen_at) FROM message), $2) WHERE NOT EXISTS (
+        SELECT FROM gap WHERE until IS NULL AND why = $1::text
     ) RETURNING number
     """
 _END = "UPDATE gap SET until = $2 WHERE until IS NULL AND NOT why = ANY($1::text[])"

@@ -1,13 +1,12 @@
 """An archive of its own for a test, over a real PostgreSQL."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self, cast
 from uuid import uuid4
+
+from yarl import URL
 
 from chassis.choreography.topology import PARKED
 from chassis.store import migrations, roles
@@ -85,7 +84,7 @@ class Archive:
 async def migrated(url: str) -> None:
     """Bring a database up to date, with everything for one role."""
     await migrations.upgrade(url, Path(MIGRATIONS))
-    await roles.grant(url, Roles("postgres", retentions(KEEP), RIGHTS))
+    await roles.grant(url, Roles(URL(url).user or "", retentions(KEEP), RIGHTS))
 
 
 def as_arrived(message: Message, message_id: str = "") -> Arrived:
@@ -112,16 +111,3 @@ def as_arrived(message: Message, message_id: str = "") -> Arrived:
 def as_seen(message: Message) -> Seen:
     """A message as it is stored, seen when it says."""
     return seen(as_arrived(message), message.seen_at)
-
-
-def recent(messages: Sequence[Message]) -> datetime:
-    """A begin for sagas that end about now."""
-    return datetime.now(UTC) - timedelta(seconds=len(messages))
-
-
-def body_of(message: Message) -> Any:
-    """What a message says."""
-    return json.loads(message.body)
-
-
-__all__ = ["Archive", "SimpleNamespace", "as_arrived", "as_seen", "body_of", "migrated", "recent"]

@@ -77,7 +77,9 @@ def in_order(messages: Iterable[Message], choreography: Choreography) -> list[To
 
 def by_sight(message: Message) -> tuple[Any, ...]:
     """Sorts messages in the order in which they were seen, the same way however they come."""
-    return message.seen_at, message.number, message.place, message.event, message.service, message.body
+    essence = (message.event, message.service, message.version, str(message.cause), message.occurred_at, message.body)
+    failure = (message.step or "", message.attempt, message.delay or "", message.error or "")
+    return message.seen_at, message.number, message.place, essence, failure, str(message.saga_id)
 
 
 def _sayer(message: Message, cause: Message | None, choreography: Choreography) -> Step | None:

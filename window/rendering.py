@@ -13,6 +13,7 @@ from window.story import Attempt, Happening, Oddity, Story, Wait, Way
 from window.waits import attempted, sentence
 
 MAX_NAME = 80
+MAX_LINE = 200
 _PLAIN = frozenset(".,-_ ()/")
 _END = re.compile(r"\be(nd)\b", re.IGNORECASE)
 Numbers = Mapping[str, StepNumbers]
@@ -28,7 +29,7 @@ def as_text(story: Story, now: datetime, numbers: Numbers | None = None, delays:
             "",
             *_timeline(story),
             *(f"waits: {sentence(one, (numbers or {}).get(one.step), now, delays)}" for one in story.waits),
-            *(f"odd: {visible(one.text)} ({one.kind})" for one in story.oddities),
+            *(f"odd: {_short(one.text, MAX_LINE)} ({one.kind})" for one in story.oddities),
         )
     )
 
@@ -125,9 +126,9 @@ def _moment(at: datetime | None) -> str | None:
     return at.isoformat(timespec="milliseconds") if at else None
 
 
-def _short(text: str) -> str:
+def _short(text: str, length: int = MAX_NAME) -> str:
     shown = visible(text)
-    return shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
+    return shown if len(shown) <= length else f"{shown[:length]}…"
 
 
 def _happening(one: Happening) -> dict[str, Any]:
@@ -193,8 +194,9 @@ def _arrows(place: int, one: Happening, story: Story, lanes: Mapping[str, str]) 
     for target in dict.fromkeys(on):
         yield f"{sayer}{'-->>' if one.way is Way.BACK else '->>'}{lanes[target]}: {event}"
     waiting = [wait for wait in story.waits if wait.event_id == one.message.event_id]
+    line = "--)" if one.way is Way.BACK else "-)"
     for wait in waiting:
-        yield f"{sayer}--){lanes[_owner(wait.step)]}: {event} (not answered by {_label(wait.step)})"
+        yield f"{sayer}{line}{lanes[_owner(wait.step)]}: {event} (not answered by {_label(wait.step)})"
     if not on and not waiting:
         yield f"Note over {sayer}: {event}"
 

@@ -101,31 +101,23 @@ def _is_excused(root: Told) -> bool:
 
 def _ends(told: Sequence[Told], choreography: Choreography) -> Iterator[Oddity]:
     end: Told | None = None
-    seen: set[tuple[str, str]] = set()
     for one in told:
         name, lapsed = one.message.event, choreography.lapsed.get(end.message.event, ()) if end else ()
         if end and one.is_end and name != end.message.event and name not in lapsed:
             yield _odd("two-ends", f"the saga ended with {end.message.event}, and again with {name}", one)
-        elif end and not one.is_end and name not in lapsed and _is_too_late(one, end, told, seen, choreography):
+        elif end and not one.is_end and name not in lapsed and _is_too_late(one, end, choreography):
             yield _odd("after-end", f"{name} came after the end, {end.message.event}", one)
         if one.is_end and (end is None or name in lapsed):
             end = one
-        if one.step:
-            seen.add((one.step.name, name))
 
 
-def _is_too_late(
-    one: Told, end: Told, told: Sequence[Told], seen: set[tuple[str, str]], choreography: Choreography
-) -> bool:
+def _is_too_late(one: Told, end: Told, choreography: Choreography) -> bool:
     """Whether an event cannot come after this end.
 
-    It can if it is a repetition, or answers a clock. When all is undone, a step that was late refuses, and that is
-    undone again; when all is done, only what does not lead to the end may follow.
+    When all is undone, a step that was late refuses, and that is undone again. When all is done, only what does not
+    lead to the end may follow. And a clock asks when it likes: it may hear again that all is done.
     """
-    root = told[one.root].step
-    if one.step is None or (one.step.name, one.message.event) in seen or one.step.leg is Leg.ASKED:
-        return False
-    if root is not None and root.is_clock:
+    if one.step is None or (one.step.leg is Leg.ASKED and one.is_forward):
         return False
     if end.is_undoing:
         return one.is_forward

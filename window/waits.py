@@ -46,7 +46,7 @@ def _failures(wait: Wait, now: datetime, delays: Mapping[str, timedelta]) -> Ite
         last, times = wait.attempts[-1], len(wait.attempts)
         yield f"failed {'once' if times == 1 else f'{times} times, the last'} with {attempted(last)}"
         rest = delays.get(last.delay or "")
-        if rest is not None and not wait.is_parked and (left := rest - (now - last.at)) > timedelta(0):
+        if rest is not None and (left := rest - (now - last.at)) > timedelta(0):
             yield f"comes back in {spoken(left)}"
     if wait.is_parked:
         yield "is parked: needs a person"

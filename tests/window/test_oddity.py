@@ -156,6 +156,19 @@ def test_an_answer_to_the_clock_after_the_end_is_not_odd() -> None:
     assert kinds(told([*ENDED_WELL, asked, again])) == []
 
 
+def test_a_refusal_to_the_clock_after_completion_is_odd() -> None:
+    """Whoever has sold the seats cannot refuse to sell them, whoever asks."""
+    asked = later(chased()[1])
+    refused = later(FAILED[4], cause=asked.event_id, occurred_at=LATER + timedelta(seconds=1))
+    reverted = later(FAILED[5], cause=refused.event_id, occurred_at=LATER + timedelta(seconds=2))
+    assert kinds(told([*ENDED_WELL, asked, refused, reverted])) == ["after-end", "after-end"]
+
+
+def test_a_forward_event_repeated_after_failure_is_odd() -> None:
+    """All was undone, and then points were spent once more."""
+    assert kinds(told([*FAILED, later(FAILED[1])])) == ["two-answers", "after-end"]
+
+
 def test_a_hold_that_lapses_twice_is_not_odd() -> None:
     """The clock says it again until everything is given back."""
     messages = hold(lapses=True)

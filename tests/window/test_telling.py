@@ -67,6 +67,17 @@ def test_a_compensation_points_at_what_it_undoes() -> None:
     }
 
 
+def test_a_refusal_is_never_undone() -> None:
+    """A step that only refused did nothing that a compensation could take back."""
+    refused = checkout(fails_at="payment.pay")
+    asked = replace(chased()[1], occurred_at=BEGUN + timedelta(seconds=1))
+    again = replace(FAILED[4], cause=asked.event_id, occurred_at=BEGUN + timedelta(seconds=2))
+    reverted = replace(FAILED[5], occurred_at=BEGUN + timedelta(seconds=3))
+    story = told([*refused, asked, again, reverted])
+    assert (story.happenings[-1].step, story.happenings[-1].undoes) == ("payment.revert", None)
+    assert not story.oddities
+
+
 def test_each_event_has_its_own_way() -> None:
     """A refusal turns back, and the end is an end."""
     ways = [one.way for one in told(FAILED).happenings]

@@ -33,6 +33,8 @@ FORBIDDEN = {
         "CREATE TEMP TABLE mine ()",
         "UPDATE alembic_version SET version_num = '0000'",
         "UPDATE inbox SET heard = 'x'",
+        "UPDATE operation SET who = 'x'",
+        "DELETE FROM operation",
         "ALTER ROLE point CONNECTION LIMIT -1",
         "SET temp_file_limit = -1",
         "SET ROLE point_owner",
@@ -99,7 +101,12 @@ async def test_purging_is_for_the_service_alone(system: System, service: str) ->
         """,
     )
 
-    assert {row["proname"] for row in found} >= {"purge_inbox_at", "purge_said_at", "purge_suspect_at"}
+    assert {row["proname"] for row in found} >= {
+        "purge_inbox_at",
+        "purge_said_at",
+        "purge_suspect_at",
+        "purge_operation_at",
+    }
     for row in found:
         assert (row["owner"], row["rolcanlogin"], row["callers"]) == (f"{service}_retention", False, [service])
 

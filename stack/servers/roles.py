@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from stack.credentials import ROLES, role
 
-MAX_CONNECTIONS = 400
+MAX_CONNECTIONS = 450
 """Of the server; enough for five services and the window"""
 CONNECTIONS = {"owner": 20, "erasure": 2}
 SERVICE_CONNECTIONS = 60

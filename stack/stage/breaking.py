@@ -78,13 +78,13 @@ async def recover(props: OperatorsProps) -> None:
 @router.post("/processes/{name}/pause", responses=_CONFLICT)
 async def pause(name: Name, props: OperatorsProps) -> Process:
     """Have a service stand still, for a minute at most: it has its connections, and answers nobody."""
-    return props.processes.pause(name)
+    return await props.processes.pause(name)
 
 
 @router.post("/processes/{name}/resume", responses=_CONFLICT)
 async def resume(name: Name, props: OperatorsProps) -> Process:
     """Have a service go on that was paused or stopped."""
-    return props.processes.resume(name)
+    return await props.processes.resume(name)
 
 
 @router.post("/processes/{name}/kill", responses=_CONFLICT)

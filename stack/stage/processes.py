@@ -21,6 +21,7 @@ MAX_PAUSE = 60.0
 NAMES = tuple(service.package for service in EACH)
 """Which programs may be broken"""
 
+OBEYED_WITHIN = 2.0
 Condition = Literal["running", "starting", "paused", "stopped"]
 
 
@@ -44,19 +45,21 @@ class Processes:
         """Every service, as it is now."""
         return [self._described(name, entry) for name, entry in self._entries().items()]
 
-    def pause(self, name: str) -> Process:
+    async def pause(self, name: str) -> Process:
         """Have a service stand still, for a minute at most."""
         self._signal(name, signal.SIGSTOP)
         self._forget(name)
         self._resuming[name] = asyncio.get_running_loop().call_later(MAX_PAUSE, self._go_on, name)
+        await self._obeyed(name, stands_still=True)
         return self._one(name)
 
-    def resume(self, name: str) -> Process:
+    async def resume(self, name: str) -> Process:
         """Have a service go on that was paused, or start again that was stopped."""
         self._forget(name)
         wake(self._directory, name)
         if self._entry(name).lives():
             self._signal(name, signal.SIGCONT)
+            await self._obeyed(name, stands_still=False)
         return self._one(name)
 
     def kill(self, name: str) -> Process:
@@ -94,6 +97,12 @@ class Processes:
             timer = self._resuming.get(name)
             condition, seconds = "paused", max(0.0, timer.when() - time.monotonic()) if timer else None
         return Process(name=name, condition=condition, pid=entry.pid, seconds=seconds)
+
+    async def _obeyed(self, name: str, *, stands_still: bool) -> None:
+        """Wait for what a signal does, which on a busy machine comes after `kill` has returned."""
+        ends = time.monotonic() + OBEYED_WITHIN
+        while _stands_still(self._entry(name)) is not stands_still and time.monotonic() < ends:  # noqa: ASYNC110  # the kernel tells nobody
+            await asyncio.sleep(0.005)
 
     def _one(self, name: str) -> Process:
         return self._described(name, self._entry(name))

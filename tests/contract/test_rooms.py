@@ -115,6 +115,7 @@ PLANTED = {
     "chassis/crash.py": ["chassis.telemetry.logs", "point_svc.models"],
     "contracts/point.py": ["chassis.ids"],
     "stack/errors.py": ["stack.run.plan"],
+    "window/story.py": ["contracts.event"],
 }
 
 

@@ -160,13 +160,13 @@ class Broker:
         step = await self._channel.get_queue(queue, ensure=False)
         await step.unbind(binding.exchange, event)
         try:
-            async with self._unseen(binding.exchange):
+            async with self.unseen(binding.exchange):
                 yield
         finally:
             await step.bind(binding.exchange, event)
 
     @contextlib.asynccontextmanager
-    async def _unseen(self, exchange: str) -> AsyncIterator[None]:
+    async def unseen(self, exchange: str) -> AsyncIterator[None]:
         """Keep what goes over an exchange from the window, if there is one: what it hears is not given back."""
         found = await self.ask("bindings/%2F")
         is_bound = any((one["source"], one["destination"]) == (exchange, WINDOW_QUEUE) for one in found)

@@ -23,7 +23,7 @@ from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 
 ROOT = Path(__file__).parents[2]
-CODE = ("contracts", "chassis", *(service.package for service in EACH), "stack")
+CODE = ("contracts", "chassis", *(service.package for service in EACH), "stack", "window")
 SAGAS = 5
 
 pytestmark = pytest.mark.skipif("STACK_ENV" in os.environ, reason="upgrades processes, so it needs some of its own")

@@ -79,7 +79,7 @@ async def test_paused_process_goes_on_by_itself(
     monkeypatch.setattr(processes, "MAX_PAUSE", 0.3)
     playing = Processes(directory)
 
-    playing.pause(SERVICE)
+    await playing.pause(SERVICE)
 
     async def look() -> str:
         return playing.all()[0].condition

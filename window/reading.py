@@ -118,9 +118,17 @@ def _event(arrived: Arrived, rest: Message) -> Message:
             traceparent=trace if isinstance(trace, str) and TRACEPARENT.fullmatch(trace) else "",
         )
     except KeyError as missing:
-        return replace(rest, error=rest.error or clean(f"{missing.args[0]} is missing"))
+        return replace(_named(rest, headers), error=rest.error or clean(f"{missing.args[0]} is missing"))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        return replace(rest, error=rest.error or clean(str(error)))
+        return replace(_named(rest, headers), error=rest.error or clean(str(error)))
+
+
+def _named(rest: Message, headers: Mapping[str, Any]) -> Message:
+    """What is no event of ours may have an id all the same, by which it is known where it is parked."""
+    try:
+        return replace(rest, event_id=UUID(headers["ce-id"]))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return rest
 
 
 def _place(exchange: str, routing_key: str) -> tuple[Place, str | None, str | None]:

@@ -220,6 +220,11 @@ class Broker:
         )
         await self._channel.default_exchange.publish(message, queue)
 
+    async def say(self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, Any]) -> None:
+        """Publish anything to an exchange, of which nobody but the window may hear."""
+        way = await self._channel.get_exchange(exchange, ensure=False)
+        await way.publish(aio_pika.Message(body, headers=dict(headers)), routing_key, mandatory=False)
+
     async def redeliver(self, queue: str, parked: AbstractIncomingMessage) -> None:
         """Put a message that a service had parked back to a step, as the broker does when an operator asks for it."""
         message = aio_pika.Message(

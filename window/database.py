@@ -6,7 +6,12 @@ import asyncpg
 
 COMMAND_TIMEOUT = 20
 CONNECT_TIMEOUT = 5
-SERVER_SETTINGS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s", "application_name": "window"}
+SERVER_SETTINGS = {
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    "application_name": "window",
+    "jit": "off",
+}
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = Any

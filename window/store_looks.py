@@ -70,11 +70,12 @@ class StoreLooks:
 
     async def _with_text(self, text: str, wanted: Filter, below: int, limit: int) -> list[Summary]:
         found: list[Summary] = []
-        while len(found) < limit:
-            keys = await self._keys(text, below, queries.MAX_FOUND)
+        at_once = queries.MAX_FOUND if wanted.state or wanted.saga else limit
+        for _ in range(queries.MAX_ROUNDS):
+            keys = await self._keys(text, below, at_once)
             summaries = _summaries(await self._pool.fetch(queries.BY_KEY, keys))
             found += [one for one in summaries if _fits(one, wanted)]
-            if len(keys) < queries.MAX_FOUND:
+            if len(keys) < at_once or len(found) >= limit:
                 break
             below = keys[-1]
         return found[:limit]

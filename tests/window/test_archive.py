@@ -19,7 +19,7 @@ NOW = datetime.now(UTC)
 
 
 def _checkout(name: str, **options: object) -> list[Message]:
-    return sagas.checkout(name=name, begun_at=NOW, **options)  # type: ignore[arg-type]
+    return sagas.checkout(name=name, **({"begun_at": datetime.now(UTC)} | options))  # type: ignore[arg-type]
 
 
 async def _found(archive: Archive, limit: int = 50, **wanted: str) -> list[Summary]:
@@ -55,9 +55,10 @@ async def test_what_is_delivered_again_is_not_stored_again(archive: Archive) -> 
 
 async def test_telling_in_pieces_tells_the_same(archive: Archive) -> None:
     """However the messages come in, the row is that of the whole, and nothing is counted twice."""
-    for message in _checkout("one", fails_at="seat.reserve"):
+    now = datetime.now(UTC)
+    for message in _checkout("one", fails_at="seat.reserve", begun_at=now):
         await archive.hear(message)
-    await archive.hear(*_checkout("two", fails_at="seat.reserve"))
+    await archive.hear(*_checkout("two", fails_at="seat.reserve", begun_at=now))
 
     one, two = sorted(await _found(archive), key=lambda row: row.key)
     assert replace(one, saga_id=two.saga_id, key=two.key) == two
@@ -97,7 +98,7 @@ async def test_sagas_are_listed_by_their_state(archive: Archive, state: str, nam
     await archive.hear(*_checkout("failed", fails_at="point.spend"))
     parked, rests = _checkout("parked")[0], _checkout("rests")[0]
     if state in ("out", "late"):
-        first = _checkout("waits" if state == "out" else "late")[0]
+        first = sagas.checkout(name="waits", begun_at=datetime.now(UTC))[0]
         past = datetime(2026, 1, 1, tzinfo=UTC)
         late = sagas.checkout(name="late", begun_at=past)[0]
         await archive.hear(late if state == "late" else first)
@@ -129,10 +130,11 @@ async def test_pages_go_on_from_a_key(archive: Archive) -> None:
 
 async def test_a_saga_is_late_without_any_message(archive: Archive) -> None:
     """Its time runs out, and it is told anew."""
-    await archive.hear(_checkout("one")[0])
+    now = datetime.now(UTC)
+    await archive.hear(sagas.checkout(begun_at=now)[0])
     assert not (await _found(archive))[0].is_late
 
-    await archive.retelling.round(NOW + timedelta(minutes=2))
+    await archive.retelling.round(now + timedelta(minutes=2))
 
     assert [row.is_late for row in await _found(archive, state="late")] == [True]
 

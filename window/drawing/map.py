@@ -11,7 +11,7 @@ from window.drawing.layout import Layout
 from window.drawing.svg import cut, fitting, tag
 from window.looks import StepNumbers
 
-GUTTER, BOX, GAP, HIGH, LEVEL, PAD = 88.0, 130.0, 34.0, 56.0, 14.0, 12.0
+GUTTER, BOX, GAP, HIGH, LEVEL, PAD = 98.0, 130.0, 34.0, 56.0, 14.0, 12.0
 """The names of the lanes, a box, the room between two columns, a box's height, between two levels, around a lane"""
 _NAME, _NUMBER = 10.2, 9.5
 """Sizes of letters, as in the style sheet"""

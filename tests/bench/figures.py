@@ -20,6 +20,8 @@ GROUPS = {
     "postgres": "PostgreSQL",
     "platform": "platform",
     "load": "load",
+    "window": "window",
+    "window sessions": "window",
 }
 """What the processor time of a process is counted as."""
 
@@ -54,6 +56,11 @@ class Contest(BaseModel):
     rounds: list[float] = Field(default_factory=list)
     cpu: list[dict[str, float]] = Field(default_factory=list)
 
+    def add(self, per_second: float, cpu: Mapping[str, float]) -> None:
+        """One more round."""
+        self.rounds.append(per_second)
+        self.cpu.append(dict(cpu))
+
     @property
     def per_second(self) -> float:
         """Checkouts per second: the median of the rounds."""
@@ -62,6 +69,10 @@ class Contest(BaseModel):
     def cpu_of(self, group: str) -> float:
         """Processor seconds for 1,000 checkouts in a group of processes: the median of the rounds."""
         return median(sum(used for name, used in one.items() if GROUPS[name] == group) for one in self.cpu)
+
+    def cpu_but(self, group: str) -> float:
+        """The same in all groups but one."""
+        return median(sum(used for name, used in one.items() if GROUPS[name] != group) for one in self.cpu)
 
 
 class Latency(BaseModel):
@@ -148,6 +159,68 @@ class Large(BaseModel):
     faults: list[str]
 
 
+class Lag(BaseModel):
+    """How long after an event the window had seen it, had stored it, and had told the saga that it ended."""
+
+    seen_p50: float
+    seen_p99: float
+    stored_p50: float
+    stored_p99: float
+    told_p50: float
+    told_p99: float
+
+
+class Watched(BaseModel):
+    """Checkouts at saturation with the window and without it, round by round in turns, and how far it lags behind.
+
+    The processor time of its process and of its sessions at PostgreSQL is counted as its own.
+    """
+
+    watched: Contest = Field(default_factory=Contest)
+    unwatched: Contest = Field(default_factory=Contest)
+    lag: Lag | None = None
+    backlog: int = 0
+    """So many messages waited for it, as after a while without it, while nothing else was done"""
+    stored_per_second: float = 0.0
+    told_per_second: float = 0.0
+    """Sagas; while messages are stored as well"""
+
+    @property
+    def ratio(self) -> float:
+        """Checkouts per second with it for one without."""
+        return self.watched.per_second / self.unwatched.per_second
+
+    @property
+    def ratio_apart(self) -> float:
+        """The same by processor second of everything but the window."""
+        return self.unwatched.cpu_but("window") / self.watched.cpu_but("window")
+
+
+class Asked(BaseModel):
+    """How long a question to an archive took, and the same one to an empty archive."""
+
+    name: str
+    is_search: bool
+    p95: float
+    empty: float
+
+
+class Archive(BaseModel):
+    """An archive of the window with very many events."""
+
+    events: int
+    sagas: int
+    bytes: int
+    filling: float
+    judging: float
+    """How long it takes to judge all that is kept, which nobody waits for"""
+    asked: list[Asked]
+
+    def slowest(self, *, is_search: bool) -> Asked:
+        """The slowest question of a page, or of a search."""
+        return max((one for one in self.asked if one.is_search == is_search), key=lambda one: one.p95)
+
+
 class Driver(BaseModel):
     """What one driver of PostgreSQL needs for a transaction about so many events, round by round."""
 
@@ -192,6 +265,8 @@ class Figures(BaseModel):
     drain: Drain | None = None
     growth: Growth | None = None
     overload: Overload | None = None
+    watched: Watched | None = None
+    archive: Archive | None = None
     large: Large | None = None
     endurance: dict[int, dict[str, int]] = Field(default_factory=dict)
     """The memory of broker and services, by program, after so many checkouts"""
@@ -203,9 +278,7 @@ class Figures(BaseModel):
 
     def add_round(self, contender: str, per_second: float, cpu: Mapping[str, float]) -> None:
         """One more round of a contender."""
-        contest = self.saturation.setdefault(contender, Contest())
-        contest.rounds.append(per_second)
-        contest.cpu.append(dict(cpu))
+        self.saturation.setdefault(contender, Contest()).add(per_second, cpu)
 
     def latency_of(self, contender: str, rate: float) -> Latency | None:
         """The latency of a contender at this rate."""

@@ -12,7 +12,7 @@ MEMORY_MIB = 110
 
 def goals(figures: Figures) -> list[Goal]:
     """What can be said of the goals after this run, in the order in which they were set."""
-    return [*_throughput(figures), *_latency(figures), *_endurance(figures)]
+    return [*_throughput(figures), *_latency(figures), *_endurance(figures), *_window(figures)]
 
 
 def _throughput(figures: Figures) -> Iterator[Goal]:
@@ -50,6 +50,20 @@ def _endurance(figures: Figures) -> Iterator[Goal]:
         yield Goal(name="peak memory of a service process, MiB", at_most=MEMORY_MIB, result=max(services) / MIB)
     if figures.idle_percent is not None:
         yield Goal(name="the four services idle, % of one core", at_most=2, result=figures.idle_percent)
+
+
+def _window(figures: Figures) -> Iterator[Goal]:
+    if watched := figures.watched:
+        name = "checkouts for a processor second of all but the window: with it / without it"
+        yield Goal(name=name, at_least=0.95, result=watched.ratio_apart)
+        if watched.lag:
+            name = "p99 from when an event occurred to when the window has stored it, at saturation, s"
+            yield Goal(name=name, at_most=1, result=watched.lag.stored_p99)
+    if archive := figures.archive:
+        for is_search, what, most in ((False, "page", 150), (True, "search", 50)):
+            slowest = archive.slowest(is_search=is_search)
+            name = f"p95 of the slowest {what} beside {archive.events:,} events ({slowest.name}), ms"
+            yield Goal(name=name, at_most=most, result=1000 * slowest.p95)
 
 
 def half_of(figures: Figures, contender: str) -> float:

@@ -1,6 +1,7 @@
 """What is measured, one function for each part of a run; each adds to the figures."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from statistics import median
 from pydantic import TypeAdapter
 
 from stack.services import SERVICES
-from tests.bench import ceiling, contenders, drivers, growth, large, latency
+from tests.bench import archive, ceiling, contenders, drivers, growth, large, latency, window
 from tests.bench.contenders import Round
-from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth, Overload
+from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth, Overload, Watched
 from tests.bench.goals import load_of
 from tests.bench.messages import of_checkout
 from tests.bench.progress import Progress
@@ -181,6 +182,28 @@ async def endurance(stand: Stand, scale: Scale, figures: Figures, progress: Prog
         figures.endurance[part * scale.endurance // PARTS] = stand.resident()
 
 
+async def watched(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Throughput with the window and without it, in turns, each the first as often as the other; then it alone."""
+    found = figures.watched = Watched()
+    await stand.note_sessions(window.NAME)
+    for turn in range(scale.watched_rounds):
+        for contest in (found.watched, found.unwatched)[:: -1 if turn % 2 else 1]:
+            with_or_without = "with" if contest is found.watched else "without"
+            progress.next(f"{LABELS['saga']}, {with_or_without} the window, round {turn + 1} of {scale.watched_rounds}")
+            async with contextlib.nullcontext() if contest is found.watched else window.away(stand):
+                done = await contenders.saga_through_rest(stand, scale.seconds, int(scale.seconds * 2 * GUESS))
+            contest.add(done.per_second, done.cpu)
+    found.lag = await window.lag(stand)
+    progress.next(f"the messages of {scale.unheard:,} checkouts wait for the window")
+    found.backlog, found.stored_per_second, found.told_per_second = await window.backlog(stand, scale.unheard)
+
+
+async def archived(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Every page and search of the window beside very many events."""
+    admin_url = stand.url(ADMIN_DATABASE)
+    figures.archive = await archive.measure(admin_url, scale.events, scale.questions, progress.next)
+
+
 def _rows(figures: Figures, name: str, seconds: float) -> int:
     """As many checkouts as a contender can do in this time, by what is known of it, and some more through REST."""
     known = figures.saturation[name].rounds if name in figures.saturation else [GUESS]
@@ -234,10 +257,12 @@ MEASURES = {
     "batches": Measure(batches, lambda scale: 2 * len(scale.batches)),
     "overload": Measure(overload, lambda scale: 2 * scale.rounds),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
+    "window": Measure(watched, lambda scale: 2 * scale.watched_rounds + 1),
     "drivers": Measure(between_drivers, lambda _: 1),
     "endurance": Measure(endurance, lambda _: PARTS),
     "scale": Measure(at_scale, lambda _: 1 + len(SERVICES)),
+    "archive": Measure(archived, lambda _: 3),
 }
 """By name, in the order of a run"""
-ASIDE = {"drivers", "endurance", "scale"}
+ASIDE = {"drivers", "endurance", "scale", "archive"}
 """About a decision, or for long: measured only when it is named"""

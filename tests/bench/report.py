@@ -8,14 +8,14 @@ from typing import Any
 
 from rich.table import Table
 
-from tests.bench import chart
+from tests.bench import chart, of_window
 from tests.bench.chart import Chart, Line
 from tests.bench.figures import Driver, Figures, Large, ratio
 from tests.bench.goals import MIB
 from tests.bench.measures import LABELS
 
 GIB = 2**30
-GROUPS = ("services", "broker", "PostgreSQL", "platform", "load")
+GROUPS = ("services", "broker", "PostgreSQL", "platform", "load", "window")
 
 
 def tables(figures: Figures) -> Iterator[Table]:
@@ -26,6 +26,10 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _latency(figures)
     if figures.drivers:
         yield _drivers(figures.drivers)
+    if figures.watched:
+        yield of_window.watched(figures.watched)
+    if figures.archive:
+        yield of_window.archive(figures.archive)
     if figures.large:
         yield _large_tables(figures.large)
         yield _slowest(figures.large)
@@ -180,6 +184,7 @@ def _singles(figures: Figures) -> Iterator[tuple[str, str]]:
         shares = f"{100 * median(over.turned_away):.0f} % turned away"
         name = f"saga through REST, saturated and under {over.factor:g} times that load"
         yield name, f"{median(over.saturation):.0f} checkouts/s; {ends}, {shares}"
+    yield from of_window.singles(figures)
     for name, peak in sorted(figures.peak_memory.items()):
         yield f"peak memory of {name}", f"{peak / MIB:.0f} MiB"
     yield "the run", f"{figures.seconds / 60:.1f} minutes"

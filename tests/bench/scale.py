@@ -32,6 +32,12 @@ class Scale:
     overload_seconds: float
     large: int
     endurance: int
+    watched_rounds: int
+    unheard: int
+    """Checkouts whose messages wait for the window"""
+    events: int
+    questions: int
+    """How often an archive is asked each question"""
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -48,6 +54,10 @@ FULL = Scale(
     overload_seconds=20,
     large=10_000_000,
     endurance=50_000,
+    watched_rounds=5,
+    unheard=10_000,
+    events=10_000_000,
+    questions=100,
 )
 QUICK = Scale(
     rounds=1,
@@ -62,4 +72,8 @@ QUICK = Scale(
     overload_seconds=12,
     large=1_000_000,
     endurance=10_000,
+    watched_rounds=2,
+    unheard=3_000,
+    events=200_000,
+    questions=40,
 )

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 FACTS = TypeAdapter(Facts)
 CHUNK = 1_000
 FRESH_SECONDS, PAUSE = 2.0, 15.0
+SOON = 0.05
+"""Seconds that whoever asks waits for a judgement; after a longer one nobody waits for the next"""
 SHARE = 20
 """An audit may take one part in so many of the time"""
 _PAGE = "SELECT key, facts FROM saga WHERE key > $1 ORDER BY key LIMIT $2"
@@ -37,20 +39,24 @@ class Auditing:
         """Judge for good."""
         while True:
             try:
-                await self.findings()
+                await self._judge_anew()
             except Exception as error:  # noqa: BLE001  # the next time shows whether it lasts
                 log.warning("nothing judged", error=describe(error))
             await asyncio.sleep(max(PAUSE, SHARE * self._took))
 
     async def findings(self) -> Sequence[Finding]:
-        """The rules, and whether what was seen keeps them; judged anew where that is soon done."""
+        """The rules, and whether what was seen keeps them; judged anew where that is soon done, else as judged last."""
+        if not self._known or self._took < SOON:
+            await self._judge_anew()
+        return self._known
+
+    async def _judge_anew(self) -> None:
         async with self._judging:
             if _now() - self._judged_at >= max(FRESH_SECONDS, SHARE * self._took):
                 began = _now()
                 self._known = await self.judge(datetime.now(UTC))
                 self._judged_at, self._took = _now(), _now() - began
                 numbers.disagreements.set(sum(not one.holds for one in self._known))
-        return self._known
 
     async def judge(self, now: datetime) -> Sequence[Finding]:
         """Judge all sagas that are kept."""

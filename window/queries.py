@@ -18,8 +18,17 @@ FLAGS = {"late": "is_late", "odd": "oddities > 0", "parked": "parked > 0", "retr
 FLAGGED = f"""
     SELECT {SUMMARY} FROM saga AS s WHERE {{flag}} AND key < $2 AND ($1 = '' OR saga = $1) ORDER BY key DESC LIMIT $3
     """  # noqa: S608  # names from the code
-MAX_FOUND, MAX_ROUNDS = 2_000, 3
-"""So many mentions of a text are looked through for a page, and how often: one with a rare state may be short"""
+MAX_FOUND = 2_000
+"""So many mentions of a text are looked through at once for a page of those that are in a frequent state"""
+_UNDER_WAY = "(s.saga, s.state) IN (SELECT k.saga, k.state FROM kind AS k WHERE k.state = '{}')"
+RARE = {**FLAGS, **{way: _UNDER_WAY.format(way) for way in ("out", "back")}}
+"""What few sagas are: of those, whichever name the text is looked for, and not the other way round"""
+RARE_WITH_TEXT = f"""
+    SELECT {SUMMARY} FROM saga AS s WHERE {{condition}} AND s.key < $2 AND ($1 = '' OR s.saga = $1) AND (
+        s.saga_id = $5 OR EXISTS (SELECT FROM mention AS m WHERE m.value = $4 AND m.key = s.key)
+        OR EXISTS (SELECT FROM person AS p WHERE p.user_id = $4 AND p.key = s.key)
+    ) ORDER BY s.key DESC LIMIT $3
+    """  # noqa: S608  # names from the code
 KEYS = """
     (SELECT key FROM mention WHERE value = $1 AND key < $2 ORDER BY key DESC LIMIT $3)
     UNION (SELECT key FROM person WHERE user_id = $1 AND key < $2 ORDER BY key DESC LIMIT $3)
@@ -44,6 +53,15 @@ ASIDE = """
     SELECT step, is_parked, count(*) AS count FROM (SELECT step, is_parked FROM aside LIMIT 100000) AS a
     GROUP BY step, is_parked
     """
-TALLIES = "SELECT at, what, bucket, count FROM tally WHERE at >= $1 AND (what LIKE 'step:%') = $2"
+# Added up where they are: a page is sent what it shows, not what that is the sum of.
+ANSWERS = """
+    SELECT what, bucket, sum(count)::bigint AS count,
+        coalesce(sum(count) FILTER (WHERE at >= $2), 0)::bigint AS lately
+    FROM tally WHERE what = ANY($3::text[]) AND at >= $1 GROUP BY what, bucket
+    """
+MINUTES = """
+    SELECT date_trunc('minute', at) AS at, what, bucket, sum(count)::bigint AS count
+    FROM tally WHERE what = ANY($2::text[]) AND at >= $1 GROUP BY 1, what, bucket
+    """
 EVENT = "SELECT * FROM message WHERE saga_id = $1 AND event_id = $2 ORDER BY number LIMIT 100"
 """All sightings of one event"""

@@ -69,24 +69,22 @@ class StoreLooks:
         )
 
     async def _with_text(self, text: str, wanted: Filter, below: int, limit: int) -> list[Summary]:
+        if condition := queries.RARE.get(wanted.state):
+            query = queries.RARE_WITH_TEXT.format(condition=condition)
+            return _summaries(await self._pool.fetch(query, wanted.saga, below, limit, *_named(text)))
         found: list[Summary] = []
         at_once = queries.MAX_FOUND if wanted.state or wanted.saga else limit
-        for _ in range(queries.MAX_ROUNDS):
+        while True:
             keys = await self._keys(text, below, at_once)
             summaries = _summaries(await self._pool.fetch(queries.BY_KEY, keys))
             found += [one for one in summaries if _fits(one, wanted)]
             if len(keys) < at_once or len(found) >= limit:
-                break
+                return found[:limit]
             below = keys[-1]
-        return found[:limit]
 
     async def _keys(self, text: str, below: int, limit: int) -> list[int]:
-        try:
-            saga_id: UUID | None = UUID(text)
-        except ValueError:
-            saga_id = None
-        value = str(saga_id or text).replace("\0", "")
-        rows = await self._pool.fetch(queries.KEYS, value[:64], below, limit, saga_id)
+        value, saga_id = _named(text)
+        rows = await self._pool.fetch(queries.KEYS, value, below, limit, saga_id)
         return [row["key"] for row in rows]
 
     async def slowest(self, limit: int) -> Sequence[Summary]:
@@ -104,11 +102,12 @@ class StoreLooks:
         queues = await self._broker.queues() or {}
         aside = {(row["step"], row["is_parked"]): row["count"] for row in await self._pool.fetch(queries.ASIDE)}
         answers = defaultdict[str, list[Row]](list)
-        for row in await self._pool.fetch(queries.TALLIES, now - RECENT, True):
+        names = [f"{tally.STEP}{step}" for step in self._choreography.steps]
+        for row in await self._pool.fetch(queries.ANSWERS, now - RECENT, now - LATELY, names):
             answers[row["what"].removeprefix(tally.STEP)].append(row)
         return {
             step: StepNumbers(
-                rate=sum(one["count"] for one in answers[step] if one["at"] >= now - LATELY) / LATELY.total_seconds(),
+                rate=sum(one["lately"] for one in answers[step]) / LATELY.total_seconds(),
                 backlog=queues[step].messages if step in queues else None,
                 consumers=queues[step].consumers if step in queues else None,
                 retrying=aside.get((step, False), 0),
@@ -123,8 +122,8 @@ class StoreLooks:
         now = datetime.now(UTC)
         first = now.replace(second=0, microsecond=0) - HOUR + LATELY
         minutes = defaultdict[datetime, list[Row]](list)
-        for row in await self._pool.fetch(queries.TALLIES, first, False):
-            minutes[row["at"].replace(second=0)].append(row)
+        for row in await self._pool.fetch(queries.MINUTES, first, [tally.BEGUN, tally.COMPLETED, tally.FAILED]):
+            minutes[row["at"]].append(row)
         return [_minute(at, minutes[at]) for at in (first + index * LATELY for index in range(60))]
 
     async def put_aside(self, after: int | None, limit: int) -> Sequence[PutAside]:
@@ -154,12 +153,18 @@ def _summaries(rows: Iterable[Row]) -> list[Summary]:
     return [Summary(**{**row, "way": Way(row["way"])}) for row in rows]
 
 
+def _named(text: str) -> tuple[str, UUID | None]:
+    """What is looked for, as it is kept, and the same as an id if it is one."""
+    try:
+        saga_id: UUID | None = UUID(text)
+    except ValueError:
+        saga_id = None
+    return str(saga_id or text).replace("\0", "")[:64], saga_id
+
+
 def _fits(one: Summary, wanted: Filter) -> bool:
-    """Whether a saga is of the kind and in the state that is wanted."""
-    state = wanted.state
-    states = {one.way.value, one.outcome, "late" if one.is_late else "", "odd" if one.oddities else ""}
-    states |= {"parked" if one.parked else "", "retrying" if one.retries and not one.ended_at else ""}
-    return (not wanted.saga or one.saga == wanted.saga) and (not state or state in states)
+    """Whether a saga is of the kind and in the frequent state that is wanted."""
+    return (not wanted.saga or one.saga == wanted.saga) and wanted.state in ("", one.way.value, one.outcome)
 
 
 def _median(rows: Iterable[Row]) -> float | None:

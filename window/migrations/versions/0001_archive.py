@@ -122,11 +122,12 @@ def _mentions() -> None:
 def _numbers() -> None:
     op.create_table(
         "tally",
-        sa.Column("at", MOMENT, primary_key=True),
         sa.Column("what", sa.String(160), primary_key=True),
+        sa.Column("at", MOMENT, primary_key=True),
         sa.Column("bucket", sa.Integer, primary_key=True),
         sa.Column("count", sa.BigInteger, nullable=False),
     )
+    op.create_index("ix_tally_at", "tally", ["at"])
     op.create_table(
         "reached",
         sa.Column("by", sa.String(16), primary_key=True),

@@ -92,7 +92,7 @@ def _compose(services: Sequence[Told], text: str) -> str:
     if not begin or not end:
         raise StackError(f"{COMPOSE} needs the lines {BEGIN.strip()!r} and {END.strip()!r}: the services go between")
     before = _KEYS.sub(rf"\1'{key_set([SigningKey.for_development().public])}'", before)
-    return before + begin + "\n".join([*map(_compose_service, services), _compose_window()]) + end + after
+    return before + begin + "\n".join([*map(_compose_service, services), _compose_window(services)]) + end + after
 
 
 def _compose_service(service: Told) -> str:
@@ -122,13 +122,16 @@ def _compose_service(service: Told) -> str:
     )
 
 
-def _compose_window() -> str:
+def _compose_window(services: Sequence[Told]) -> str:
+    addresses = {service.name: f"http://{service.package}:{_PORT}" for service in services}
     settings = {
         "HOST": "0.0.0.0",  # noqa: S104  # as above
         "PORT": str(_PORT),
         "DATABASE_URL": _database(WINDOW, WINDOW),
         "RABBITMQ_URL": _broker(WINDOW),
         "MANAGEMENT_URL": "http://rabbitmq:15672",
+        "MANAGEMENT_PAGE": "http://127.0.0.1:${MANAGEMENT_HOST_PORT:-28673}",
+        "SERVICES": f"'{json.dumps(addresses)}'",
         "ADDRESS_REQUESTS": GENEROUS["address_requests"],
     }
     lines = [*(f"      WINDOW_{name}: {value}" for name, value in settings.items()), "      TOKEN_KEYS: *token-keys"]

@@ -120,7 +120,7 @@ async def build(settings: Settings) -> FastAPI:
     pool = await connect(settings.database_url.get_secret_value(), settings.database_pool)
     choreography = load(settings.published)
     window = Window(settings, pool, choreography)
-    links = Links(management=settings.management_url, virtual_host=settings.vhost, has_stage=bool(settings.stage_url))
+    links = _links(settings)
     http = httpx2.AsyncClient(trust_env=False)
 
     @contextlib.asynccontextmanager
@@ -128,12 +128,24 @@ async def build(settings: Settings) -> FastAPI:
         async with http, window.life():
             yield
 
-    routers = [api.router(window.looks, choreography), *pages(window.looks, choreography, links)]
+    looks = window.looks
+    routers = [api.router(looks, choreography), *pages(looks, choreography, links, http, looks.filled)]
     if settings.stage_url:
-        routers.append(stage.router(Stage(settings.stage_url, http), View(window.looks, choreography, links)))
+        routers.append(stage.router(Stage(settings.stage_url, http), View(looks, choreography, links)))
     bearers = bearers_of(settings)
     signing_in = Middleware(SigningIn, bearers=bearers)
     return application(settings, routers, bearers, life, window.troubles, [signing_in])
+
+
+def _links(settings: Settings) -> Links:
+    return Links(
+        services=settings.services,
+        management=settings.management_page,
+        virtual_host=settings.vhost,
+        trace=settings.trace_url,
+        published=settings.published,
+        has_stage=bool(settings.stage_url),
+    )
 
 
 def serve() -> None:

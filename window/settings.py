@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     """A file with the password of that user, read anew for each connection, instead of one in `rabbitmq_url`"""
     management_url: str = ""
     """The broker's HTTP API, without a user, which is the one of `rabbitmq_url`; without it queues are not counted"""
+    management_page: str = ""
+    """RabbitMQ's own pages, as the browser of an operator reaches them; without it no page links to a queue"""
+    services: dict[str, str] = Field(default_factory=dict)
+    """The address of each service, as JSON: `{"point": "http://point:8000"}`; without it nothing can be redriven"""
+    trace_url: str = ""
+    """The page of a trace, with `{trace_id}` in it; without it no page links to one"""
     stage_url: str = ""
     """The program of the stage, which only the stack of `make up` has; without it there is no such page"""
     token_keys: str = Field(validation_alias=AliasChoices("token_keys", "TOKEN_KEYS"), min_length=1)

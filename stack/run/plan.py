@@ -1,6 +1,7 @@
 """What a stack consists of: its programs, in which order, with which environment."""
 
 import asyncio
+import json
 import os
 import sys
 from dataclasses import dataclass, field, replace
@@ -156,6 +157,8 @@ class Plan:
             "WINDOW_PORT": str(self._ports[WINDOW]),
             "WINDOW_DATABASE_URL": _via("WINDOW_DATABASE_VIA", self._service_urls[WINDOW]),
             "WINDOW_MANAGEMENT_URL": without_user(self._broker.management_url),
+            "WINDOW_MANAGEMENT_PAGE": without_user(self._broker.management_url),
+            "WINDOW_SERVICES": json.dumps({service.name: self._urls[service.package] for service in EACH}),
             **{f"WINDOW_{name.upper()}": value for name, value in self._broker_offers(WINDOW).items()},
             "WINDOW_ADDRESS_REQUESTS": GENEROUS["address_requests"],
             "TOKEN_KEYS": self._tokens["TOKEN_KEYS"],

@@ -48,11 +48,11 @@ def _written(one: Happening, x: float, y: float) -> Sequence[Markup]:
     """The event, the step that said it, and signs for those who do not see the colours."""
     step = one.step or "from outside"
     sign = "✕" if one.is_refusal else "■" if one.is_end else ""
-    room = BOX - (26 if sign else 14)
+    room = BOX - (22 if sign else 12)
     copies = f"{one.copies} times" if one.copies > 1 else ""
     return [
         tag("text", cut(one.message.event, fitting(room, _EVENT)), class_="event", x=x + 8, y=y + 15),
-        tag("text", sign, class_="sign", x=x + BOX - 8, y=y + 15, text_anchor="end"),
+        tag("text", sign, class_="sign", x=x + BOX - 6, y=y + 15, text_anchor="end"),
         tag("text", cut(f"↶ {step}" if one.undoes is not None else step, 24), class_="step", x=x + 8, y=y + 29),
         tag("text", copies, class_="copies", x=x + BOX - 8, y=y + 29, text_anchor="end"),
     ]

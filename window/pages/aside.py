@@ -52,7 +52,10 @@ def router(view: View, operations: Operations) -> APIRouter:
         if not chosen:
             return await view.missing(request, "message put aside", "It may have gone back to its step meanwhile.")
         body = pretty(chosen[0].message.body)
-        return await view.page(request, "aside.html", one=chosen[0], body=body, key=uuid4(), rate=RATE)
+        is_known = step in view.choreography.steps
+        return await view.page(
+            request, "aside.html", one=chosen[0], body=body, key=uuid4(), rate=RATE, is_known=is_known
+        )
 
     @routes.post("/parked/redrive")
     async def redrive(request: Request, operator: SignedIn) -> Response:

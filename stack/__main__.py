@@ -25,6 +25,9 @@ from stack.services import EACH
 from stack.tokens import Scope, signing_key, user_id, user_ids, withdraw_keys
 from stack.tokens import token as make_token
 
+_UNDOCUMENTED = ("WINDOW_URL", "STAGE_URL")
+"""The window has pages for people, and the stage is there for one of them"""
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
 if not console.is_terminal:
@@ -34,7 +37,9 @@ if not console.is_terminal:
 @app.command()
 def up() -> None:
     """Start the stack, or join the one that runs, and say where everything is."""
-    _say_where(_up())
+    environment = _up()
+    _say_where(environment)
+    _say_window(environment)
     console.print("see it work:  make checkout", highlight=False)
 
 
@@ -53,12 +58,15 @@ def demo() -> None:
         as_promised = asyncio.run(story.tell(console, environment))
         if console.is_terminal and as_promised and not was_running:
             _say_where(environment)
-            console.print("everything is up for you to look around, until Ctrl-C ends the demo")
+            console.print("everything is up for you to look around, until Ctrl-C ends the demo; the window first:")
+            _say_window(environment)
             asyncio.run(until_interrupted())
     finally:
         if not was_running:
             stack.down()
-            console.print("stopped what the demo had started")
+            console.print("stopped what the demo had started; make up keeps it, with a window on every saga")
+        else:
+            _say_window(environment)
     if not as_promised:
         raise typer.Exit(1)
 
@@ -144,12 +152,20 @@ def _up() -> dict[str, str]:
 
 def _say_where(environment: dict[str, str]) -> None:
     for name, url in environment.items():
-        if name.endswith("_URL") and url.startswith("http") and "@" not in url:
+        if name.endswith("_URL") and name not in _UNDOCUMENTED and url.startswith("http") and "@" not in url:
             console.print(f"{name.removesuffix('_URL').lower():<12} {url}/docs", highlight=False)
     broker = environment["RABBITMQ_MANAGEMENT_URL"].rpartition("@")[2]
     if broker:
         console.print(f"{'rabbitmq':<12} http://{broker}", highlight=False)
     console.print(f"passwords and all other addresses: {Directory.of().env_file}", highlight=False, soft_wrap=True)
+
+
+def _say_window(environment: dict[str, str]) -> None:
+    """Where to look on, signed in for as long as a token lasts; in one line, for whoever copies it."""
+    if url := environment.get("WINDOW_URL"):
+        token = environment.get("WINDOW_TOKEN")
+        link = f"{url}/sign-in#token={token}" if token else url
+        console.print(f"{'window':<12} {link}", highlight=False, soft_wrap=True, markup=False)
 
 
 def main() -> None:

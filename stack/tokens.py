@@ -34,6 +34,12 @@ def token(user: str, key: str, scope: str | None = None) -> str:
     return SigningKey.of(key).sign(claims(user) | ({"scope": scope} if scope else {}))
 
 
+def with_operator(environment: dict[str, str]) -> dict[str, str]:
+    """What an env file says, with a fresh token to ask the window with, where somebody can sign one."""
+    key = environment.get("TOKEN_SIGNING_KEY")
+    return environment | ({"WINDOW_TOKEN": token("operator", key, Scope.OPERATOR)} if key else {})
+
+
 def claims(user: str) -> dict[str, Any]:
     """What such a token says."""
     now = datetime.now(UTC)

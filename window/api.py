@@ -7,12 +7,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
 
 from chassis.web.bearer import CurrentOperator
 from chassis.web.problem import not_found
 from window.choreography import Choreography
-from window.looks import Filter, Looks
-from window.rendering import as_json
+from window.looks import Filter, Looks, StepNumbers
+from window.rendering import as_json, as_mermaid, as_text
+from window.story import Story
 
 MAX_LISTED = 100
 Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
@@ -29,21 +31,30 @@ def router(looks: Looks, choreography: Choreography) -> APIRouter:
         text: Text = "",
         state: Text = "",
         saga: Text = "",
+        user: Text = "",
         after: int | None = None,
         limit: Limit = 50,
     ) -> dict[str, Any]:
         """Sagas, the newest first; the next page begins after the `key` of the last one."""
-        found = await looks.sagas(Filter(text, state, saga), after, limit)
+        found = await looks.sagas(Filter(text, state, saga, user), after, limit)
         return {"sagas": [asdict(one) for one in found]}
 
     @api.get("/sagas/{saga_id}")
     async def story(_: CurrentOperator, saga_id: UUID) -> Mapping[str, Any]:
         """The whole of a saga."""
-        found = await looks.story(saga_id)
-        if found is None:
-            raise not_found("saga")
-        steps = await looks.steps() if found.waits else {}
-        return as_json(found, datetime.now(UTC), steps, choreography.delays)
+        found = await _known(looks, saga_id)
+        return as_json(found, datetime.now(UTC), await _numbers(looks, found), choreography.delays)
+
+    @api.get("/sagas/{saga_id}/text", response_class=PlainTextResponse)
+    async def text(_: CurrentOperator, saga_id: UUID) -> str:
+        """The whole of a saga, for a terminal."""
+        found = await _known(looks, saga_id)
+        return as_text(found, datetime.now(UTC), await _numbers(looks, found), choreography.delays)
+
+    @api.get("/sagas/{saga_id}/mermaid", response_class=PlainTextResponse)
+    async def mermaid(_: CurrentOperator, saga_id: UUID) -> str:
+        """The whole of a saga, as a sequence diagram."""
+        return as_mermaid(await _known(looks, saga_id))
 
     @api.get("/resolve")
     async def resolve(_: CurrentOperator, text: Text) -> dict[str, Any]:
@@ -76,3 +87,15 @@ def router(looks: Looks, choreography: Choreography) -> APIRouter:
         return {"gaps": [asdict(one) for one in await looks.gaps()]}
 
     return api
+
+
+async def _known(looks: Looks, saga_id: UUID) -> Story:
+    story = await looks.story(saga_id)
+    if story is None:
+        raise not_found("saga")
+    return story
+
+
+async def _numbers(looks: Looks, story: Story) -> Mapping[str, StepNumbers]:
+    """Those of all steps, where a wait is to be explained."""
+    return await looks.steps() if story.waits else {}

@@ -41,6 +41,8 @@ class Filter:
     state: str = ""
     """`out`, `back`, `ended`, an outcome (`completed`, `failed` …), `late`, `odd`, `parked` or `retrying`"""
     saga: str = ""
+    user: str = ""
+    """A user, and nothing else that is called so"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ KEYS = """
     UNION (SELECT key FROM saga WHERE saga_id = $4 AND key < $2)
     ORDER BY key DESC LIMIT $3
     """
+KEYS_OF_USER = "SELECT key FROM person WHERE user_id = $1 AND key < $2 ORDER BY key DESC LIMIT $3"
 BY_KEY = f"SELECT {SUMMARY} FROM saga AS s WHERE s.key = ANY($1::bigint[]) ORDER BY s.key DESC"  # noqa: S608
 IN_FLIGHT = f"""
     SELECT {SUMMARY} FROM kind AS k CROSS JOIN LATERAL (

@@ -57,8 +57,8 @@ class StoreLooks:
     async def sagas(self, wanted: Filter, after: int | None, limit: int) -> Sequence[Summary]:
         """Sagas, the newest first, from a key on."""
         limit, below = max(1, min(limit, MAX_LISTED)), NEWEST if after is None else after
-        if text := wanted.text.strip():
-            return await self._with_text(text, wanted, below, limit)
+        if wanted.user or wanted.text.strip():
+            return await self._mentioned(wanted, below, limit)
         if flag := queries.FLAGS.get(wanted.state):
             query = queries.FLAGGED.format(flag=flag)
             return _summaries(await self._pool.fetch(query, wanted.saga, below, limit))
@@ -68,19 +68,26 @@ class StoreLooks:
             await self._pool.fetch(queries.BY_STATE, wanted.saga, states, below, limit, is_any_end, _UNDER_WAY)
         )
 
-    async def _with_text(self, text: str, wanted: Filter, below: int, limit: int) -> list[Summary]:
-        if condition := queries.RARE.get(wanted.state):
+    async def _mentioned(self, wanted: Filter, below: int, limit: int) -> list[Summary]:
+        condition = queries.RARE.get(wanted.state)
+        if condition and not wanted.user:
             query = queries.RARE_WITH_TEXT.format(condition=condition)
-            return _summaries(await self._pool.fetch(query, wanted.saga, below, limit, *_named(text)))
+            return _summaries(await self._pool.fetch(query, wanted.saga, below, limit, *_named(wanted.text.strip())))
         found: list[Summary] = []
         at_once = queries.MAX_FOUND if wanted.state or wanted.saga else limit
         while True:
-            keys = await self._keys(text, below, at_once)
+            keys = await self._keys_for(wanted, below, at_once)
             summaries = _summaries(await self._pool.fetch(queries.BY_KEY, keys))
             found += [one for one in summaries if _fits(one, wanted)]
             if len(keys) < at_once or len(found) >= limit:
                 return found[:limit]
             below = keys[-1]
+
+    async def _keys_for(self, wanted: Filter, below: int, limit: int) -> list[int]:
+        if not wanted.user:
+            return await self._keys(wanted.text.strip(), below, limit)
+        user_id = wanted.user.replace("\0", "")
+        return [row["key"] for row in await self._pool.fetch(queries.KEYS_OF_USER, user_id, below, limit)]
 
     async def _keys(self, text: str, below: int, limit: int) -> list[int]:
         value, saga_id = _named(text)

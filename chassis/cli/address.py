@@ -14,19 +14,21 @@ WHERE = "is the stack up? run  make up  (or `docker compose up`, then  make comp
 
 
 class Address(BaseSettings):
-    """The broker's addresses, with credentials: from the environment, else from the env file of the stack."""
+    """Broker and window, with credentials: from the environment, else from the env file of the stack."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     rabbitmq_url: SecretStr | None = None
     rabbitmq_management_url: SecretStr | None = None
+    window_url: SecretStr | None = None
+    window_token: SecretStr | None = None
 
     @field_validator("rabbitmq_url")
     @classmethod
     def _is_a_broker(cls, url: SecretStr | None) -> SecretStr | None:
         return url and checked_address(url, "amqp", "amqps")
 
-    @field_validator("rabbitmq_management_url")
+    @field_validator("rabbitmq_management_url", "window_url")
     @classmethod
     def _is_an_api(cls, url: SecretStr | None) -> SecretStr | None:
         return url and checked_address(url, "http", "https")
@@ -40,6 +42,19 @@ def broker_url() -> str:
 def management_url() -> str:
     """Where the broker's management API is; ends the command with status 2 and a sentence when nobody says."""
     return _told("rabbitmq_management_url")
+
+
+def window_url() -> str:
+    """Where the window is; ends the command with status 2 and a sentence when nobody says."""
+    return _told("window_url").rstrip("/")
+
+
+def window_token() -> str:
+    """The token of an operator, for the window; ends the command with status 2 and a sentence when nobody says."""
+    token = _read("window_token")
+    if not token:
+        raise signed_out(f"WINDOW_TOKEN stands neither in the environment nor in {env_file()}")
+    return token
 
 
 def database_url(service: str) -> str:
@@ -62,16 +77,21 @@ def _database_names(service: str) -> list[str]:
 
 
 def _told(name: str) -> str:
+    url = _read(name)
+    if url is None:
+        raise unreachable(f"{name.upper()} stands neither in the environment nor in {env_file()}")
+    return url
+
+
+def _read(name: str) -> str | None:
     file = env_file()
     try:
-        url = getattr(Address(_env_file=file), name)
+        value: SecretStr | None = getattr(Address(_env_file=file), name)
     except ValidationError as error:
         for one in error.errors(include_input=False):
             typer.echo(f"{str(one['loc'][0]).upper()} is wrong: {one['msg'].removeprefix('Value error, ')}", err=True)
         raise typer.Exit(2) from error
-    if url is None:
-        raise unreachable(f"{name.upper()} stands neither in the environment nor in {file}")
-    return str(url.get_secret_value())
+    return None if value is None else value.get_secret_value()
 
 
 def env_file() -> Path:
@@ -82,4 +102,10 @@ def env_file() -> Path:
 def unreachable(reason: str) -> typer.Exit:
     """Say why the system cannot be asked; raise what this returns."""
     typer.echo(f"{reason}; {WHERE}", err=True)
+    return typer.Exit(2)
+
+
+def signed_out(reason: str) -> typer.Exit:
+    """Say why the window does not let this in; raise what this returns."""
+    typer.echo(f"{reason}; run  export WINDOW_TOKEN=$(make -s token USER=me SCOPE=operator)", err=True)
     return typer.Exit(2)

@@ -19,6 +19,7 @@ from chassis.cli.migrate import migrate
 from chassis.cli.new import new
 from chassis.cli.renew import renew
 from chassis.cli.resay import resay
+from chassis.cli.trace import trace
 from chassis.documents import drift as drifting
 from chassis.documents import picture
 from chassis.documents.published import publish as write_published
@@ -33,6 +34,7 @@ app.command()(new)
 app.command()(resay)
 app.command()(renew)
 app.command()(migrate)
+app.command()(trace)
 console = Console()
 
 

@@ -11,6 +11,7 @@ from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.services import EACH, PROCESSES, WINDOW
 from stack.signing import SigningKey
+from stack.tokens import with_operator
 
 _DEFINITIONS = ROOT / "stack" / "compose" / "rabbitmq" / "definitions.json"
 _HTTP = 8000
@@ -28,7 +29,7 @@ def describe(directory: Directory) -> None:
         )
     environment = _environment()
     directory.create()
-    directory.describe(environment)
+    directory.describe(with_operator(environment))
 
 
 def _environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from stack.progress import Progress
 from stack.run import plan
 from stack.run.state import Entry, State
 from stack.servers.packages import tail
+from stack.tokens import with_operator
 
 _UP_LOCK = "up.lock"
 _UP_WITHIN = 90.0
@@ -54,6 +55,8 @@ def _described(directory: Directory) -> dict[str, str]:
     environment = directory.environment()
     if not environment:
         raise StackError(f"{directory.env_file} is damaged: run  make down, and start again")
+    environment = with_operator(environment)
+    directory.describe(environment)
     return environment
 
 

@@ -21,7 +21,14 @@ from stack.servers.tls import Authority
 from stack.services import EACH, GENEROUS, PROCESSES, SERVICES, WINDOW, Told
 from stack.tokens import publish_key
 
-_SECRET = ("TOKEN_SIGNING_KEY", "DATABASE_URL", "MIGRATION_URL", "RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL")
+_SECRET = (
+    "TOKEN_SIGNING_KEY",
+    "WINDOW_TOKEN",
+    "DATABASE_URL",
+    "MIGRATION_URL",
+    "RABBITMQ_URL",
+    "RABBITMQ_MANAGEMENT_URL",
+)
 """How variables end whose value is for one program, or for operators"""
 
 

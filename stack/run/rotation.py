@@ -23,7 +23,7 @@ from stack.servers.handed_out import HandedOut
 from stack.servers.rabbitmq import write_definitions
 from stack.servers.roles import roles_of
 from stack.services import EACH, PROCESSES, SERVICES, WINDOW
-from stack.tokens import publish_key
+from stack.tokens import publish_key, with_operator
 
 SETTLE_SECONDS = 1.5
 """How long a new key of tokens is published before one is signed with it: services read keys at most once a second"""
@@ -120,7 +120,7 @@ class Rotation:
         for name, secret in new.model_dump().items():
             environment = {key: value.replace(old[name], secret) for key, value in environment.items()}
         new.write(self._directory)
-        self._directory.describe(environment)
+        self._directory.describe(with_operator(environment))
 
     def _admin_url(self) -> str:
         place = urlsplit(self._directory.running()[f"{SERVICES[0].upper()}_OWNER_DATABASE_URL"])

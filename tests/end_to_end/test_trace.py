@@ -7,8 +7,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from chassis.cli.app import app
 from tests.end_to_end.eventually import eventually

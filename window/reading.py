@@ -197,7 +197,10 @@ def with_user(body: str, user_id: str | None) -> str:
 
 def clean(text: str, length: int = MAX_TEXT) -> str:
     """Text as PostgreSQL can keep it, up to a length."""
-    return text[:length].replace("\0", "␀").encode("utf-8", "replace").decode()
+    cut = text[:length]
+    if cut.isascii() and "\0" not in cut:  # nearly all there is, and soon known
+        return cut
+    return cut.replace("\0", "␀").encode("utf-8", "replace").decode()
 
 
 def _moment(text: object) -> datetime:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.window import sagas
 from tests.window.archive import Archive, as_arrived, as_seen
+from window import auditing
 from window.broker_numbers import QueueNumbers
 from window.looks import Filter, Summary
 from window.message import Message
@@ -272,3 +273,33 @@ async def test_an_event_has_all_its_sightings(archive: Archive) -> None:
     assert [one.place for one in found] == ["said", "resting"]
     assert found[0].headers
     assert await archive.looks.message(uuid4(), message.event_id) == []
+
+
+@pytest.mark.parametrize("state", ["late", "odd", "parked", "retrying", "out"])
+@pytest.mark.parametrize("text", ["7", str(sagas.named("payment of rare")), str(sagas.named("rare"))])
+async def test_a_rare_state_is_found_among_many_of_one_name(archive: Archive, state: str, text: str) -> None:
+    """By user, payment and its own id, page after page, and no other saga."""
+    await archive.hear(*_checkout("done"), *_checkout("done as well"))
+    rare = {
+        "late": _checkout("rare", begun_at=datetime(2026, 1, 1, tzinfo=UTC))[:1],
+        "odd": [*(done := _checkout("rare")), replace(done[1], number=99, event_id=uuid4(), cause=done[-1].event_id)],
+        "parked": [first := _checkout("rare")[0], sagas.parked(first, "point.spend")],
+        "retrying": [first, sagas.rests(first, "point.spend")],
+        "out": [first],
+    }[state]
+    await archive.hear(*_checkout("of another", user="8"), *rare)
+
+    (row,) = await _found(archive, state=state, text=text)
+
+    assert row.saga_id == sagas.named("rare")
+    assert await archive.looks.sagas(Filter(text=text, state=state), row.key, 10) == []
+    assert await _found(archive, state=state, text="nobody") == []
+
+
+async def test_nobody_waits_for_a_long_judgement(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks gets the last one, and whoever judges for good goes on."""
+    monkeypatch.setattr(auditing, "SOON", 0.0)
+    known = await archive.looks.audit()
+    monkeypatch.setattr(auditing.Auditing, "judge", None)
+
+    assert await archive.looks.audit() is known

@@ -10,7 +10,7 @@ from stack.errors import StackError
 
 TESTS = Path(__file__).parent
 # The tests in these folders bring a stack up, unless STACK_ENV names one that runs.
-ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos", TESTS / "attacks")
+ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos", TESTS / "attacks", TESTS / "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,79 @@
+"""A checkout that is stuck: its seat_svc has parked it, and would succeed now if it were asked again."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
+
+from chassis.broker.retry import ATTEMPT
+from chassis.choreography.envelope import HEADERS
+from chassis.choreography.topology import RETRY_DELAYS
+from tests.end_to_end.broker import Broker
+from tests.end_to_end.catalogue import Catalogue
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import Fan
+from tests.end_to_end.system import System
+
+STEP: Final = "seat.reserve"
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A checkout, and the event of it that was parked."""
+
+    checkout_id: str
+    event_id: str
+
+
+@contextlib.asynccontextmanager
+async def failing(system: System, date_id: int) -> AsyncIterator[None]:
+    """While the context lasts no seat of a date can be sold: the database refuses to count below zero."""
+    known = "SELECT open_seats FROM concert_date WHERE date_id = $1"
+    open_seats = await system.databases.value("seat", known, date_id)
+    count = "UPDATE concert_date SET open_seats = $2 WHERE date_id = $1"
+    await system.databases.change("seat", count, date_id, 0)
+    try:
+        yield
+    finally:
+        await system.databases.change("seat", count, date_id, open_seats)
+
+
+async def stuck(system: System, broker: Broker, catalogue: Catalogue, fan: Fan) -> Stuck:
+    """Have a checkout parked after all its attempts, and what it failed with mended."""
+    hold = await fan.hold((await catalogue.new_date(1))[0])
+    await fan.charge(hold.total)
+    async with (
+        failing(system, await catalogue.date_of(hold.seat_ids[0])),
+        broker.observe(["seat.retry"], f"parked.{STEP}") as parked,
+    ):
+        checkout_id = await fan.begin(hold)
+        message = await _out_of_rest(system, checkout_id)
+        await _last_attempt(broker, message)
+        await parked.heard(checkout_id, "payment.paid")
+    return Stuck(str(checkout_id), str(message.headers["ce-id"]))
+
+
+async def _out_of_rest(system: System, checkout_id: UUID) -> AbstractIncomingMessage:
+    """Take the message from where it waits for its next attempt, which for the last ones would take minutes."""
+    async with await aio_pika.connect(system.environment["RABBITMQ_URL"]) as connection:
+
+        async def look() -> list[AbstractIncomingMessage]:
+            async with await connection.channel() as channel:
+                queues = [await channel.get_queue(f"seat.retry.{delay}", ensure=False) for delay in RETRY_DELAYS]
+                found = [await queue.get(fail=False) for queue in queues]
+                mine = [one for one in found if one and one.correlation_id == str(checkout_id)]
+                for message in mine:
+                    await message.ack()
+                return mine
+
+        return (await eventually(look))[0]
+
+
+async def _last_attempt(broker: Broker, message: AbstractIncomingMessage) -> None:
+    headers = {name: value for name, value in message.headers.items() if name in HEADERS}
+    body, event = message.body, message.type
+    await broker.publish(STEP, body, headers | {ATTEMPT: len(RETRY_DELAYS)}, message.correlation_id, event)

@@ -21,7 +21,8 @@ async def test_copies_are_sagas_as_the_window_tells_them(archive: Archive, datab
     await copies.fill(database_url, archive.pool, archive.choreography, copied)
     # then
     counts = "SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM saga)"
-    assert tuple(await archive.pool.fetchrow(counts)) == (copied.events, copied.sagas)
+    (counted,) = await archive.pool.fetch(counts)
+    assert tuple(counted) == (copied.events, copied.sagas)
     for one in templates(datetime.now(UTC)):
         number = copied.number(one.kind, 0.5)
         saga_id, payment_id = (copies.id_of(each, number) for each in (one.saga_id, one.payment_id))

@@ -3,25 +3,29 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import PlainTextResponse
 
 from chassis.web.bearer import CurrentOperator
-from chassis.web.problem import not_found
+from chassis.web.problem import Problem, not_found
 from window.choreography import Choreography
+from window.filling import Filling
 from window.looks import Filter, Looks, StepNumbers
 from window.rendering import as_json, as_mermaid, as_text
+from window.signing_in import Operator
 from window.story import Story
 
 MAX_LISTED = 100
 Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
+Number = Annotated[int, Path(ge=0, lt=1 << 63)]
 Text = Annotated[str, Query(max_length=64)]
 
 
-def router(looks: Looks, choreography: Choreography) -> APIRouter:
+def router(looks: Looks, choreography: Choreography, filling: Filling) -> APIRouter:
     """The routes, over what the window knows."""
     api = APIRouter(prefix="/api", tags=["api"])
 
@@ -38,23 +42,6 @@ def router(looks: Looks, choreography: Choreography) -> APIRouter:
         """Sagas, the newest first; the next page begins after the `key` of the last one."""
         found = await looks.sagas(Filter(text, state, saga, user), after, limit)
         return {"sagas": [asdict(one) for one in found]}
-
-    @api.get("/sagas/{saga_id}")
-    async def story(_: CurrentOperator, saga_id: UUID) -> Mapping[str, Any]:
-        """The whole of a saga."""
-        found = await _known(looks, saga_id)
-        return as_json(found, datetime.now(UTC), await _numbers(looks, found), choreography.delays)
-
-    @api.get("/sagas/{saga_id}/text", response_class=PlainTextResponse)
-    async def text(_: CurrentOperator, saga_id: UUID) -> str:
-        """The whole of a saga, for a terminal."""
-        found = await _known(looks, saga_id)
-        return as_text(found, datetime.now(UTC), await _numbers(looks, found), choreography.delays)
-
-    @api.get("/sagas/{saga_id}/mermaid", response_class=PlainTextResponse)
-    async def mermaid(_: CurrentOperator, saga_id: UUID) -> str:
-        """The whole of a saga, as a sequence diagram."""
-        return as_mermaid(await _known(looks, saga_id))
 
     @api.get("/resolve")
     async def resolve(_: CurrentOperator, text: Text) -> dict[str, Any]:
@@ -81,10 +68,52 @@ def router(looks: Looks, choreography: Choreography) -> APIRouter:
         """The rules of conservation, and whether what was seen keeps them."""
         return {"findings": [asdict(one) for one in await looks.audit()]}
 
+    api.include_router(_one_saga(looks, choreography))
+    api.include_router(_gaps(looks, filling))
+    return api
+
+
+def _one_saga(looks: Looks, choreography: Choreography) -> APIRouter:
+    api = APIRouter()
+
+    @api.get("/sagas/{saga_id}")
+    async def story(_: CurrentOperator, saga_id: UUID) -> Mapping[str, Any]:
+        """The whole of a saga."""
+        found = await _known(looks, saga_id)
+        return as_json(found, datetime.now(UTC), await _numbers(looks, found), choreography.delays)
+
+    @api.get("/sagas/{saga_id}/text", response_class=PlainTextResponse)
+    async def text(_: CurrentOperator, saga_id: UUID) -> str:
+        """The whole of a saga, for a terminal."""
+        found = await _known(looks, saga_id)
+        return as_text(found, datetime.now(UTC), await _numbers(looks, found), choreography.delays)
+
+    @api.get("/sagas/{saga_id}/mermaid", response_class=PlainTextResponse)
+    async def mermaid(_: CurrentOperator, saga_id: UUID) -> str:
+        """The whole of a saga, as a sequence diagram."""
+        return as_mermaid(await _known(looks, saga_id))
+
+    return api
+
+
+def _gaps(looks: Looks, filling: Filling) -> APIRouter:
+    api = APIRouter()
+
     @api.get("/gaps")
     async def gaps(_: CurrentOperator) -> dict[str, Any]:
         """Times of which not everything was seen."""
         return {"gaps": [asdict(one) for one in await looks.gaps()]}
+
+    @api.post("/gaps/{number}/fill")
+    async def fill(operator_id: CurrentOperator, request: Request, number: Number) -> dict[str, Any]:
+        """Have all services say again what a gap may have swallowed, with the operator's own token."""
+        token = request.headers["authorization"].partition(" ")[2].strip()
+        notes = await filling.fill(number, Operator(operator_id, token), str(uuid4()))
+        if notes is None:
+            raise not_found("gap")
+        if refused := [text for is_good, text in notes if not is_good]:
+            raise Problem(HTTPStatus.BAD_GATEWAY, " ".join(refused), "not-filled")
+        return {"asked": [text for _, text in notes]}
 
     return api
 

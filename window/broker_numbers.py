@@ -15,7 +15,7 @@ from window.settings import QUEUE, Settings
 log = structlog.get_logger(__name__)
 
 FRESH_SECONDS, TIMEOUT = 2.0, 3.0
-_COLUMNS = "name,messages,message_bytes,consumers,effective_policy_definition"
+_COLUMNS = "name,messages,message_bytes,consumers,effective_policy_definition,message_stats.publish,message_stats.ack"
 FULL = 0.98
 """A queue that holds so much of what it may has dropped something, or is about to"""
 
@@ -28,6 +28,10 @@ class QueueNumbers:
     consumers: int
     fill: float
     """How much of what it may hold it holds, from 0 to 1"""
+    published: int = 0
+    """How many messages have come into it, since the broker counts"""
+    acknowledged: int = 0
+    """How many were taken out of it, since then"""
 
 
 class BrokerNumbers:
@@ -74,7 +78,14 @@ def _numbers(queue: Mapping[str, Any]) -> QueueNumbers:
         for have, limit in (("messages", "max-length"), ("message_bytes", "max-length-bytes"))
         if limits.get(limit)
     ]
-    return QueueNumbers(queue.get("messages", 0), queue.get("consumers", 0), max(fills, default=0.0))
+    counts = queue.get("message_stats") or {}
+    return QueueNumbers(
+        messages=queue.get("messages", 0),
+        consumers=queue.get("consumers", 0),
+        fill=max(fills, default=0.0),
+        published=counts.get("publish", 0),
+        acknowledged=counts.get("ack", 0),
+    )
 
 
 def _now() -> float:

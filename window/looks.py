@@ -82,6 +82,10 @@ class Gap:
     lost: int | None
     """How many messages overflowed, if that is known"""
     filled_at: datetime | None
+    """When all services were asked to say again what they said in it"""
+    filled_by: str | None = None
+    """The operator who asked"""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,10 @@ from window.auditing import Auditing
 from window.broker_numbers import BrokerNumbers
 from window.choreography import Choreography, load
 from window.database import Pool, connect
+from window.filling import Filling
 from window.gaps import Gaps
 from window.listening import Listening
+from window.operations import Operations
 from window.pages.routers import routers as pages
 from window.pages.view import Links, View
 from window.purging import RIGHTS, Purging, retentions
@@ -129,7 +131,8 @@ async def build(settings: Settings) -> FastAPI:
             yield
 
     looks = window.looks
-    routers = [api.router(looks, choreography), *pages(looks, choreography, links, http, looks.filled)]
+    filling = Filling(looks, Operations(links.services, http), looks.filled)
+    routers = [api.router(looks, choreography, filling), *pages(looks, choreography, links, http, looks.filled)]
     if settings.stage_url:
         routers.append(stage.router(Stage(settings.stage_url, http), View(looks, choreography, links)))
     bearers = bearers_of(settings)

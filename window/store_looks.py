@@ -143,9 +143,9 @@ class StoreLooks:
         """What is missing, the newest first."""
         return await self._gaps.known()
 
-    async def filled(self, number: int) -> bool:
+    async def filled(self, number: int, operator: str) -> bool:
         """Note that a gap was asked to be filled; whether that is news."""
-        return await self._gaps.filled(number)
+        return await self._gaps.filled(number, operator)
 
     async def audit(self) -> Sequence[Finding]:
         """The rules of conservation, judged by events alone."""

@@ -248,6 +248,11 @@ class Broker:
         """Delete a queue, with whatever is in it."""
         await self._channel.queue_delete(queue)
 
+    async def purge(self, queue: str) -> int:
+        """Throw away what waits in a queue; how many messages that were."""
+        done = await (await self._channel.get_queue(queue, ensure=False)).purge()
+        return done.message_count or 0
+
     async def has_queue(self, name: str) -> bool:
         """Whether there is a queue of this name."""
         return name in {queue["name"] for queue in await self.ask("queues/%2F?columns=name")}

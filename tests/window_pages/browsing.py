@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from chassis.web import problem
 from tests.window_pages.fakes import CHOREOGRAPHY, FakeBearers, FakeLooks
-from window.pages.audit import Filled
+from window.filling import Filled
 from window.pages.live import Live
 from window.pages.routers import routers
 from window.pages.view import Links

@@ -184,8 +184,8 @@ async def test_fill() -> None:
     since = datetime.now(UTC) - timedelta(hours=2)
     looks, services, noted = FakeLooks(missing=[Gap(3, since, since, 5, None)]), Services(events=[], hours=2), []
 
-    async def filled(number: int) -> None:
-        noted.append(number)
+    async def filled(number: int, operator: str) -> None:
+        noted.append((number, operator))
 
     answer = await browser(looks, services=services, filled=filled).post("/audit/gaps/3/fill", data={"key": "once"})
     ((request, body),) = services.asked
@@ -193,16 +193,16 @@ async def test_fill() -> None:
     assert body["events"] is None
     assert 2 < body["hours"] < 2.2
     assert "payment says again" in answer.text
-    assert noted == [3]
+    assert noted == [(3, "ops")]
 
 
 async def test_fill_refused() -> None:
     """A gap that a service refuses to fill stays open, and the page says why."""
     since = datetime.now(UTC)
-    noted: list[int] = []
+    noted: list[tuple[int, str]] = []
 
-    async def filled(number: int) -> None:
-        noted.append(number)
+    async def filled(number: int, operator: str) -> None:
+        noted.append((number, operator))
 
     looks = FakeLooks(missing=[Gap(3, since, since, 5, None)])
     answer = await browser(looks, services=Services(503, detail="busy"), filled=filled).post("/audit/gaps/3/fill")

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from window.filling import Note
 from window.looks import PutAside
 from window.message import Place
 from window.operations import Operations, RefusedError
@@ -18,8 +19,6 @@ from window.signing_in import Operator, SignedIn, form
 PAGE, LOOKED_AT = 50, 500
 """How many are shown, and how many are looked through for those of one step"""
 RATE, MAX_RATE, MAX_REASON = 50, 1000, 500
-Note = tuple[bool, str]
-"""Whether it went well, and what is said of it"""
 
 
 def router(view: View, operations: Operations) -> APIRouter:

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from fastapi.staticfiles import StaticFiles
 
 from window.choreography import Choreography
+from window.filling import Filled, Filling
 from window.looks import Looks
 from window.operations import Operations
 from window.pages import aside, audit, now, saga, sagas
-from window.pages.audit import Filled
 from window.pages.live import Live
 from window.pages.templates import STATIC
 from window.pages.view import Links, View
@@ -35,5 +35,5 @@ def routers(
         sagas.router(view),
         saga.router(view, live),
         aside.router(view, operations),
-        audit.router(view, operations, filled),
+        audit.router(view, Filling(looks, operations, filled)),
     ]

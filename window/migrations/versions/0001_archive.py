@@ -141,11 +141,20 @@ def _numbers() -> None:
         sa.Column("until", MOMENT),
         sa.Column("lost", sa.BigInteger),
         sa.Column("filled_at", MOMENT),
+        sa.Column("filled_by", sa.String(64)),
+    )
+    op.create_table(
+        "balance",
+        sa.Column("queue", sa.String(64), primary_key=True),
+        sa.Column("published", sa.BigInteger, nullable=False),
+        sa.Column("acknowledged", sa.BigInteger, nullable=False),
+        sa.Column("lost", sa.BigInteger, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
     )
     op.create_index("ix_gap_since", "gap", ["since"])
 
 
 def downgrade() -> None:
     """Take back."""
-    for table in ("gap", "reached", "tally", "person", "mention", "kind", "saga", "aside", "message"):
+    for table in ("balance", "gap", "reached", "tally", "person", "mention", "kind", "saga", "aside", "message"):
         op.drop_table(table)

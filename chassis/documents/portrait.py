@@ -50,8 +50,13 @@ def portrait(service: Service) -> Portrait:
         tables=tuple(_tables(importlib.import_module(f"{package}.models"))),
         routes=tuple(_routes(whole.router)),
         jobs=tuple((f"{job.every.total_seconds():g} s", first_line(job.work)) for job in jobs),
-        settings=tuple(_setting(kind, name, field) for name, field in kind.model_fields.items()),
+        settings=variables(kind),
     )
+
+
+def variables(kind: type[BaseSettings]) -> tuple[Setting, ...]:
+    """Each variable that a class of settings reads."""
+    return tuple(_setting(kind, name, field) for name, field in kind.model_fields.items())
 
 
 def first_line(documented: object) -> str:
@@ -85,7 +90,7 @@ def _setting(kind: type[BaseSettings], name: str, field: FieldInfo) -> Setting:
     prefix = kind.model_config.get("env_prefix", "")
     choices = getattr(field.validation_alias, "choices", ())
     variable = next((choice for choice in choices if choice.isupper()), f"{prefix}{name}".upper())
-    default = None if field.is_required() else _shown(field.default)
+    default = None if field.is_required() else _shown(field.get_default(call_default_factory=True))
     return Setting(variable, default, field.description or "")
 
 

@@ -9,9 +9,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from chassis.cli.app import app
-from chassis.documents.portrait import portrait
+from chassis.documents.portrait import portrait, variables
 from tests.contract.markdown import ROOT, Page, pages
 from tests.contract.test_choreography import SERVICES
+from window.settings import Settings
 
 PAGES = pages()
 DECISIONS = ROOT / "docs/decisions"
@@ -20,6 +21,7 @@ HISTORY = {*DECISIONS.glob("0*.md"), ROOT / "CHANGELOG.md"}
 TODAY = [page for page in PAGES if page.path not in HISTORY]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 SETTINGS = {setting.variable for service in SERVICES for setting in portrait(service).settings}
+SETTINGS |= {setting.variable for setting in variables(Settings)}
 # These pages are followed from top to bottom by tests of their own.
 FOLLOWED = ("add-a-service.md", "testing-a-step.md")
 SNIPPETS = [

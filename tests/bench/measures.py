@@ -185,7 +185,6 @@ async def endurance(stand: Stand, scale: Scale, figures: Figures, progress: Prog
 async def watched(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
     """Throughput with the window and without it, in turns, each the first as often as the other; then it alone."""
     found = figures.watched = Watched()
-    await stand.note_sessions(window.NAME)
     for turn in range(scale.watched_rounds):
         for contest in (found.watched, found.unwatched)[:: -1 if turn % 2 else 1]:
             with_or_without = "with" if contest is found.watched else "without"

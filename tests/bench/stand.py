@@ -19,7 +19,7 @@ from stack.directory import Directory
 from stack.run.probe import answers
 from stack.services import SERVICES
 from tests.bench import facade, rows
-from tests.bench.processes import cpu_seconds, peak_bytes, resident_bytes
+from tests.bench.processes import cpu_seconds, peak_bytes, resident_bytes, titled
 from tests.chaos.programs import PROGRAMS, Programs, variables
 from tests.end_to_end.databases import database_url
 from tests.end_to_end.eventually import eventually
@@ -44,8 +44,6 @@ class Stand:
     """Every checkout that a client of the saga was told exists"""
     peaks: dict[str, int] = field(default_factory=dict)
     """The most memory that each kind of process has had, in bytes"""
-    sessions: Sequence[int] = ()
-    """The processes of PostgreSQL that serve the window, once they are noted"""
     _next: int = FIRST_NUMBER
 
     @classmethod
@@ -105,16 +103,8 @@ class Stand:
         """The processor time that everything has used so far, by what it belongs to."""
         pids = {name: self.programs.pid(name) for name in (*PROGRAMS, "window", "rabbitmq", "postgres", "platform")}
         found = {name: cpu_seconds([pid]) for name, pid in pids.items() if pid is not None}
-        if self.sessions:
-            found["window sessions"] = cpu_seconds(self.sessions)
-            found["postgres"] -= found["window sessions"]
-        return found
-
-    async def note_sessions(self, database: str) -> None:
-        """Count what the sessions of a database use from now on apart from what else PostgreSQL does."""
-        async with self.session(ADMIN_DATABASE) as session:
-            query = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
-            self.sessions = [row["pid"] for row in await session.fetch(query, database)]
+        found["window sessions"] = cpu_seconds(titled(pids["postgres"] or 0, "postgres: window window "))
+        return found | {"postgres": found["postgres"] - found["window sessions"]}
 
     def resident(self) -> dict[str, int]:
         """The memory that broker and services have now, in bytes."""

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tests.bench.processes import cpu_seconds, peak_bytes
+from tests.bench.processes import cpu_seconds, peak_bytes, titled
 
 # More than is asserted: the kernel counts in ticks of 10 ms.
 BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
@@ -41,3 +41,13 @@ def test_a_process_that_is_no_more_has_used_nothing() -> None:
 def test_the_peak_of_memory_is_in_bytes() -> None:
     """An interpreter has some megabytes, and fewer than the machine."""
     assert 2**20 < peak_bytes(os.getpid()) < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_a_process_is_found_by_its_title() -> None:
+    """Among the children of another, and by the beginning of the title."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert child.pid in titled(os.getpid(), sys.executable)
+        assert titled(os.getpid(), "no such title") == []
+    finally:
+        child.communicate(b"\n")

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import jwt
 import pytest
 
 from chassis.web.bearer import Bearers
+from stack.__main__ import _say_window
 from stack.directory import Directory
 from stack.errors import StackError
 from stack.signing import SigningKey, key_set
-from stack.tokens import ISSUER, Scope, publish_key, signing_key, token, user_id, user_ids
+from stack.tokens import ISSUER, Scope, publish_key, signing_key, token, user_id, user_ids, with_operator
 
 KEY = SigningKey.new()
 
@@ -60,3 +62,30 @@ def test_keys_of_tokens_that_are_out_stay_published(tmp_path: Path) -> None:
         file = publish_key(directory, key.text)
 
     assert file.read_text() == key_set([new.public, old.public])
+
+
+def test_the_window_is_named_with_a_way_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line however narrow the terminal, with an operator's token after `#`, which no server is sent."""
+    # given
+    key = SigningKey.new().text
+    environment = with_operator({"TOKEN_SIGNING_KEY": key, "WINDOW_URL": "http://127.0.0.1:8010"})
+    # when
+    _say_window(environment)
+    # then
+    (line,) = capsys.readouterr().out.splitlines()
+    name, link = line.split()
+    address, _, shown = link.partition("#token=")
+    assert (name, address) == ("window", "http://127.0.0.1:8010/sign-in")
+    claims = jwt.decode(shown, options={"verify_signature": False})
+    assert claims["scope"] == "operator"
+    assert "window" in claims["aud"]
+    assert claims["exp"] - claims["iat"] == 12 * 3600
+
+
+@pytest.mark.parametrize("environment", [{}, {"WINDOW_URL": "http://window"}])
+def test_a_window_without_a_key_is_named_without_a_token(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody else issues the tokens, or there is no window."""
+    _say_window(with_operator(environment))
+    assert capsys.readouterr().out.split() == ["window", *environment.values()][: 2 * len(environment)]

@@ -16,15 +16,13 @@ from tests.end_to_end.conftest import (
     broker,
     catalogue,
     environment,
-    fan,
-    hold,
     invariants,
     system,
 )
 from tests.end_to_end.fan import Operator
 from tests.end_to_end.system import System
 
-__all__ = ["broker", "catalogue", "environment", "fan", "hold", "invariants", "system"]
+__all__ = ["broker", "catalogue", "environment", "invariants", "system"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

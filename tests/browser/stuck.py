@@ -15,7 +15,7 @@ from chassis.choreography.topology import RETRY_DELAYS
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
-from tests.end_to_end.fan import Fan
+from tests.end_to_end.fan import Fan, Operator
 from tests.end_to_end.system import System
 
 STEP: Final = "seat.reserve"
@@ -42,8 +42,18 @@ async def failing(system: System, date_id: int) -> AsyncIterator[None]:
         await system.databases.change("seat", count, date_id, open_seats)
 
 
-async def stuck(system: System, broker: Broker, catalogue: Catalogue, fan: Fan) -> Stuck:
-    """Have a checkout parked after all its attempts, and what it failed with mended."""
+@contextlib.asynccontextmanager
+async def stuck(system: System, broker: Broker, catalogue: Catalogue, operator: Operator) -> AsyncIterator[Stuck]:
+    """A checkout that is parked after all its attempts, with what it failed with mended; in the end it is redriven."""
+    waiting = await _stuck(system, broker, catalogue)
+    try:
+        yield waiting
+    finally:
+        await operator.post("seat", "/operations/parked/redrive", {"ids": [waiting.event_id]})
+
+
+async def _stuck(system: System, broker: Broker, catalogue: Catalogue) -> Stuck:
+    fan = Fan(system)
     hold = await fan.hold((await catalogue.new_date(1))[0])
     await fan.charge(hold.total)
     async with (

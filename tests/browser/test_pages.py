@@ -40,17 +40,15 @@ async def shown(
     """A checkout that failed and one that is stuck, once the window knows of both; under the words of the paths."""
     fan = Fan(system)
     failed = await _failed(fan, catalogue, operator)
-    async with Broker.of(environment) as broker:
-        waiting = await stuck(system, broker, catalogue, Fan(system))
+    async with Broker.of(environment) as broker, stuck(system, broker, catalogue, operator) as waiting:
 
-    async def is_seen() -> bool:
-        ended = (await operator.get("window", f"/api/sagas?text={failed}&state=failed"))["sagas"]
-        aside = (await operator.get("window", "/api/aside"))["messages"]
-        return bool(ended) and waiting.event_id in {one["message"]["event_id"] for one in aside}
+        async def is_seen() -> bool:
+            ended = (await operator.get("window", f"/api/sagas?text={failed}&state=failed"))["sagas"]
+            aside = (await operator.get("window", "/api/aside"))["messages"]
+            return bool(ended) and waiting.event_id in {one["message"]["event_id"] for one in aside}
 
-    await eventually(is_seen)
-    yield {"fan": fan.user_id, "failed": failed, "stuck": waiting.checkout_id, "parked": waiting.event_id}
-    await operator.post("seat", "/operations/parked/redrive", {"ids": [waiting.event_id]})
+        await eventually(is_seen)
+        yield {"fan": fan.user_id, "failed": failed, "stuck": waiting.checkout_id, "parked": waiting.event_id}
 
 
 async def _failed(fan: Fan, catalogue: Catalogue, operator: Operator) -> str:

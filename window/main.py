@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -162,6 +163,8 @@ def serve() -> None:
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     app = await build(settings)
+    # What is there now stays for good: the garbage collector need not look through it again and again.
+    gc.freeze()
     config = uvicorn.Config(
         SafeHeaders(app),
         http=partial(BoundedProtocol, peers=Peers(settings.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be

@@ -1,9 +1,9 @@
 """Mentions: what a saga can be found by, besides its own id and its user."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from window import bodies
 from window.message import Message
 from window.story import Story
 
@@ -15,18 +15,10 @@ def mentions(story: Story, messages: Iterable[Message]) -> set[tuple[str, str]]:
     """Kinds and values: every field of a body that ends in `_id` or `_ids`, and the reason."""
     found = {("reason", story.reason[:MAX_VALUE])} if story.reason else set()
     for message in messages:
-        found.update(_named(message.body))
+        found.update(_within(bodies.fields(message.body), MAX_DEPTH))
         if len(found) > MAX_MENTIONS:
             return set(sorted(found)[:MAX_MENTIONS])
     return found
-
-
-def _named(body: str) -> Iterator[tuple[str, str]]:
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    yield from _within(values, MAX_DEPTH)
 
 
 def _within(value: Any, depth: int) -> Iterator[tuple[str, str]]:
@@ -40,7 +32,7 @@ def _within(value: Any, depth: int) -> Iterator[tuple[str, str]]:
             kind = name.removesuffix("s").removesuffix("_id")[:MAX_KIND]
             if name.endswith(("_id", "_ids")):
                 yield from ((kind, str(each)[:MAX_VALUE]) for each in _each(one) if _is_plain(each))
-            else:
+            elif isinstance(one, list | dict):
                 yield from _within(one, depth - 1)
 
 

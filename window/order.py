@@ -97,8 +97,8 @@ def _collapsed(messages: Iterable[Message]) -> list[_Event]:
 
 def _event(sightings: Sequence[Message]) -> _Event:
     said = [one for one in sightings if one.place is Place.SAID]
-    first = min(said or sightings, key=by_sight)
-    return _Event(first, len(said), any(_essence(one) != _essence(first) for one in said))
+    first = sightings[0] if len(sightings) == 1 else min(said or sightings, key=by_sight)
+    return _Event(first, len(said), len(said) > 1 and any(_essence(one) != _essence(first) for one in said))
 
 
 def _essence(message: Message) -> tuple[object, ...]:

@@ -2,7 +2,21 @@
 
 import pytest
 
-from tests.bench.figures import Contest, Figures, Floor, Goal, Growth, Latency, Overload, percentile, ratio
+from tests.bench.figures import (
+    Archive,
+    Asked,
+    Contest,
+    Figures,
+    Floor,
+    Goal,
+    Growth,
+    Lag,
+    Latency,
+    Overload,
+    Watched,
+    percentile,
+    ratio,
+)
 from tests.bench.goals import goals, half_of
 from tests.bench.scale import CALM, MAX_BATCH
 
@@ -66,6 +80,31 @@ def test_goals_are_ratios_within_a_run() -> None:
         (100, True),
         (1.5, True),
     ]
+
+
+def test_the_window_is_charged_for_what_it_makes_others_do() -> None:
+    """Its own processor time is left out; what broker, services and load use more because of it is not."""
+    # given
+    with_it = Contest(rounds=[160.0], cpu=[{"rabbitmq": 2.0, "postgres": 6.0, "window": 2.5, "window sessions": 0.5}])
+    without = Contest(rounds=[200.0], cpu=[{"rabbitmq": 1.6, "postgres": 6.0, "window": 0.1, "window sessions": 0.0}])
+    lag = Lag(seen_p50=0.1, seen_p99=0.5, stored_p50=0.1, stored_p99=0.75, told_p50=0.4, told_p99=2)
+    # when
+    watched = Watched(watched=with_it, unwatched=without, lag=lag)
+    # then
+    assert (watched.ratio, watched.ratio_apart) == (0.8, 0.95)
+    assert found(Figures(watched=watched)) == [(0.95, True), (0.75, True)]
+
+
+def test_the_slowest_question_counts() -> None:
+    """Of the pages, and of the searches, each against its own bound."""
+    asked = [
+        Asked(name="now", is_search=False, p95=0.125, empty=0.001),
+        Asked(name="parked", is_search=False, p95=0.005, empty=0.001),
+        Asked(name="search: seat", is_search=True, p95=0.0625, empty=0.001),
+    ]
+    archive = Archive(events=10, sagas=2, bytes=1, filling=1, judging=1, asked=asked)
+
+    assert found(Figures(archive=archive)) == [(125, True), (62.5, False)]
 
 
 def test_a_goal_that_was_not_measured_is_not_named() -> None:

@@ -6,10 +6,11 @@ Ids grow with time, and the messages of a hundred sagas lie between each other, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -90,8 +91,12 @@ async def fill(url: str, pool: Pool, choreography: Choreography, copied: Copied)
         indexes = await session.fetch(_INDEXES, _TABLES)
         for index in indexes:
             await session.execute(f"DROP INDEX {index['indexname']}")
-        await _copy(url, copied)
-        await asyncio.gather(*(_make(url, index["indexdef"]) for index in indexes))
+        statements = {table: await _statement(session, table, copied) for table in _TABLES}
+        pieces = [(table, first) for table in _TABLES for first in range(0, copied.sagas, PIECE)]
+        await _execute(
+            url, [(statements[table], first, min(first + PIECE, copied.sagas) - 1) for table, first in pieces]
+        )
+        await _execute(url, [(index["indexdef"],) for index in indexes])
         await _finish(session, choreography)
 
 
@@ -132,21 +137,16 @@ async def _prepare(session: Session, wanted: Sequence[Template], copied: Copied)
     await session.execute(_TEMPLATES)
 
 
-async def _copy(url: str, copied: Copied) -> None:
-    left = iter([(table, first) for table in _TABLES for first in range(0, copied.sagas, PIECE)])
+async def _execute(url: str, statements: Iterable[tuple[Any, ...]]) -> None:
+    """Execute statements with their values, as many at once as there are processors for."""
+    left = iter(statements)
 
     async def work() -> None:
         async with _session(url) as session:
-            statements = {table: await _statement(session, table, copied) for table in _TABLES}
-            for table, first in left:
-                await session.execute(statements[table], first, min(first + PIECE, copied.sagas) - 1, timeout=LONG)
+            for statement, *values in left:
+                await session.execute(statement, *values, timeout=LONG)
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-
-
-async def _make(url: str, index: str) -> None:
-    async with _session(url) as session:
-        await session.execute(index, timeout=LONG)
 
 
 async def _finish(session: Session, choreography: Choreography) -> None:

@@ -65,7 +65,7 @@ def templates(now: datetime) -> Sequence[Template]:
         ("hold lapsed", 20, hold("hold lapsed", lapses=True)),
         ("out", 1, out),
         ("late", 1, checkout("late")[:5]),
-        ("odd", 1, [*odd, replace(odd[1], number=99, event_id=uuid4(), cause=odd[-1].event_id)]),
+        ("odd", 1, [*odd, replace(odd[2], number=99, event_id=uuid4(), cause=odd[-1].event_id)]),
         ("parked", 1, [*parked, sagas.parked(parked[-1], "seat.reserve")]),
         ("resting", 1, [*resting, sagas.rests(resting[-1], "seat.reserve")]),
     ]

@@ -18,15 +18,16 @@ FLAGS = {"late": "is_late", "odd": "oddities > 0", "parked": "parked > 0", "retr
 FLAGGED = f"""
     SELECT {SUMMARY} FROM saga AS s WHERE {{flag}} AND key < $2 AND ($1 = '' OR saga = $1) ORDER BY key DESC LIMIT $3
     """  # noqa: S608  # names from the code
-MAX_FOUND = 2_000
-"""So many mentions of a text are looked through at once for a page of those that are in a frequent state"""
+MAX_FOUND, MAX_ROUNDS = 2_000, 10
+"""So many mentions are looked through at once for a page of a frequent state, and how often: then it is short"""
 _UNDER_WAY = "(s.saga, s.state) IN (SELECT k.saga, k.state FROM kind AS k WHERE k.state = '{}')"
 RARE = {**FLAGS, **{way: _UNDER_WAY.format(way) for way in ("out", "back")}}
 """What few sagas are: of those, whichever name the text is looked for, and not the other way round"""
+# Each is looked up by itself: with EXISTS all that the text names would be read first, which may be most there is.
 RARE_WITH_TEXT = f"""
-    SELECT {SUMMARY} FROM saga AS s WHERE {{condition}} AND s.key < $2 AND ($1 = '' OR s.saga = $1) AND (
-        s.saga_id = $5 OR EXISTS (SELECT FROM mention AS m WHERE m.value = $4 AND m.key = s.key)
-        OR EXISTS (SELECT FROM person AS p WHERE p.user_id = $4 AND p.key = s.key)
+    SELECT {SUMMARY} FROM saga AS s WHERE {{condition}} AND s.key < $2 AND ($1 = '' OR s.saga = $1) AND coalesce(
+        nullif(s.saga_id = $5, false), (SELECT true FROM mention AS m WHERE m.value = $4 AND m.key = s.key LIMIT 1),
+        (SELECT true FROM person AS p WHERE p.user_id = $6 AND p.key = s.key), false
     ) ORDER BY s.key DESC LIMIT $3
     """  # noqa: S608  # names from the code
 KEYS = """
@@ -36,7 +37,11 @@ KEYS = """
     ORDER BY key DESC LIMIT $3
     """
 KEYS_OF_USER = "SELECT key FROM person WHERE user_id = $1 AND key < $2 ORDER BY key DESC LIMIT $3"
-BY_KEY = f"SELECT {SUMMARY} FROM saga AS s WHERE s.key = ANY($1::bigint[]) ORDER BY s.key DESC"  # noqa: S608
+BY_KEY = f"""
+    SELECT {SUMMARY} FROM saga AS s WHERE s.key = ANY($1::bigint[]) AND ($2 = '' OR s.saga = $2)
+        AND ($3 = '' OR s.state = $3 OR s.way = $3)
+    ORDER BY s.key DESC LIMIT $4
+    """  # noqa: S608  # names from the code
 IN_FLIGHT = f"""
     SELECT {SUMMARY} FROM kind AS k CROSS JOIN LATERAL (
         SELECT * FROM saga WHERE (saga.saga, saga.state, saga.key) > (k.saga, k.state, 0)

@@ -69,19 +69,23 @@ class StoreLooks:
         )
 
     async def _mentioned(self, wanted: Filter, below: int, limit: int) -> list[Summary]:
-        condition = queries.RARE.get(wanted.state)
-        if condition and not wanted.user:
+        if condition := queries.RARE.get(wanted.state):
             query = queries.RARE_WITH_TEXT.format(condition=condition)
-            return _summaries(await self._pool.fetch(query, wanted.saga, below, limit, *_named(wanted.text.strip())))
+            text, saga_id = (None, None) if wanted.user else _named(wanted.text.strip())
+            user_id = wanted.user.replace("\0", "") or text
+            return _summaries(await self._pool.fetch(query, wanted.saga, below, limit, text, saga_id, user_id))
         found: list[Summary] = []
         at_once = queries.MAX_FOUND if wanted.state or wanted.saga else limit
-        while True:
+        for _ in range(queries.MAX_ROUNDS):
             keys = await self._keys_for(wanted, below, at_once)
-            summaries = _summaries(await self._pool.fetch(queries.BY_KEY, keys))
-            found += [one for one in summaries if _fits(one, wanted)]
-            if len(keys) < at_once or len(found) >= limit:
-                return found[:limit]
+            found += await self._by_keys(keys, wanted, limit - len(found))
+            if len(keys) < at_once or len(found) == limit:
+                break
             below = keys[-1]
+        return found
+
+    async def _by_keys(self, keys: list[int], wanted: Filter, limit: int) -> list[Summary]:
+        return _summaries(await self._pool.fetch(queries.BY_KEY, keys, wanted.saga, wanted.state, limit))
 
     async def _keys_for(self, wanted: Filter, below: int, limit: int) -> list[int]:
         if not wanted.user:
@@ -101,7 +105,7 @@ class StoreLooks:
     async def resolve(self, text: str) -> Sequence[UUID]:
         """The sagas that a saga, payment, reservation, checkout, user or seat names, the newest first."""
         keys = await self._keys(text.strip(), NEWEST, MAX_RESOLVED)
-        return [one.saga_id for one in _summaries(await self._pool.fetch(queries.BY_KEY, keys))]
+        return [one.saga_id for one in await self._by_keys(keys, Filter(), MAX_RESOLVED)]
 
     async def steps(self) -> Mapping[str, StepNumbers]:
         """Numbers of all steps, by queue."""
@@ -167,11 +171,6 @@ def _named(text: str) -> tuple[str, UUID | None]:
     except ValueError:
         saga_id = None
     return str(saga_id or text).replace("\0", "")[:64], saga_id
-
-
-def _fits(one: Summary, wanted: Filter) -> bool:
-    """Whether a saga is of the kind and in the frequent state that is wanted."""
-    return (not wanted.saga or one.saga == wanted.saga) and wanted.state in ("", one.way.value, one.outcome)
 
 
 def _median(rows: Iterable[Row]) -> float | None:

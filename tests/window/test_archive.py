@@ -342,6 +342,8 @@ async def test_a_rare_state_is_found_among_many_of_one_name(archive: Archive, st
     assert row.saga_id == sagas.named("rare")
     assert await archive.looks.sagas(Filter(text=text, state=state), row.key, 10) == []
     assert await _found(archive, state=state, text="nobody") == []
+    assert [one.saga_id for one in await _found(archive, state=state, user="7")] == [sagas.named("rare")]
+    assert await _found(archive, state=state, user="8") == []
 
 
 async def test_nobody_waits_for_a_long_judgement(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
 # Every shell has a USER of its own, which is not the one that is meant.
 GIVEN_USER := $(filter command,$(origin USER))
 
-.PHONY: help demo test checkout chaos chaos-compose soak bench e2e-compose up down status token rotate compose-env lint publish lock audit sbom clean
+.PHONY: help demo test browser checkout chaos chaos-compose soak bench e2e-compose up down status token rotate compose-env lint publish lock audit sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test: $(READY) ## all tests, on a stack of their own
 	@$(BIN)/python -m stack prepare
 	@rm -rf .stack/coverage && mkdir -p .stack/coverage
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term
+
+browser: $(READY) ## the pages of the window in Chromium, by clicking
+	@$(BIN)/python -m stack prepare
+	$(BIN)/pytest tests/browser -m browser
 
 chaos: $(READY) ## every script of chaos, and a table of what they found
 	@$(BIN)/python -m stack prepare

@@ -15,6 +15,9 @@ from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Operator
 from tests.end_to_end.system import System
 
+pytestmark = pytest.mark.browser
+
+
 PAGES = {
     "signing in": "/sign-in",
     "now": "/",

@@ -13,6 +13,9 @@ from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.fan import Operator
 from tests.end_to_end.system import System
 
+pytestmark = pytest.mark.browser
+
+
 POISONED = "reservation.confirm"
 
 

@@ -10,6 +10,9 @@ from tests.browser.stage import StagePage
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.system import System
 
+pytestmark = pytest.mark.browser
+
+
 VICTIM = "seat_svc"
 MIRRORED = [
     "checkout.failed undoes checkout.requested",

@@ -43,6 +43,13 @@ def _meant(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
+def checked_keys(keys: str) -> str:
+    """Where the keys of tokens come from; raises ValueError when anybody may have changed them on their way."""
+    if keys.startswith("http://") and URL(keys).host not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError("keys that come over http:// may be anybody's: use https://, or a file")
+    return keys
+
+
 def checked_address(url: SecretStr, *schemes: str) -> SecretStr:
     """The URL; raises ValueError, without quoting it, unless it has one of these schemes, a host and a port, if any."""
     try:
@@ -102,7 +109,6 @@ class ServiceSettings(BaseSettings):
     """How long a step remembers what it handled; twice as long while messages are parked"""
     said_hours: float = Field(default=24, gt=0, le=24)
     """How long what the broker has confirmed is kept, so that it can be said again when a queue is lost"""
-
     operation_days: float = Field(default=365, ge=1)
     """How long it is remembered what operators did with messages put aside"""
 
@@ -121,9 +127,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("token_keys")
     @classmethod
     def _comes_unchanged(cls, keys: str) -> str:
-        if keys.startswith("http://") and URL(keys).host not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError("keys that come over http:// may be anybody's: use https://, or a file")
-        return keys
+        return checked_keys(keys)
 
     @field_validator("rabbitmq_url")
     @classmethod

@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ from chassis.run import startup
 from chassis.settings import read
 from chassis.store.roles import Roles
 from chassis.telemetry import logs
-from chassis.web.headers import SafeHeaders
-from chassis.web.protocol import BoundedProtocol, Peers
+from chassis.web.serve import bounded, listen
 from window import api
 from window.app import application, bearers_of
 from window.auditing import Auditing
@@ -157,7 +155,7 @@ def serve() -> None:
     settings = read(Settings)
     logs.configure("window")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    listening = _listen(settings)
+    listening = listen("window", settings.host, settings.port)
     asyncio.run(_serve(settings, listening))
 
 
@@ -165,27 +163,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     app = await build(settings)
     # What is there now stays for good: the garbage collector need not look through it again and again.
     gc.freeze()
-    config = uvicorn.Config(
-        SafeHeaders(app),
-        http=partial(BoundedProtocol, peers=Peers(settings.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
-        ws="none",
-        limit_concurrency=settings.max_connections,
-        server_header=False,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    await uvicorn.Server(config).serve(sockets=[listening])
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        sys.exit(f"window cannot listen on {settings.host}:{settings.port}: {reason}; else set WINDOW_PORT")
+    await uvicorn.Server(bounded(app, settings)).serve(sockets=[listening])
 
 
 def migrate() -> None:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from chassis.settings import SETTINGS, ServiceSettings, read
 from chassis.telemetry import export, logs
-from chassis.web.admission import Admission
+from chassis.web.admission import Admission, App
 from chassis.web.app import Definition, create_app
 from chassis.web.headers import SafeHeaders
 from chassis.web.protocol import BoundedProtocol, Peers
@@ -32,7 +33,7 @@ def run(define: Callable[[SETTINGS], Definition], settings: type[SETTINGS]) -> N
     name = f"{definition.service.name}_svc"
     logs.configure(name)
     spans = export.configure(name)
-    listening = _listen(name, definition.settings.host, definition.settings.port)
+    listening = listen(name, definition.settings.host, definition.settings.port)
     app = create_app(definition)
     server = Server(app, definition.settings, spans)
     server.run(sockets=[listening])
@@ -42,8 +43,8 @@ def run(define: Callable[[SETTINGS], Definition], settings: type[SETTINGS]) -> N
         sys.exit(1)
 
 
-def _listen(name: str, host: str, port: int) -> socket.socket:
-    """The socket of the service, bound before anything else begins."""
+def listen(name: str, host: str, port: int) -> socket.socket:
+    """The socket of a process, bound before anything else begins; ends the process when that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -53,22 +54,38 @@ def _listen(name: str, host: str, port: int) -> socket.socket:
         sys.exit(f"{name} cannot listen on {host}:{port}: {reason}; is it running already? Else set {prefix}_PORT")
 
 
+class Limits(Protocol):
+    """How many connections a process serves."""
+
+    @property
+    def max_connections(self) -> int:
+        """All together."""
+
+    @property
+    def address_connections(self) -> int:
+        """From one address."""
+
+
+def bounded(app: App, limits: Limits) -> uvicorn.Config:
+    """How an application is served: over HTTP alone, within its limits, without a word about the server."""
+    return uvicorn.Config(
+        SafeHeaders(app),
+        http=partial(BoundedProtocol, peers=Peers(limits.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
+        ws="none",
+        limit_concurrency=limits.max_connections,
+        server_header=False,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
 class Server(uvicorn.Server):
     """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
 
     def __init__(self, app: FastAPI, settings: ServiceSettings, spans: TracerProvider | None = None) -> None:
-        config = uvicorn.Config(
-            SafeHeaders(Admission(app, app.state)),
-            http=partial(BoundedProtocol, peers=Peers(settings.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
-            ws="none",
-            limit_concurrency=settings.max_connections,
-            server_header=False,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        super().__init__(config)
+        super().__init__(bounded(Admission(app, app.state), settings))
         self._app = app
         self._spans = spans
 

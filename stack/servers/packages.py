@@ -14,6 +14,13 @@ from stack.progress import Progress
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
+def found(program: str, package: str, log: Path, progress: Progress) -> str:
+    """The path of a program, installed with its package if it is missing; raises `StackError` as `install` does."""
+    if shutil.which(program) is None:
+        install(package, log, progress)
+    return shutil.which(program) or program
+
+
 def install(package: str, log: Path, progress: Progress) -> None:
     """Install a Debian package without starting what it brings.
 

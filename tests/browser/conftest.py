@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, StorageState, async_playwright, expect
 
 from stack.progress import Progress
-from stack.servers import chromium
+from stack.servers import packages
 from tests.browser.browsing import MILLISECONDS, opened
 from tests.browser.stage import StagePage, seats_page
 from tests.end_to_end.catalogue import Catalogue
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """The machine's Chromium, installed if it is missing."""
-    path = chromium.ensure_installed(tmp_path_factory.mktemp("chromium") / "log", Progress())
+    path = packages.found("chromium", "chromium", tmp_path_factory.mktemp("chromium") / "log", Progress())
     expect.set_options(timeout=MILLISECONDS)
     async with async_playwright() as playwright:
         # Its sandbox wants rights that root in a container lacks; it shows nothing here but our own pages.

@@ -16,7 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from chassis.cli.app import app
 from chassis.telemetry import metrics
 from stack.progress import Progress
-from stack.servers import promtool
+from stack.servers import packages
 from tests.contract.markdown import ROOT
 
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -41,7 +41,7 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), 
 @pytest.fixture(scope="session")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> str:
     """promtool, installed if it is missing."""
-    return promtool.ensure_installed(tmp_path_factory.mktemp("promtool") / "log", Progress())
+    return packages.found("promtool", "prometheus", tmp_path_factory.mktemp("promtool") / "log", Progress())
 
 
 def named_in(expression: str) -> set[str]:

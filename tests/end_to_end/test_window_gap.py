@@ -19,18 +19,10 @@ from tests.chaos.programs import Programs
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.test_window import DONE
 
 WITHIN = 90.0
 """Seconds: the window has to start, to catch up and to look at the broker's numbers until they are at rest"""
-SAID = [
-    "checkout.requested",
-    "point.spent",
-    "reservation.confirmed",
-    "payment.paid",
-    "seat.reserved",
-    "checkout.completed",
-    "payment.sent",
-]
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +71,7 @@ async def test_what_was_purged_is_a_gap_until_it_is_said_again(
     known = {gap["number"] for gap in (await _ask(operator, "gaps"))["gaps"]}
     async with _away(path):
         checkout_id = (await fan.check_out(hold))["checkout_id"]
-        await eventually(lambda: broker.depth(WINDOW_QUEUE), lambda depth: depth >= len(SAID))
+        await eventually(lambda: broker.depth(WINDOW_QUEUE), lambda depth: depth >= len(DONE))
         lost = await broker.purge(WINDOW_QUEUE)
 
     # when
@@ -98,9 +90,9 @@ async def test_what_was_purged_is_a_gap_until_it_is_said_again(
     # then
     assert answer.status_code == 200, answer.text
     story = await eventually(
-        lambda: _ask(operator, f"sagas/{checkout_id}"), lambda found: len(found.get("happenings", ())) >= len(SAID)
+        lambda: _ask(operator, f"sagas/{checkout_id}"), lambda found: len(found.get("happenings", ())) >= len(DONE)
     )
-    assert [one["event"] for one in story["happenings"]] == SAID
+    assert [one["event"] for one in story["happenings"]] == DONE
     assert (story["outcome"], story["oddities"]) == ("completed", [])
     (gap,) = await shown()
     assert gap["filled_by"] == operator.user_id

@@ -1,6 +1,8 @@
 """Says at once what the machine lacks, before hundreds of tests trip over it."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             stack.prepare()
         except StackError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """What a command of ours sets for its own process would outlive the test that ran it in this one."""
+    level, handlers = logging.root.level, logging.root.handlers[:]
+    yield
+    logging.root.setLevel(level)
+    logging.root.handlers[:] = handlers

@@ -135,6 +135,9 @@ class Looks(Protocol):
     async def put_aside(self, after: int | None, limit: int) -> Sequence[PutAside]:
         """What rests or is parked, the newest first, from a number on."""
 
+    async def discarded(self, step: str, event_id: UUID) -> None:
+        """What a step had put aside is there no more."""
+
     async def gaps(self) -> Sequence[Gap]:
         """What is missing, the newest first."""
 

@@ -55,6 +55,7 @@ PUT_ASIDE = """
     FROM (SELECT * FROM aside WHERE number < $1 ORDER BY number DESC LIMIT $2) AS a JOIN message AS m ON m.key = a.key
     ORDER BY a.number DESC
     """
+FORGET_ASIDE = "DELETE FROM aside WHERE event_id = $1 AND step = $2"
 ASIDE = """
     SELECT step, is_parked, count(*) AS count FROM (SELECT step, is_parked FROM aside LIMIT 100000) AS a
     GROUP BY step, is_parked

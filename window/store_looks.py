@@ -143,6 +143,10 @@ class StoreLooks:
         rows = await self._pool.fetch(queries.PUT_ASIDE, below, max(1, min(limit, MAX_LISTED)))
         return [PutAside(message(row), row["until"]) for row in rows]
 
+    async def discarded(self, step: str, event_id: UUID) -> None:
+        """What a step had put aside is there no more."""
+        await self._pool.execute(queries.FORGET_ASIDE, event_id, step)
+
     async def gaps(self) -> Sequence[Gap]:
         """What is missing, the newest first."""
         return await self._gaps.known()

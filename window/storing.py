@@ -10,6 +10,7 @@ import structlog
 from chassis.choreography.topology import RETRY_DELAYS
 from window.database import WRITING, Connection, Pool, lock
 from window.message import Place
+from window.queries import FORGET_ASIDE
 from window.reading import Seen
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,6 @@ PUT_ASIDE = """
     ON CONFLICT (event_id, step) DO UPDATE SET key = excluded.key, number = excluded.number,
         is_parked = excluded.is_parked, until = excluded.until, seen_at = excluded.seen_at
     """
-COME_BACK = "DELETE FROM aside WHERE event_id = $1 AND step = $2"
 
 
 class Storing:
@@ -92,7 +92,7 @@ async def _note_aside(connection: Connection, one: Seen) -> None:
     """Keep in mind what rests or is parked, until it comes back."""
     message = one.message
     if message.place is Place.BACK:
-        await connection.execute(COME_BACK, message.event_id, message.step or "")
+        await connection.execute(FORGET_ASIDE, message.event_id, message.step or "")
         return
     delay = RETRY_DELAYS.get(message.delay or "")
     until = message.seen_at + timedelta(milliseconds=delay) if delay else None

@@ -16,6 +16,7 @@ from window.broker_numbers import BrokerNumbers, QueueNumbers
 from window.choreography import Choreography, load
 from window.database import Pool
 from window.gaps import Gaps
+from window.looks import Filter, Summary
 from window.main import MIGRATIONS, exchanges
 from window.message import Message, Place
 from window.purging import RIGHTS, Purging, retentions
@@ -69,6 +70,10 @@ class Archive:
         )
         looks = StoreLooks(pool, choreography, asked, retelling, gaps, auditing)
         return cls(pool, choreography, broker, Storing(pool), retelling, gaps, Purging(pool, KEEP), looks)
+
+    async def found(self, limit: int = 50, **wanted: str) -> list[Summary]:
+        """The newest sagas that are as wanted."""
+        return list(await self.looks.sagas(Filter(**wanted), None, limit))
 
     async def hear(self, *messages: Message) -> None:
         """Store what the messages would be on their way through the broker, and tell it."""

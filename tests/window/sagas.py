@@ -100,6 +100,11 @@ REFUSING = ("point.spend", "reservation.confirm", "payment.pay", "seat.reserve")
 """The steps at which a checkout can fail"""
 
 
+def recent(name: str, **options: Any) -> list[Message]:
+    """A checkout that began just now."""
+    return checkout(name=name, **({"begun_at": datetime.now(UTC)} | options))
+
+
 def chased(amount: int = 300, *, name: str = "one", begun_at: datetime = BEGUN) -> list[Message]:
     """A checkout whose request nobody heard: the clock asked, the seats were refused, and there was nothing to undo."""
     deadline = begun_at + PATIENCE

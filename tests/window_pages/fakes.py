@@ -83,6 +83,10 @@ class FakeLooks:
         soon = self.now + timedelta(seconds=12)
         return [PutAside(one, soon if one.place is Place.RESTING else None) for one in found][:limit]
 
+    async def discarded(self, step: str, event_id: UUID) -> None:
+        """Such messages are there no more."""
+        self.messages = [one for one in self.messages if (one.step, one.event_id) != (step, event_id)]
+
     async def gaps(self) -> Sequence[Gap]:
         """The gaps it was given."""
         return self.missing

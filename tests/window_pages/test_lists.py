@@ -145,12 +145,22 @@ async def test_discard() -> None:
     """A message is discarded at the step that put it aside, with the reason."""
     services, message = Services(id="x", discarded=1), aside()[0]
     sent = {"id": f"payment.pay {message.event_id}", "reason": " a test ", "where": "parked", "key": "once"}
-    answer = await browser(FakeLooks(), services=services).post("/parked/discard", data=sent)
+    answer = await browser(FakeLooks([message]), services=services).post("/parked/discard", data=sent)
     ((request, body),) = services.asked
     assert request.url.path == f"/operations/parked/{message.event_id}/discard"
     assert dict(request.url.params) == {"where": "parked", "queue": "payment.pay"}
     assert body == {"reason": "a test"}
     assert "because: a test" in answer.text
+    assert f"/parked/payment.pay/{message.event_id}" not in answer.text, "it is still listed"
+
+
+async def test_what_is_not_discarded_stays_listed() -> None:
+    """A service that refuses has the message still."""
+    services, message = Services(409, detail="it is busy"), aside()[0]
+    sent = {"id": f"payment.pay {message.event_id}", "reason": "a test", "where": "parked", "key": "once"}
+    answer = await browser(FakeLooks([message]), services=services).post("/parked/discard", data=sent)
+    assert "it is busy" in answer.text
+    assert f"/parked/payment.pay/{message.event_id}" in answer.text
 
 
 async def test_discard_without_a_reason() -> None:

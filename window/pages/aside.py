@@ -1,6 +1,7 @@
 """Aside: messages that rest or are parked, and what an operator may do about them."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -64,7 +65,7 @@ def router(view: View, operations: Operations) -> APIRouter:
 
     @routes.post("/parked/discard")
     async def discard(request: Request, operator: SignedIn) -> Response:
-        notes = [await _discard(operations, operator, await form(request))]
+        notes = [await _discard(view, operations, operator, await form(request))]
         return await listed(request, "", None, notes)
 
     return routes
@@ -103,7 +104,9 @@ async def _redriven(
     return not counts["left"], f"{words}."
 
 
-async def _discard(operations: Operations, operator: Operator, sent: Mapping[str, list[str]]) -> Note:
+async def _discard(
+    view: View, operations: Operations, operator: Operator, sent: Mapping[str, list[str]]
+) -> Note:
     step, _, event_id = _first(sent, "id").partition(" ")
     reason, where = _first(sent, "reason").strip()[:MAX_REASON], _first(sent, "where")
     if not reason:
@@ -113,7 +116,14 @@ async def _discard(operations: Operations, operator: Operator, sent: Mapping[str
         await operations.discard(step, operator, event_id, where, reason, _first(sent, "key"))
     except RefusedError as error:
         return False, str(error)
+    await _forget(view, step, event_id)
     return True, f"{step}: discarded {event_id}, because: {reason}"
+
+
+async def _forget(view: View, step: str, event_id: str) -> None:
+    """List it no more; nothing is said when a message is discarded, so nothing else would tell."""
+    with contextlib.suppress(ValueError):  # what has no id of its own is not listed by one
+        await view.looks.discarded(step, UUID(event_id))
 
 
 async def _history(operations: Operations, operator: Operator) -> tuple[Sequence[Mapping[str, Any]], Sequence[Note]]:

@@ -25,6 +25,8 @@ from chassis.store.database import Database
 log = structlog.get_logger(__name__)
 
 MAX_EVENTS = 1_000
+FIRST_HOURS = 0.25
+"""How far back what may have been said is asked for when a queue is made for the first time"""
 
 
 class Ask(BaseModel):
@@ -70,20 +72,28 @@ async def set_up(
 ) -> None:
     """Declare what a service needs, and have said again what was in those of its queues that are lost.
 
-    A queue that was there before and is missing now is noted as lost before it is declared anew, and what it has lost
-    is asked for after that: so it comes into the new queue, whenever this process ends. Those in `gone` count as
-    missing, whether or not somebody has declared them anew by now.
+    A queue that is missing is noted before it is declared anew, and what it has lost is asked for after that: so it
+    comes into the new queue, whenever this process ends. Those in `gone` count as missing, whether or not somebody has
+    declared them anew by now. For a queue that never was, only what was said just now is asked for: where everything
+    starts for the first time, others may have begun to speak before it was there.
     """
     wanted = topology(service)
     names = [queue.name for queue in wanted.queues]
-    missing = [name for name in names if name in gone or not await exists(connection, name)]
-    lost = await database.run(partial(_note, names, missing))
+    absent = [name for name in names if name in gone or not await exists(connection, name)]
+    missing = await database.run(partial(_note, names, absent))
     await declare(connection, wanted)
-    if lost:
-        log.error("queues were lost, what they held is asked for again", queues=lost)
-        await ask(connection, {one: Ask(events=tuple(names)) for one, names in heard(service, lost).items()})
-        events = said_by(service) if resay_queue(service.name) in lost else ()
-        await database.run(partial(_mend, lost, events, hours))
+    if missing.lost:
+        log.error("queues were lost, what they held is asked for again", queues=sorted(missing.lost))
+        await ask(connection, _asks(service, missing.lost))
+    if missing.new:
+        await ask(connection, _asks(service, missing.new, FIRST_HOURS))
+    if missing.lost or missing.new:
+        events = said_by(service) if resay_queue(service.name) in missing.lost else ()
+        await database.run(partial(_mend, [*missing.lost, *missing.new], events, hours))
+
+
+def _asks(service: Service, queues: Collection[str], hours: float | None = None) -> dict[str, Ask]:
+    return {one: Ask(events=tuple(names), hours=hours) for one, names in heard(service, queues).items()}
 
 
 async def ask(connection: AbstractConnection, asks: Mapping[str, Ask]) -> list[str]:
@@ -110,8 +120,8 @@ async def _ask_one(channel: AbstractChannel, service: str, wanted: Ask) -> bool:
     return True
 
 
-async def _note(names: Sequence[str], missing: Sequence[str], transaction: said.Fetches) -> list[str]:
-    return await said.lost(transaction, names, missing)
+async def _note(names: Sequence[str], absent: Sequence[str], transaction: said.Fetches) -> said.Missing:
+    return await said.lost(transaction, names, absent)
 
 
 async def _mend(lost: Sequence[str], events: Iterable[str], hours: float, transaction: said.Fetches) -> None:

@@ -5,9 +5,9 @@ this queue is still there. So a confirmed message moves from the outbox to here.
 and takes the usual way once more; the inbox of its hearer tells whether it is news.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
@@ -90,9 +90,20 @@ _DONE = "UPDATE asked SET reached = NULL WHERE event = $1"
 _LOSE = """
     UPDATE own_queue SET lost_at = clock_timestamp() WHERE name = ANY($1::text[]) AND lost_at IS NULL
     """
-_KNOW = "INSERT INTO own_queue (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
+_KNOW = """
+    INSERT INTO own_queue (name, lost_at)
+    SELECT name, CASE WHEN name = ANY($2::text[]) THEN clock_timestamp() END FROM unnest($1::text[]) AS owned (name)
+    ON CONFLICT DO NOTHING RETURNING name
+    """
 _LOST = "SELECT name FROM own_queue WHERE lost_at IS NOT NULL ORDER BY name"
 _FOUND = "UPDATE own_queue SET lost_at = NULL WHERE name = ANY($1::text[])"
+
+
+class Missing(NamedTuple):
+    """The queues of a service that are not there: those that were, and those that never have been."""
+
+    lost: Set[str]
+    new: Set[str]
 
 
 class Fetches(Protocol):
@@ -120,11 +131,12 @@ async def repeat(database: Fetches, limit: int, lease: timedelta) -> None:
         limit -= done["count"]
 
 
-async def lost(database: Fetches, owned: Sequence[str], missing: Sequence[str]) -> list[str]:
-    """The queues that were there before and are gone, now or unmended since; from now on all `owned` ones are known."""
+async def lost(database: Fetches, owned: Sequence[str], missing: Sequence[str]) -> Missing:
+    """The queues that are missing, now or unmended since; from now on all `owned` ones are known."""
     await database.fetch(_LOSE, missing)
-    await database.fetch(_KNOW, owned)
-    return [record["name"] for record in await database.fetch(_LOST)]
+    new = {record["name"] for record in await database.fetch(_KNOW, owned, missing)}.intersection(missing)
+    every = {record["name"] for record in await database.fetch(_LOST)}
+    return Missing(lost=every - new, new=new)
 
 
 async def mended(database: Fetches, queues: Collection[str]) -> None:

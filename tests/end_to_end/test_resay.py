@@ -73,6 +73,15 @@ async def test_event_that_only_an_observer_took_is_said_again_for_a_queue_that_i
         await _delete(system.environment, f"queues/%2F/{STEP}")
 
 
+async def test_event_that_was_said_before_its_step_had_a_queue_is_said_again(
+    system: System, broker: Broker, fan: Fan, hold: Hold
+) -> None:
+    """Where everything starts for the first time, an observer may have taken it."""
+    async with _lost(system, broker, fan, hold):
+        await system.databases.rows("reservation", "DELETE FROM own_queue WHERE name = $1 RETURNING name", STEP)
+        await _delete(system.environment, f"queues/%2F/{STEP}")
+
+
 @pytest.mark.parametrize("queue", ["reservation.retry.5s", "reservation.parked"])
 async def test_lost_queue_that_nobody_consumes_is_noticed(
     system: System, broker: Broker, fan: Fan, hold: Hold, queue: str

@@ -104,9 +104,7 @@ async def _redriven(
     return not counts["left"], f"{words}."
 
 
-async def _discard(
-    view: View, operations: Operations, operator: Operator, sent: Mapping[str, list[str]]
-) -> Note:
+async def _discard(view: View, operations: Operations, operator: Operator, sent: Mapping[str, list[str]]) -> Note:
     step, _, event_id = _first(sent, "id").partition(" ")
     reason, where = _first(sent, "reason").strip()[:MAX_REASON], _first(sent, "where")
     if not reason:

@@ -102,7 +102,7 @@ def status() -> None:
 def publish(
     only_check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
 ) -> None:
-    """Write the files that list the services: for compose, for its servers, and the walls of pyproject.toml."""
+    """Write the files that list the services: for compose, Kubernetes and servers, and the walls of pyproject.toml."""
     if not only_check:
         for path in published.publish(EACH, ROOT):
             typer.echo(f"wrote {path}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack.credentials import role
 from stack.errors import StackError
+from stack.kubernetes import files as kubernetes
 from stack.servers.definitions import definitions
 from stack.servers.roles import CLOSED, create_database, create_roles, let_in
 from stack.services import GENEROUS, WINDOW, WINDOW_PORT, Told
@@ -65,16 +66,25 @@ _RUN = re.compile(r'"\w+_svc(?P<module>(?:\.\w+)?)"(?:, "\w+_svc(?P=module)")+')
 
 
 def publish(services: Sequence[Told], root: Path) -> list[Path]:
-    """Write every file that is stale, and return the paths."""
-    old = stale(services, root)
+    """Write every file that is stale, remove what is about no service any more, and return the paths."""
+    old, texts = stale(services, root), _texts(services, root)
     for path in old:
-        (root / path).write_text(_texts(services, root)[path])
+        if path in texts:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(texts[path])
+        else:
+            (root / path).unlink()
     return old
 
 
 def stale(services: Sequence[Told], root: Path) -> list[Path]:
-    """The files that do not name the services as they are."""
-    return [path for path, text in _texts(services, root).items() if (root / path).read_text() != text]
+    """The files that do not name the services as they are, and those that nothing writes any more."""
+    texts = _texts(services, root)
+    there = [path.relative_to(root) for path in sorted((root / kubernetes.BASE).glob("*"))]
+    return [
+        *(path for path, text in texts.items() if not (root / path).exists() or (root / path).read_text() != text),
+        *(path for path in there if path not in texts),
+    ]
 
 
 def _texts(services: Sequence[Told], root: Path) -> dict[Path, str]:
@@ -83,6 +93,7 @@ def _texts(services: Sequence[Told], root: Path) -> dict[Path, str]:
         DEFINITIONS: f"{json.dumps(definitions(services, _password), indent=2)}\n",
         ROLES: _roles(services),
         WALLS: _walls(services, (root / WALLS).read_text()),
+        **kubernetes.files(services),
     }
 
 

@@ -11,11 +11,12 @@ from chassis.choreography.declaration import Service
 from stack.credentials import Credentials
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
+from stack.kubernetes.files import BASE
 from stack.ports import Ports
 from stack.published import BEGIN, COMPOSE, DEFINITIONS, ROLES, WALLS, publish, stale
 from stack.services import EACH, SERVICES, Told
 
-FILES = (COMPOSE, DEFINITIONS, ROLES, WALLS)
+FILES = (COMPOSE, DEFINITIONS, ROLES, WALLS, *(path.relative_to(ROOT) for path in (ROOT / BASE).glob("*.yaml")))
 RAFFLE = Told("raffle", 8050, EACH[0].settings, Service("raffle"))
 
 
@@ -37,7 +38,7 @@ def test_a_new_service_is_published_everywhere(copy: Path) -> None:
     """A service that comes gets a container, a broker user, a database and its place in the walls."""
     written = publish([*EACH, RAFFLE], copy)
 
-    assert tuple(written) == FILES
+    assert set(written) >= {COMPOSE, DEFINITIONS, ROLES, WALLS, BASE / "raffle.yaml", BASE / "kustomization.yaml"}
     container = yaml.safe_load((copy / COMPOSE).read_text())["services"]["raffle_svc"]
     assert container["ports"] == ["127.0.0.1:${RAFFLE_HOST_PORT:-8050}:8000"]
     assert container["environment"]["RAFFLE_RABBITMQ_URL"] == "amqp://raffle:raffle-development@rabbitmq:5672/"
@@ -54,6 +55,7 @@ def test_a_service_that_goes_is_published_nowhere(copy: Path) -> None:
     publish(EACH, copy)
 
     assert all((copy / path).read_text() == (ROOT / path).read_text() for path in FILES)
+    assert not (copy / BASE / "raffle.yaml").exists()
 
 
 def test_a_compose_file_without_its_markers_is_refused(copy: Path) -> None:

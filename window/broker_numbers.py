@@ -1,6 +1,7 @@
 """Broker numbers: what the broker's HTTP API says of queues, asked at most every two seconds."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,12 +59,19 @@ class BrokerNumbers:
         found = await self._ask(f"{self._path}/{QUEUE}/bindings")
         return None if found is None else {one["source"] for one in found if one["source"]}
 
+    def _trusted(self) -> ssl.SSLContext | bool:
+        """What is believed of whoever answers; the file is read anew, as its certificate will be another one day."""
+        file = self._settings.management_ca_file
+        return True if file is None else ssl.create_default_context(cafile=file)
+
     async def _ask(self, url: str) -> Any:
         if not self._settings.management_url:
             return None
         try:
             login = self._settings.api_login()
-            async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, auth=login) as client:
+            async with httpx2.AsyncClient(
+                timeout=TIMEOUT, trust_env=False, auth=login, verify=self._trusted()
+            ) as client:
                 answer = await client.get(url)
                 return [] if answer.status_code == httpx2.codes.NOT_FOUND else answer.raise_for_status().json()
         except (httpx2.HTTPError, OSError, ValueError) as error:

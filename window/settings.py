@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """A file with the password of that user, read anew for each connection, instead of one in `rabbitmq_url`"""
     management_url: str = ""
     """The broker's HTTP API, without a user, which is the one of `rabbitmq_url`; without it queues are not counted"""
+    management_ca_file: Path | None = None
+    """What the certificate of that API is checked with, where it is an `https://` address; else what Python trusts"""
     management_page: str = ""
     """RabbitMQ's own pages, as the browser of an operator reaches them; without it no page links to a queue"""
     services: dict[str, str] = Field(default_factory=dict)

@@ -22,7 +22,7 @@ RESOURCES = {
 
 def grace_seconds() -> int:
     """How long an orderly end takes at most: unlisted, the requests under way answered, drained."""
-    return UNLISTED_SECONDS + GRACE_SECONDS + math.ceil(default("shutdown_seconds")) + MARGIN_SECONDS
+    return UNLISTED_SECONDS + GRACE_SECONDS + math.ceil(float(default("shutdown_seconds"))) + MARGIN_SECONDS
 
 
 def serving(command: list[str], environment: Environment, labels: dict[str, str]) -> dict[str, Any]:

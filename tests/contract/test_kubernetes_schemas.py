@@ -37,7 +37,7 @@ def kind_of(manifest: Manifest) -> tuple[str, str]:
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
 def test_a_manifest_has_documented_fields_only(manifest: Manifest) -> None:
-    """Kubernetes' own kinds fit the schemas of the oldest release that will do, and of the newest; others their tables."""
+    """Kubernetes' own kinds fit its schemas, of the oldest release that will do and the newest; others their tables."""
     if shape := SPECS.get(kind_of(manifest)):
         assert list(misfits(manifest["spec"], shape)) == []
         assert manifest.keys() == {"apiVersion", "kind", "metadata", "spec"}

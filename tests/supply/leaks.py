@@ -24,6 +24,8 @@ KNOWN = (
     *(rf"{part}\\?" for part in SigningKey.for_development().public.values()),
     r"is the password right\?",  # a question to the reader of a log
     r"eyJhbGciOiJub25lIn0\.eyJzdWIiOiI3In0\.",  # a token without a signature, which is to be refused
+    r"[a-z]+-(broker|db-ca)|platform|rabbitmq-(ca|tls)",  # names of Secrets
+    "DATABASE_PASSWORD|OWNER_PASSWORD",  # and of variables
     "secret-|whsec_",  # tests repeat them
     "whsec_bm90IGFza2Vk",  # "not asked", in a test
     "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",  # "0123456789abcdef" twice, for the pages of a service

@@ -1,10 +1,10 @@
 """The REST interface of seat_svc."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
@@ -21,12 +21,18 @@ from chassis.web import (
     not_found,
     once,
 )
-from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
+from seat_svc.models import OPEN, Concert, ConcertDate, DateStatus, Seat, SeatStatus
 
 router = APIRouter(responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
 OPERATIONS = documented(
     HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
 )
+
+_EVENINGS = f"""
+    SELECT date_id, concert_id, starts_at,
+        (SELECT count(*) FROM seat WHERE seat.date_id = concert_date.date_id AND {OPEN}) AS open_seats
+    FROM concert_date WHERE concert_id = ANY($1::int[]) ORDER BY date_id
+    """  # noqa: S608  # a condition of the models
 
 CatalogueId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -46,6 +52,12 @@ class DateView(BaseModel):
     starts_at: datetime
     status: str
     open_seats: int
+
+    @classmethod
+    def of(cls, evening: Mapping[str, Any]) -> Self:
+        """An evening with its open seats; without any it is sold out."""
+        status = DateStatus.AVAILABLE if evening["open_seats"] else DateStatus.SOLD_OUT
+        return cls(**evening, status=status.lower())
 
 
 class SeatView(BaseModel):
@@ -82,17 +94,16 @@ async def concerts(runtime: CurrentRuntime) -> list[ConcertView]:
 @router.get("/concerts/{concert_id}/dates", tags=["catalogue"], responses=documented(HTTPStatus.NOT_FOUND))
 async def dates(concert_id: CatalogueId, runtime: CurrentRuntime) -> list[DateView]:
     """The evenings of a concert."""
-    query = select(ConcertDate).where(ConcertDate.concert_id == concert_id).order_by(col(ConcertDate.date_id))
+    return await runtime.requests.together(evenings, concert_id)
 
-    async def work(transaction: Transaction) -> list[DateView]:
-        if await transaction.find_one(Concert, concert_id) is None:
-            raise not_found("concert")
-        return [
-            DateView(**row.model_dump(exclude={"status"}), status=row.status.lower())
-            for row in await transaction.select(query)
-        ]
 
-    return await runtime.requests.run(work)
+async def evenings(transaction: Transaction, concert_ids: Sequence[int]) -> list[list[DateView] | Problem]:
+    """The evenings of some concerts, counted once, however many ask at this moment."""
+    known = {row.concert_id for row in await transaction.find(Concert, "concert_id", set(concert_ids))}
+    found: dict[int, list[DateView]] = {concert_id: [] for concert_id in known}
+    for record in await transaction.fetch(_EVENINGS, list(known)):
+        found[record["concert_id"]].append(DateView.of(record))
+    return [found.get(concert_id, not_found("concert")) for concert_id in concert_ids]
 
 
 @router.get("/dates/{date_id}/seats", tags=["catalogue"], responses=documented(HTTPStatus.NOT_FOUND))
@@ -136,19 +147,16 @@ async def put(transaction: Transaction, requests: Sequence[SeatRequest]) -> list
 
 
 async def _put(transaction: Transaction, asked: SeatRequest) -> SeatView | Problem:
-    """Put a seat where it is to be, if it is not there; it is locked before its date, as the steps do."""
+    """Put a seat where it is to be, if it is not there."""
     row = await transaction.lock_one(Seat, asked.seat_id)
     if row is None:
         return not_found("seat")
     if row.status == SeatStatus.RESERVED:
         return Problem(HTTPStatus.CONFLICT, "The seat is sold.", "seat-reserved")
-    (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
     if asked.is_on_sale and row.status == SeatStatus.WITHDRAWN:
         row.put_back()
-        date.count(1)
     elif not asked.is_on_sale and row.status != SeatStatus.WITHDRAWN:
         row.withdraw()
-        date.count(-1)
     return _view(row)
 
 

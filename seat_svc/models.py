@@ -12,6 +12,8 @@ from chassis.store import state_field, timestamp_field
 
 RIGHTS = {"concert": "SELECT"}
 """What the service may do with what somebody else puts there"""
+OPEN = "status IN ('AVAILABLE', 'OCCUPIED')"
+"""Which seats are open: neither sold nor withdrawn"""
 
 
 class Table(SQLModel, registry=registry()):
@@ -42,24 +44,19 @@ class Concert(Table, table=True):
 
 
 class ConcertDate(Table, table=True):
-    """One evening of a concert; `open_seats` counts the seats that are neither sold nor withdrawn."""
+    """One evening of a concert. No sale touches its row: whether it is sold out, its seats say."""
 
     __tablename__ = "concert_date"
-    __table_args__ = (
-        sa.CheckConstraint("open_seats >= 0", name="open_seats_not_negative"),
-        sa.Index("ix_concert_date_concert_id_date_id", "concert_id", "date_id"),
-    )
+    __table_args__ = (sa.Index("ix_concert_date_concert_id_date_id", "concert_id", "date_id"),)
 
     date_id: int = Field(primary_key=True)
     concert_id: int = Field(foreign_key="concert.concert_id")
     starts_at: datetime = timestamp_field()
-    status: DateStatus = state_field(DateStatus, default=DateStatus.AVAILABLE)
-    open_seats: int
-
-    def count(self, change: int) -> None:
-        """Some seats went (less than 0) or came back (more); without open seats the date is sold out."""
-        self.open_seats += change
-        self.status = DateStatus.AVAILABLE if self.open_seats else DateStatus.SOLD_OUT
+    status: DateStatus = state_field(
+        DateStatus, default=DateStatus.AVAILABLE, sa_column_kwargs={"server_default": "AVAILABLE"}
+    )
+    """For the release before, as `open_seats`: out of date, read by nobody, and dropped by the next release"""
+    open_seats: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Seat(Table, table=True):
@@ -68,6 +65,7 @@ class Seat(Table, table=True):
     __table_args__ = (
         sa.CheckConstraint("price > 0", name="price_positive"),
         sa.Index("ix_seat_date_id_seat_id", "date_id", "seat_id"),
+        sa.Index("ix_seat_open", "date_id", postgresql_where=sa.text(OPEN)),
     )
 
     seat_id: int = Field(primary_key=True)

@@ -1,18 +1,16 @@
 """What seat_svc does in a hold and in a checkout, and how it undoes it."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
-from chassis import By, Service, Via
+from chassis import By, Service
 from contracts import checkout, payment, reservation, seat
 from contracts.seat import PricedSeat
-from seat_svc.models import ConcertDate, Seat, SeatStatus
+from seat_svc.models import Seat, SeatStatus
 
 service = Service("seat")
 
 Taken = Annotated[list[Seat], By("holder", of="payment_id")]
-Dates = Annotated[list[ConcertDate], Via("seats")]
 
 
 @service.step
@@ -43,7 +41,7 @@ def release(lost: payment.PublishRejected | payment.Cancelled, seats: list[Seat]
 
 
 @service.pivot
-def reserve(paid: payment.Paid, seats: list[Seat], dates: Dates, now: datetime) -> seat.Reserved | seat.Rejected | None:
+def reserve(paid: payment.Paid, seats: list[Seat], now: datetime) -> seat.Reserved | seat.Rejected | None:
     """Sell the seats to the payment; from here on a checkout only goes forward."""
     if seats and all(row.is_reserved_by(paid.payment_id) for row in seats):
         return None
@@ -51,9 +49,6 @@ def reserve(paid: payment.Paid, seats: list[Seat], dates: Dates, now: datetime) 
         return seat.Rejected.after(paid, reason=reason)
     for row in seats:
         row.reserve()
-    sold = Counter(row.date_id for row in seats)
-    for date in dates:
-        date.count(-sold[date.date_id])
     return seat.Reserved.after(paid)
 
 

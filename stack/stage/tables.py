@@ -17,7 +17,10 @@ SECONDS = 3.0
 MAX_DATES = 50
 
 _DATES = """
-    SELECT date_id, title, starts_at, open_seats FROM concert_date JOIN concert USING (concert_id)
+    SELECT date_id, title, starts_at,
+        (SELECT count(*) FROM seat WHERE seat.date_id = concert_date.date_id AND status IN ('AVAILABLE', 'OCCUPIED'))
+        AS open_seats
+    FROM concert_date JOIN concert USING (concert_id)
     WHERE date_id <= $1 OR date_id = $2 ORDER BY date_id
 """
 _SEATS = """

@@ -1,7 +1,7 @@
 """The starting point: one service over one database, where a checkout is one transaction.
 
-Written as a careful engineer would: every row that is judged is locked first, in one order for all, seats and dates
-come in one query, statements are what SQLAlchemy batches best, nothing is read twice. Where there was a choice, it is
+Written as a careful engineer would: every row that is judged is locked first, in one order for all, nobody counts
+seats that are left, statements are what SQLAlchemy batches best, nothing is read twice. Where there was a choice, it is
 the one that costs less: there is no table for the Idempotency-Key (a payment can be paid only once, so a request that
 is repeated takes no money twice), and no outbox (a crash after the commit loses a delivery). The external platform is
 told as the four services tell it, with the same client, key and signature, and what it answered is stored; that comes
@@ -35,7 +35,7 @@ from payment_svc.models import Checkout, Delivery, DeliveryStatus, Payment, Paym
 from payment_svc.platform import Platform
 from point_svc.models import Wallet
 from reservation_svc.models import Reservation
-from seat_svc.models import ConcertDate, Seat
+from seat_svc.models import Seat
 from stack.tokens import ISSUER
 
 LIFETIME = timedelta(seconds=60)
@@ -103,15 +103,14 @@ async def _pay(session: AsyncSession, payment_id: UUID, user_id: str, now: datet
     wallet = await session.get(Wallet, user_id, with_for_update=True)
     if wallet is None:
         raise not_found("wallet")
-    if reason := _objection(owed, reservations, [seat for seat, _ in seats], wallet, now):
+    if reason := _objection(owed, reservations, seats, wallet, now):
         raise Problem(HTTPStatus.CONFLICT, "The payment cannot be paid.", reason)
     return _done(session, owed, reservations, seats, wallet, now)
 
 
-async def _seats(session: AsyncSession, seat_ids: Sequence[int]) -> list[tuple[Seat, ConcertDate]]:
-    query = select(Seat, ConcertDate).join(ConcertDate).where(col(Seat.seat_id).in_(seat_ids))
-    ordered = query.order_by(col(Seat.seat_id)).with_for_update()
-    return [(row[0], row[1]) for row in await session.execute(ordered)]
+async def _seats(session: AsyncSession, seat_ids: Sequence[int]) -> Sequence[Seat]:
+    query = select(Seat).where(col(Seat.seat_id).in_(seat_ids)).order_by(col(Seat.seat_id))
+    return (await session.scalars(query.with_for_update())).all()
 
 
 def _objection(
@@ -133,7 +132,7 @@ def _done(
     session: AsyncSession,
     owed: Payment,
     reservations: Sequence[Reservation],
-    seats: Sequence[tuple[Seat, ConcertDate]],
+    seats: Sequence[Seat],
     wallet: Wallet,
     now: datetime,
 ) -> tuple[Checkout, Completed]:
@@ -151,11 +150,10 @@ def _done(
         row.confirm(attempt.checkout_id)
     owed.lock(attempt.checkout_id)
     owed.pay(now)
-    for seat, date in seats:
+    for seat in seats:
         seat.reserve()
-        date.count(-1)
     attempt.complete(now)
-    return attempt, _completed(attempt, [seat.seat_id for seat, _ in seats], now)
+    return attempt, _completed(attempt, [seat.seat_id for seat in seats], now)
 
 
 def _completed(attempt: Checkout, seat_ids: Sequence[int], now: datetime) -> Completed:

@@ -1,8 +1,7 @@
 """Rows in bulk: checkouts that can be made, that have just begun, or that ended long ago, each known by a number.
 
 Every checkout has a fan, a wallet with exactly the price in it, a payment and one seat of its own, so that nothing
-is refused. Neighbouring numbers have their seats on different dates: a transaction that locks the row of its date
-until it has committed then seldom waits for another one, which is kind to the facade.
+is refused. Seats are spread over many dates, neighbouring numbers over different ones, or all on one hot evening.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ class State:
     payment: str
     reservation: str
     seat: str
+    seats_of_a_date: int = SEATS_OF_A_DATE
 
     @property
     def is_over(self) -> bool:
@@ -63,8 +63,13 @@ def statements(state: State) -> Mapping[str, Sequence[str]]:
         "point": [_wallets(state), _movements("CHARGE", CHARGE), *([_movements("USE", USE)] if state.is_over else [])],
         "reservation": [_reservations(state)],
         "payment": [_payments(state), *([_checkouts(state)] if state.checkout else [])],
-        "seat": [_dates(state), _seats(state)],
+        "seat": catalogue(state),
     }
+
+
+def catalogue(state: State) -> Sequence[str]:
+    """The statements that insert the seats $1 to $2 and their dates."""
+    return [_dates(state), _seats(state)]
 
 
 def traces() -> Mapping[str, Sequence[str]]:
@@ -174,22 +179,25 @@ def _checkouts(state: State) -> str:
 
 
 def _dates(state: State) -> str:
-    """One date for every hundred seats; its id is that of its first seat."""
-    dates = f"(($2 - $1) / {SEATS_OF_A_DATE} + 1)"
-    seats = f"(($2 - n) / {dates} + 1)"
-    values = "n, 1, now() + interval '1 year', 'SOLD_OUT', 0" if state.is_over else f"n, 1, now(), 'AVAILABLE', {seats}"
-    return f"INSERT INTO concert_date SELECT {values} FROM generate_series($1::bigint, $1 + {dates} - 1) n"  # noqa: S608
+    """One date for so many seats; its id is that of its first seat."""
+    columns = "concert_date (date_id, concert_id, starts_at)"
+    numbers = f"generate_series($1::bigint, $1 + {_dates_of(state)} - 1) n"
+    return f"INSERT INTO {columns} SELECT n, 1, now() + interval '1 year' FROM {numbers}"  # noqa: S608
+
+
+def _dates_of(state: State) -> str:
+    return f"(($2 - $1) / {state.seats_of_a_date} + 1)"
 
 
 def _seats(state: State) -> str:
     return _insert(
         "seat",
         seat_id="n",
-        date_id=f"$1 + (n - $1) % (($2 - $1) / {SEATS_OF_A_DATE} + 1)",
+        date_id=f"$1 + (n - $1) % {_dates_of(state)}",
         label="'B-' || n",
         price=PRICE,
         status=f"'{state.seat}'",
-        holder=_id(PAYMENT),
+        holder="NULL::uuid" if state.seat == "AVAILABLE" else _id(PAYMENT),
     )
 
 

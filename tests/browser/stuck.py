@@ -30,19 +30,6 @@ class Stuck:
 
 
 @contextlib.asynccontextmanager
-async def failing(system: System, date_id: int) -> AsyncIterator[None]:
-    """While the context lasts no seat of a date can be sold: the database refuses to count below zero."""
-    known = "SELECT open_seats FROM concert_date WHERE date_id = $1"
-    open_seats = await system.databases.value("seat", known, date_id)
-    count = "UPDATE concert_date SET open_seats = $2 WHERE date_id = $1"
-    await system.databases.change("seat", count, date_id, 0)
-    try:
-        yield
-    finally:
-        await system.databases.change("seat", count, date_id, open_seats)
-
-
-@contextlib.asynccontextmanager
 async def stuck(system: System, broker: Broker, catalogue: Catalogue, operator: Operator) -> AsyncIterator[Stuck]:
     """A checkout that is parked after all its attempts, with what it failed with mended; in the end it is redriven."""
     waiting = await _stuck(system, broker, catalogue)
@@ -57,7 +44,7 @@ async def _stuck(system: System, broker: Broker, catalogue: Catalogue) -> Stuck:
     hold = await fan.hold((await catalogue.new_date(1))[0])
     await fan.charge(hold.total)
     async with (
-        failing(system, await catalogue.date_of(hold.seat_ids[0])),
+        catalogue.unsellable(await catalogue.date_of(hold.seat_ids[0])),
         broker.observe(["seat.retry"], f"parked.{STEP}") as parked,
     ):
         checkout_id = await fan.begin(hold)

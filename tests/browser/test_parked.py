@@ -32,7 +32,7 @@ async def test_parked_message_is_redriven_and_succeeds(page: Page, waiting: Stuc
     await page.goto("/")
     await page.get_by_role("link", name="Parked", exact=True).click()
     await _found(page, STEP, checkout_id).get_by_role("link", name="payment.paid").click()
-    await expect(page.locator("dd.error")).to_contain_text("open_seats")
+    await expect(page.locator("dd.error")).to_contain_text("unsellable")
     await expect(page.get_by_label("Body")).to_contain_text(checkout_id)
     saga = await page.context.new_page()
     await saga.goto(f"/sagas/{checkout_id}")

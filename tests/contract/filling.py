@@ -41,7 +41,6 @@ BY_HAND = {
     "seat.status": f"CASE WHEN n <= {OPEN_SEATS} THEN 'AVAILABLE' ELSE 'RESERVED' END",
     "seat.price": "100",
     "concert_date.concert_id": f"n % {CONCERTS} + 1",
-    "concert_date.open_seats": str(OPEN_SEATS),
 }
 
 _FEW: dict[str, Callable[[int], int]] = {

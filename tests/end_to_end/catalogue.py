@@ -1,5 +1,7 @@
 """Seats to try things on, so that no two tests want the same by accident."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.end_to_end.system import System
@@ -51,9 +53,7 @@ class Catalogue:
         databases = self._system.databases
         date_id = 1 + await databases.value("seat", "SELECT max(date_id) FROM concert_date")
         first = 1 + await databases.value("seat", "SELECT max(seat_id) FROM seat")
-        await databases.change(
-            "seat", "INSERT INTO concert_date VALUES ($1, 1, now() + '1 year', 'AVAILABLE', $2)", date_id, count
-        )
+        await databases.change("seat", "INSERT INTO concert_date VALUES ($1, 1, now() + '1 year')", date_id)
         await databases.change(
             "seat",
             "INSERT INTO seat SELECT n, $1, 'X-' || n, $2, 'AVAILABLE', NULL FROM generate_series($3::int, $4::int) n",
@@ -63,6 +63,17 @@ class Catalogue:
             first + count - 1,
         )
         return tuple(range(first, first + count))
+
+    @contextlib.asynccontextmanager
+    async def unsellable(self, date_id: int) -> AsyncIterator[None]:
+        """While the context lasts the database refuses to have a seat of this date sold."""
+        databases, name = self._system.databases, f"unsellable_{date_id}"
+        sold = f"date_id = {date_id} AND status = 'RESERVED'"
+        await databases.change("seat", f"ALTER TABLE seat ADD CONSTRAINT {name} CHECK (NOT ({sold})) NOT VALID")
+        try:
+            yield
+        finally:
+            await databases.change("seat", f"ALTER TABLE seat DROP CONSTRAINT {name}")
 
     def _is_free(self, seat: dict[str, Any], price: int) -> bool:
         return seat["status"] == "available" and seat["price"] == price and seat["seat_id"] not in self._taken

@@ -48,7 +48,7 @@ class Seat(NamedTuple):
 
 
 class Date(NamedTuple):
-    """A row of seat_svc."""
+    """What the seats of a date say of it."""
 
     date_id: int
     status: str
@@ -92,8 +92,9 @@ _CHECKOUTS = "SELECT status, reason, amount FROM checkout WHERE payment_id = $1 
 _DELIVERIES = "SELECT status, reason FROM delivery WHERE payment_id = $1 ORDER BY checkout_id"
 _SEATS = "SELECT seat_id, status, price, holder FROM seat WHERE seat_id = ANY($1::int[]) ORDER BY seat_id"
 _DATES = """
-    SELECT date_id, status, open_seats FROM concert_date
-    WHERE date_id IN (SELECT date_id FROM seat WHERE seat_id = ANY($1::int[])) ORDER BY date_id
+    SELECT date_id, CASE count(open) WHEN 0 THEN 'SOLD_OUT' ELSE 'AVAILABLE' END AS status, count(open) AS open_seats
+    FROM (SELECT date_id, nullif(status IN ('AVAILABLE', 'OCCUPIED'), false) AS open FROM seat) AS seats
+    WHERE date_id IN (SELECT date_id FROM seat WHERE seat_id = ANY($1::int[])) GROUP BY date_id ORDER BY date_id
 """
 
 

@@ -9,7 +9,7 @@ from payment_svc.models import Checkout, Payment, PaymentStatus
 from payment_svc.steps import service as payment
 from reservation_svc.models import Reservation
 from reservation_svc.steps import service as reservation
-from seat_svc.models import ConcertDate, Seat, SeatStatus
+from seat_svc.models import Seat, SeatStatus
 from seat_svc.steps import service as seat
 from tests.simulation.outside import STEPS, id_of
 from tests.simulation.scenario import CHECKOUT_TIME, Safeguard, Trouble, Wish
@@ -75,26 +75,20 @@ def chase(world: World, checkout_id: UUID, trouble: Trouble | None = None) -> No
 def withdraw(world: World, seat_id: int) -> None:
     """An operator takes a seat off sale."""
     world.count(Trouble.WITHDRAW)
-    _operate(world, seat_id, lambda row: row.status != SeatStatus.WITHDRAWN, Seat.withdraw, -1)
+    _operate(world, seat_id, lambda row: row.status != SeatStatus.WITHDRAWN, Seat.withdraw)
 
 
 def put_back(world: World, seat_id: int) -> None:
     """An operator puts a withdrawn seat back."""
-    _operate(world, seat_id, lambda row: row.status == SeatStatus.WITHDRAWN, Seat.put_back, 1)
+    _operate(world, seat_id, lambda row: row.status == SeatStatus.WITHDRAWN, Seat.put_back)
 
 
-def _operate(
-    world: World, seat_id: int, fits: Callable[[Seat], bool], change: Callable[[Seat], None], open_seats: int
-) -> None:
+def _operate(world: World, seat_id: int, fits: Callable[[Seat], bool], change: Callable[[Seat], None]) -> None:
     """What an operator does to a seat that is not sold."""
 
     async def work(transaction: Transaction) -> None:
         (row,) = await transaction.lock(Seat, "seat_id", [seat_id])
-        if row.status == SeatStatus.RESERVED:
-            return
-        (date,) = await transaction.lock(ConcertDate, "date_id", [row.date_id])
-        if fits(row):
+        if row.status != SeatStatus.RESERVED and fits(row):
             change(row)
-            date.count(open_seats)
 
     world.request(seat, work, None)

@@ -289,7 +289,7 @@ class World:
             self._insert(point, [wallet.charge(points), wallet])
         prices = self.scenario.prices
         self._insert(seat, [Concert(concert_id=1, title="")])
-        self._insert(seat, [ConcertDate(date_id=1, concert_id=1, starts_at=MIDNIGHT, open_seats=len(prices))])
+        self._insert(seat, [ConcertDate(date_id=1, concert_id=1, starts_at=MIDNIGHT)])
         self._insert(seat, [Seat(seat_id=key, date_id=1, label="", price=price) for key, price in prices.items()])
 
     def _insert(self, service: Service, rows: Sequence[SQLModel]) -> None:

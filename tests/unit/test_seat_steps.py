@@ -6,18 +6,13 @@ from typing import Any
 import pytest
 
 from contracts import checkout, payment, reservation, seat
-from seat_svc.models import ConcertDate, DateStatus, Seat, SeatStatus
-from seat_svc.steps import decide, hold, release, reserve
+from seat_svc.models import Seat, SeatStatus
+from seat_svc.steps import decide, hold, release, reserve, service
 from tests.unit.examples import DEADLINE, NOW, OTHER_CHECKOUT_ID, OTHER_PAYMENT_ID, PAYMENT_ID, an, seats
 
 AVAILABLE, OCCUPIED = SeatStatus.AVAILABLE, SeatStatus.OCCUPIED
 RESERVED, WITHDRAWN = SeatStatus.RESERVED, SeatStatus.WITHDRAWN
 BY_ANOTHER = {"holder": OTHER_PAYMENT_ID}
-
-
-def a_date(open_seats: int, date_id: int = 1) -> ConcertDate:
-    """An evening with so many seats left."""
-    return ConcertDate(date_id=date_id, concert_id=1, starts_at=NOW, open_seats=open_seats)
 
 
 def one_of_two(status: SeatStatus, other: SeatStatus, **changes: Any) -> list[Seat]:
@@ -162,7 +157,7 @@ def test_decide_refuses_for_good(rows: list[Seat]) -> None:
     outcome = decide(an(checkout.Overdue), rows, DEADLINE)
     # then
     assert outcome == an(seat.Rejected, reason="deadline-passed")
-    paid = reserve(an(payment.Paid), rows, [a_date(open_seats=2)], NOW)
+    paid = reserve(an(payment.Paid), rows, NOW)
     assert isinstance(paid, seat.Rejected)
     assert RESERVED not in {row.status for row in rows}
 
@@ -174,7 +169,7 @@ def test_decide_does_not_keep_the_holder_from_trying_again() -> None:
     decide(an(checkout.Overdue), rows, DEADLINE)
     other = an(payment.Paid, checkout_id=OTHER_CHECKOUT_ID)
     # when
-    outcome = reserve(other, rows, [a_date(open_seats=2)], NOW)
+    outcome = reserve(other, rows, NOW)
     # then
     assert outcome == an(seat.Reserved, checkout_id=OTHER_CHECKOUT_ID)
 
@@ -192,29 +187,20 @@ def test_decide_waits_until_it_is_late_here_too() -> None:
 
 
 def test_reserve_sells_the_seats() -> None:
-    """The seats are the payment's for good, and the date has fewer left."""
+    """The seats are the payment's for good."""
     # given
-    rows, date = seats(), a_date(open_seats=3)
+    rows = seats()
     # when
-    outcome = reserve(an(payment.Paid), rows, [date], NOW)
+    outcome = reserve(an(payment.Paid), rows, NOW)
     # then
     assert outcome == an(seat.Reserved)
     assert {(row.status, row.holder) for row in rows} == {(RESERVED, PAYMENT_ID)}
-    assert (date.open_seats, date.status) == (1, DateStatus.AVAILABLE)
 
 
-def test_reserve_of_the_last_seat_sells_out_the_date() -> None:
-    """Each date counts its own seats."""
-    # given
-    rows, dates = seats(), [a_date(open_seats=1), a_date(open_seats=2, date_id=2)]
-    rows[1].date_id = 2
-    # when
-    reserve(an(payment.Paid), rows, dates, NOW)
-    # then
-    assert [(date.open_seats, date.status) for date in dates] == [
-        (0, DateStatus.SOLD_OUT),
-        (1, DateStatus.AVAILABLE),
-    ]
+def test_no_step_takes_the_row_of_an_evening() -> None:
+    """All sales of an evening would wait for each other, in whatever process they are made."""
+    loaded = {rows.model for step in service.steps for rows in step.rows}
+    assert loaded == {Seat}
 
 
 @pytest.mark.parametrize(
@@ -233,36 +219,24 @@ def test_reserve_of_the_last_seat_sells_out_the_date() -> None:
 def test_reserve_refuses_with_a_reason(rows: list[Seat], now: datetime, reason: str) -> None:
     """One seat that cannot be sold is enough to refuse, and nothing changes."""
     # given
-    before, date = snapshot(rows), a_date(open_seats=2)
+    before = snapshot(rows)
     # when
-    outcome = reserve(an(payment.Paid), rows, [date], now)
+    outcome = reserve(an(payment.Paid), rows, now)
     # then
     assert outcome == an(seat.Rejected, reason=reason)
     assert snapshot(rows) == before
-    assert date.open_seats == 2
 
 
 def test_reserve_happens_once() -> None:
-    """What this payment has bought is bought, and does not count twice."""
+    """What this payment has bought is bought, however late it is heard of again."""
     # given
-    rows, date = seats(RESERVED), a_date(open_seats=2)
+    rows = seats(RESERVED)
+    before = snapshot(rows)
     # when
-    outcome = reserve(an(payment.Paid), rows, [date], DEADLINE)
+    outcome = reserve(an(payment.Paid), rows, DEADLINE)
     # then
     assert outcome is None
-    assert date.open_seats == 2
-
-
-def test_a_date_that_gets_a_seat_back_is_available() -> None:
-    """SOLD_OUT lasts as long as there is no open seat."""
-    # given
-    date = a_date(open_seats=1)
-    date.count(-1)
-    assert date.status == DateStatus.SOLD_OUT
-    # when
-    date.count(1)
-    # then
-    assert (date.open_seats, date.status) == (1, DateStatus.AVAILABLE)
+    assert snapshot(rows) == before
 
 
 @pytest.mark.parametrize(("before", "after"), [(AVAILABLE, AVAILABLE), (OCCUPIED, OCCUPIED)])

@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from stack.services import EACH
+from tests.bench.fleet import Fleet
 
 GROUPS = {
     **{service.package: "services" for service in EACH},
@@ -267,6 +268,7 @@ class Figures(BaseModel):
     overload: Overload | None = None
     watched: Watched | None = None
     archive: Archive | None = None
+    fleet: Fleet | None = None
     large: Large | None = None
     endurance: dict[int, dict[str, int]] = Field(default_factory=dict)
     """The memory of broker and services, by program, after so many checkouts"""

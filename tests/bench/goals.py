@@ -12,7 +12,7 @@ MEMORY_MIB = 110
 
 def goals(figures: Figures) -> list[Goal]:
     """What can be said of the goals after this run, in the order in which they were set."""
-    return [*_throughput(figures), *_latency(figures), *_endurance(figures), *_window(figures)]
+    return [*_throughput(figures), *_latency(figures), *_endurance(figures), *_window(figures), *_fleet(figures)]
 
 
 def _throughput(figures: Figures) -> Iterator[Goal]:
@@ -64,6 +64,16 @@ def _window(figures: Figures) -> Iterator[Goal]:
             slowest = archive.slowest(is_search=is_search)
             name = f"p95 of the slowest {what} beside {archive.events:,} events ({slowest.name}), ms"
             yield Goal(name=name, at_most=most, result=1000 * slowest.p95)
+
+
+def _fleet(figures: Figures) -> Iterator[Goal]:
+    if fleet := figures.fleet:
+        name = "p50 of a checkout that is waited for: with 2 or more processes of each service / with one"
+        yield Goal(name=name, at_most=1.3, result=fleet.slowdown)
+        for wish, ratio in fleet.seconds():
+            yield Goal(name=f"{wish}s/s: 2 processes of each service / 1", at_least=0.9, result=ratio)
+        for wish, ratio in fleet.heat():
+            yield Goal(name=f"{wish}s/s: one hot evening / many evenings", at_least=0.9, result=ratio)
 
 
 def half_of(figures: Figures, contender: str) -> float:

@@ -40,7 +40,7 @@ async def of_facade(stand: Stand, processes: int, rate: float, seconds: float) -
         servers = [await running.enter_async_context(served(stand)) for _ in range(processes)]
         outcome = await ask(stand, await job_for_facade(stand, servers, seconds, int(rate * seconds), rate))
         await finished(stand, FACADE, Ids(outcome.since), len(outcome.accepted))
-    return _latency("facade", rate, outcome, {one.checkout_id: one.answered for one in outcome.accepted})
+    return _latency("facade", rate, outcome, {one.id: one.answered for one in outcome.accepted})
 
 
 async def floor(stand: Stand, rate: float, seconds: float) -> Floor:
@@ -79,6 +79,6 @@ async def _once(intended: float, session: Session, channel: AbstractChannel) -> 
 
 def _latency(contender: str, rate: float, outcome: Outcome, ends: Mapping[UUID, float]) -> Latency:
     counted = [one for one in outcome.accepted if one.intended - outcome.began >= WARM_UP]
-    took = [ends[one.checkout_id] - one.intended for one in counted]
+    took = [ends[one.id] - one.intended for one in counted]
     p50, p95, p99 = (percentile(took, percent) for percent in (50, 95, 99))
     return Latency(contender=contender, rate=rate, checkouts=len(took), p50=p50, p95=p95, p99=p99)

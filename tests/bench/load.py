@@ -1,8 +1,9 @@
 """`python -m tests.bench.load`: the one process that all load through REST comes from, the same for all contenders.
 
 It reads a line with a job and writes a line with what became of it, both as JSON. Closed loop: so many connections ask
-again as soon as they are answered, while no more than so many checkouts are under way; one is under way until the
-delivery to the platform is stored. Open loop: requests have their times, whatever became of those before.
+again as soon as they are answered, while no more than so many are under way; a checkout is under way until the
+delivery to the platform is stored, a hold until it is open. Open loop: requests have their times, whatever became of
+those before.
 """
 
 import asyncio
@@ -17,20 +18,19 @@ from uuid import UUID
 import asyncpg
 import uvloop
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from chassis.ids import new_id
-from stack.tokens import token
 from tests.bench.client import Answer, Connection
-from tests.bench.rows import PAYMENT, id_of, user_of
+from tests.bench.wishes import HERE, MANNERS, Wish
 
-HERE = "127.0.0.1"
 CONNECTIONS = 64
 MAX_CONNECTIONS = 512
 LOOK_EVERY = 0.05
 
 
 class Job(BaseModel):
-    """Whom to ask for which checkouts, and how; a `rate`, in requests per second, makes the loop an open one."""
+    """Whom to ask for what, and how; a `rate`, in requests per second, makes the loop an open one."""
 
     ports: list[int]
     """Processes that do the same; the connections are shared out evenly among them"""
@@ -41,12 +41,13 @@ class Job(BaseModel):
     seconds: float
     rate: float | None = None
     max_under_way: int = 400
+    wish: Wish = Wish.CHECKOUT
 
 
 class Accepted(BaseModel):
-    """A checkout that was accepted, when it was meant to be asked for, and when the answer came (since 1970)."""
+    """A checkout or hold that was accepted, when it was meant to be asked for, when the answer came (since 1970)."""
 
-    checkout_id: UUID
+    id: UUID
     intended: float
     answered: float
 
@@ -56,14 +57,10 @@ class Outcome(BaseModel):
 
     began: float
     since: UUID
-    """Smaller than the id of every checkout of the job, and larger than all before"""
+    """Smaller than the id of all that comes of the job, and larger than all before"""
     accepted: list[Accepted]
     refused: list[str]
     cpu_seconds: float
-
-
-class _State(BaseModel):
-    checkout_id: UUID
 
 
 @dataclass
@@ -80,7 +77,9 @@ class Load:
 
     def __post_init__(self) -> None:
         """Prepare the requests, so that sending one costs next to nothing."""
-        self._requests = [_request(self.job, number) for number in range(self.job.first, self.job.last + 1)]
+        self._manner = MANNERS[self.job.wish]
+        numbers = range(self.job.first, self.job.last + 1)
+        self._requests = [self._manner.request(number, self.job.signing_key) for number in numbers]
         self._ports = itertools.cycle(self.job.ports)
 
     async def run(self) -> Outcome:
@@ -141,8 +140,9 @@ class Load:
         answer = await connection.ask(request)
         answered = time.time()
         if answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
-            state = _State.model_validate_json(answer.body)
-            self.accepted.append(Accepted(checkout_id=state.checkout_id, intended=intended, answered=answered))
+            name = self._manner.id_name
+            known = UUID(from_json(answer.body)[name]) if name else new_id()
+            self.accepted.append(Accepted(id=known, intended=intended, answered=answered))
         else:
             self.refused.append(_described(answer))
         return connection
@@ -160,7 +160,7 @@ class Load:
         connection = await asyncpg.connect(self.job.database_url)
         try:
             while True:
-                done = await connection.fetchval("SELECT count(*) FROM delivery WHERE checkout_id > $1", self.since)
+                done = await connection.fetchval(self._manner.done, self.since)
                 self._done = done + len(self.refused)
                 self._news.set()
                 await asyncio.sleep(LOOK_EVERY)
@@ -170,19 +170,6 @@ class Load:
 
 def _described(answer: Answer) -> str:
     return f"{answer.status} {answer.body.decode(errors='replace')[:200]}"
-
-
-def _request(job: Job, number: int) -> bytes:
-    body = f'{{"payment_id":"{id_of(PAYMENT, number)}"}}'
-    head = (
-        "POST /checkouts HTTP/1.1",
-        f"Host: {HERE}",
-        f"Authorization: Bearer {token(user_of(number), job.signing_key)}",
-        f"Idempotency-Key: {number}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join((*head, "", body)).encode()
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from statistics import median
 from pydantic import TypeAdapter
 
 from stack.services import SERVICES
-from tests.bench import archive, ceiling, contenders, drivers, growth, large, latency, window
+from tests.bench import archive, ceiling, contenders, drivers, growth, large, latency, replicas, window
 from tests.bench.contenders import Round
 from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth, Overload, Watched
 from tests.bench.goals import load_of
@@ -257,6 +257,7 @@ MEASURES = {
     "overload": Measure(overload, lambda scale: 2 * scale.rounds),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
     "window": Measure(watched, lambda scale: 2 * scale.watched_rounds + 1),
+    "replicas": Measure(replicas.measure, replicas.steps),
     "drivers": Measure(between_drivers, lambda _: 1),
     "endurance": Measure(endurance, lambda _: PARTS),
     "scale": Measure(at_scale, lambda _: 1 + len(SERVICES)),

@@ -11,8 +11,10 @@ from rich.table import Table
 from tests.bench import chart, of_window
 from tests.bench.chart import Chart, Line
 from tests.bench.figures import Driver, Figures, Large, ratio
+from tests.bench.fleet import Fleet
 from tests.bench.goals import MIB
 from tests.bench.measures import LABELS
+from tests.bench.wishes import Wish
 
 GIB = 2**30
 GROUPS = ("services", "broker", "PostgreSQL", "platform", "load", "window")
@@ -28,6 +30,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _drivers(figures.drivers)
     if figures.watched:
         yield of_window.watched(figures.watched)
+    if figures.fleet:
+        yield _fleet(figures.fleet)
     if figures.archive:
         yield of_window.archive(figures.archive)
     if figures.large:
@@ -62,7 +66,18 @@ def charts(figures: Figures) -> dict[str, Chart]:
     if figures.drain:
         line = Line("left", [(at, float(left)) for at, left in figures.drain.left])
         drawn["drain"] = Chart(f"A backlog of {figures.drain.checkouts:,} checkouts", "seconds", "checkouts", [line])
+    if figures.fleet:
+        lines = list(_fleet_lines(figures.fleet))
+        drawn["replicas"] = Chart("Throughput over processes", "processes of each service", "a second", lines)
     return drawn
+
+
+def _fleet_lines(fleet: Fleet) -> Iterator[Line]:
+    colours = {wish: colour for colour, wish in enumerate(Wish)}
+    for name in fleet.kinds:
+        found = fleet.named(name)
+        points = [(float(one.processes), one.per_second) for one in found]
+        yield Line(name, points, colours[found[0].wish], dashed=found[0].is_hot)
 
 
 def _latency_lines(figures: Figures, contender: str) -> Iterator[Line]:
@@ -120,6 +135,19 @@ def _drivers(drivers: Sequence[Driver]) -> Table:
             f"{1000 * mean(one.server_cpu):.2f}\n{mean(one.server_cpu) / mean(other.server_cpu):.2f}",
             _beside(one.per_second, other.per_second, 1),
         )
+    return shown
+
+
+def _fleet(fleet: Fleet) -> Table:
+    counts = sorted(fleet.waits)
+    title = "processes of each service; done in a second, and milliseconds until a checkout is answered"
+    shown = Table("asked for", title=title, title_justify="left")
+    for count in counts:
+        shown.add_column(str(count), justify="right")
+    for name in fleet.kinds:
+        known = {one.processes: f"{one.per_second:.0f}" for one in fleet.named(name)}
+        shown.add_row(name, *(known.get(count, "") for count in counts))
+    shown.add_row("checkout that is waited for, p50 ms", *(f"{1000 * fleet.waits[count]:.1f}" for count in counts))
     return shown
 
 

@@ -16,11 +16,11 @@ PAYMENT, CHECKOUT, RESERVATION, CHARGE, USE, EVENT = range(1, 7)
 
 @dataclass(frozen=True)
 class State:
-    """How far the checkouts have come, as the statuses of their rows; None where there is no checkout yet."""
+    """How far the checkouts have come, as the statuses of their rows; None where there is no such row yet."""
 
     checkout: str | None
-    payment: str
-    reservation: str
+    payment: str | None
+    reservation: str | None
     seat: str
     seats_of_a_date: int = SEATS_OF_A_DATE
 
@@ -30,6 +30,7 @@ class State:
         return self.checkout == "COMPLETED"
 
 
+FREE = State(None, None, None, "AVAILABLE")
 OPEN = State(None, "PUBLISHED", "TEMP", "OCCUPIED")
 BEGUN = State("PENDING", "PROCESSING", "TEMP", "OCCUPIED")
 OVER = State("COMPLETED", "PAID", "CONFIRMED", "RESERVED")
@@ -59,17 +60,14 @@ def user_of(number: int) -> str:
 
 def statements(state: State) -> Mapping[str, Sequence[str]]:
     """By service, the statements that insert the rows of the checkouts $1 to $2."""
+    if state.payment is None:
+        return {"seat": _catalogue(state)}
     return {
         "point": [_wallets(state), _movements("CHARGE", CHARGE), *([_movements("USE", USE)] if state.is_over else [])],
         "reservation": [_reservations(state)],
         "payment": [_payments(state), *([_checkouts(state)] if state.checkout else [])],
-        "seat": catalogue(state),
+        "seat": _catalogue(state),
     }
-
-
-def catalogue(state: State) -> Sequence[str]:
-    """The statements that insert the seats $1 to $2 and their dates."""
-    return [_dates(state), _seats(state)]
 
 
 def traces() -> Mapping[str, Sequence[str]]:
@@ -176,6 +174,10 @@ def _checkouts(state: State) -> str:
         created_at="now()",
         finished_at="now()" if state.is_over else "NULL::timestamptz",
     )
+
+
+def _catalogue(state: State) -> Sequence[str]:
+    return [_dates(state), _seats(state)]
 
 
 def _dates(state: State) -> str:

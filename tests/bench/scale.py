@@ -38,6 +38,12 @@ class Scale:
     events: int
     questions: int
     """How often an archive is asked each question"""
+    replicas: tuple[int, ...]
+    """Numbers of processes of each service"""
+    replica_rounds: int
+    replica_seconds: float
+    waits: int
+    """Checkouts that are waited for one after the other"""
     contenders: tuple[str, ...] = CONTENDERS
 
 
@@ -58,6 +64,10 @@ FULL = Scale(
     unheard=10_000,
     events=10_000_000,
     questions=100,
+    replicas=(1, 2, 4),
+    replica_rounds=3,
+    replica_seconds=5,
+    waits=150,
 )
 QUICK = Scale(
     rounds=1,
@@ -76,4 +86,8 @@ QUICK = Scale(
     unheard=3_000,
     events=200_000,
     questions=40,
+    replicas=(1, 2, 4),
+    replica_rounds=1,
+    replica_seconds=2.5,
+    waits=40,
 )

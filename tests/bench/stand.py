@@ -93,11 +93,15 @@ class Stand:
 
     async def insert(self, state: rows.State, count: int, *, into_facade: bool = False) -> range:
         """Insert the rows of so many checkouts; returns their numbers, which nobody has had before."""
-        first, last = self._next, self._next + count - 1
-        self._next += count
+        numbers = self.numbers(count)
         for service, statements in rows.statements(state).items():
-            await self._execute(FACADE if into_facade else service, statements, first, last)
-        return range(first, last + 1)
+            await self._execute(FACADE if into_facade else service, statements, numbers[0], numbers[-1])
+        return numbers
+
+    def numbers(self, count: int) -> range:
+        """So many numbers that nobody has had before."""
+        self._next += count
+        return range(self._next - count, self._next)
 
     def cpu(self) -> dict[str, float]:
         """The processor time that everything has used so far, by what it belongs to."""

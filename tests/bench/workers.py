@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from stack.directory import ROOT
 from stack.run.probe import answers
-from tests.bench.load import HERE, Job, Outcome
+from tests.bench.load import Job, Outcome
 from tests.bench.processes import peak_bytes
 from tests.bench.stand import FACADE, Stand
+from tests.bench.wishes import HERE, Wish
 from tests.end_to_end.eventually import eventually
 
 SHARE_WITHIN = 300.0
@@ -50,8 +51,8 @@ async def ask(stand: Stand, job: Job, *, may_refuse: bool = False) -> Outcome:
         outcome = Outcome.model_validate_json(await Worker(load).tell(job.model_dump_json()))
     first = outcome.refused[0] if outcome.refused else ""
     assert may_refuse or not first, f"{len(outcome.refused)} requests were refused, the first with {first}"
-    if job.database_url != stand.url(FACADE):
-        stand.accepted.update(one.checkout_id for one in outcome.accepted)
+    if job.wish is Wish.CHECKOUT and job.database_url != stand.url(FACADE):
+        stand.accepted.update(one.id for one in outcome.accepted)
     return outcome
 
 

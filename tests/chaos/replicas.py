@@ -3,10 +3,7 @@
 import asyncio
 import contextlib
 import signal
-import socket
-import sys
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +11,7 @@ from uuid import UUID
 
 from chassis.crash import VARIABLE, Point
 from stack.directory import ROOT
-from stack.run.probe import answers
+from tests.chaos.beside import READY_WITHIN, Second, beside
 from tests.chaos.gate import HERE
 from tests.chaos.site import Site
 from tests.end_to_end.catalogue import CHEAP
@@ -30,15 +27,7 @@ SAID = {
 """By each service, the event whose commit is the last thing that its second process does"""
 BESIDE_SECONDS = 3.0
 WAITING = 12
-READY_WITHIN, DEAD_WITHIN, PUBLISHED_WITHIN = 60.0, 60.0, 30.0
-
-
-@dataclass(frozen=True)
-class Second:
-    """A second process, and where it listens."""
-
-    process: asyncio.subprocess.Process
-    port: int
+DEAD_WITHIN, PUBLISHED_WITHIN = 60.0, 30.0
 
 
 async def second_killed(site: Site) -> int:
@@ -48,7 +37,7 @@ async def second_killed(site: Site) -> int:
         return sum(await asyncio.gather(*(_die(site, service, process) for service, process in seconds.items())))
 
 
-async def _die(site: Site, service: str, second: "Second") -> int:
+async def _die(site: Site, service: str, second: Second) -> int:
     """Let a second process die; how many events it has left to the first, which publishes them."""
     (_orders(site) / f"{SAID[service]}@{Point.AFTER_COMMIT}").touch()
     async with asyncio.timeout(DEAD_WITHIN):
@@ -84,7 +73,7 @@ async def _looks_by_itself(site: Site) -> float:
     return _metric((await site.system.watch("payment", "/metrics")).text, 'saga_looks_total{why="by itself"}')
 
 
-async def _done(site: Site, other: "Second") -> float:
+async def _done(site: Site, other: Second) -> float:
     """How many batches of the step after which a checkout is completed another process has committed."""
     answer = await site.system.watch("payment", "/metrics", at=f"http://{HERE}:{other.port}")
     return _metric(answer.text, 'saga_batch_size_count{step="payment.complete"}')
@@ -109,36 +98,13 @@ async def side_by_side(site: Site) -> int:
 @contextlib.asynccontextmanager
 async def second(
     site: Site, service: str, tree: Path = ROOT, more: Mapping[str, str] = MappingProxyType({})
-) -> AsyncIterator["Second"]:
+) -> AsyncIterator[Second]:
     """A second process of a service, ready; it takes orders to crash of its own, and goes away with the context."""
-    port, orders = _free_port(), _orders(site)
+    orders = _orders(site)
     orders.mkdir(exist_ok=True)
-    environment = environment_of(await site.programs.running(f"{service}_svc"))
-    environment |= {f"{service.upper()}_PORT": str(port), VARIABLE: str(orders), **more}
-    with (site.programs.path / "logs" / f"{service}_svc-2.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", f"{service}_svc.main"], cwd=tree, env=environment, stdout=log, stderr=log
-        )
-    try:
-        await eventually(lambda: answers(f"http://{HERE}:{port}/readyz"), within=READY_WITHIN)
-        yield Second(process, port)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+    async with beside(site.programs, service, tree, {VARIABLE: str(orders), **more}) as found:
+        yield found
 
 
 def _orders(site: Site) -> Path:
     return site.crashes.with_name("crashes-of-seconds")
-
-
-def environment_of(pid: int) -> dict[str, str]:
-    """What a process was started with."""
-    lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HERE, 0))
-        return int(probe.getsockname()[1])

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from stack.directory import ROOT
 from stack.services import EACH
-from tests.chaos.replicas import environment_of, second
+from tests.chaos.beside import environment_of
+from tests.chaos.replicas import second
 from tests.chaos.site import Site
 from tests.end_to_end.databases import owner_url
 from tests.end_to_end.eventually import eventually

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from payment_svc.settings import Settings
+from seat_svc.settings import Settings as SeatSettings
 
 
 def payment_settings(environment: Mapping[str, str]) -> Settings:
@@ -16,4 +17,14 @@ def payment_settings(environment: Mapping[str, str]) -> Settings:
         token_keys=environment["TOKEN_KEYS"],
         platform_url=environment["PLATFORM_URL"],
         platform_secret=SecretStr("whsec_" + 32 * "A"),
+    )
+
+
+def seat_settings(environment: Mapping[str, str]) -> SeatSettings:
+    """Those of seat_svc."""
+    return SeatSettings(
+        port=1,
+        database_url=SecretStr(environment["SEAT_DATABASE_URL"]),
+        rabbitmq_url=SecretStr(environment["SEAT_RABBITMQ_URL"]),
+        token_keys=environment["TOKEN_KEYS"],
     )

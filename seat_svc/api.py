@@ -31,7 +31,7 @@ OPERATIONS = documented(
 _EVENINGS = f"""
     SELECT date_id, concert_id, starts_at,
         (SELECT count(*) FROM seat WHERE seat.date_id = concert_date.date_id AND {OPEN}) AS open_seats
-    FROM concert_date WHERE concert_id = ANY($1::int[]) ORDER BY date_id
+    FROM concert_date WHERE concert_id = ANY($1::int[]) ORDER BY concert_id, date_id
     """  # noqa: S608  # a condition of the models
 
 CatalogueId = Annotated[int, Path(ge=1, le=2**31 - 1)]

@@ -16,6 +16,18 @@ class Throughput(BaseModel):
     """Whether all seats were on one evening"""
     processes: int
     rounds: list[float] = Field(default_factory=list)
+    commits: list[float] = Field(default_factory=list)
+    """How many transactions of the services each of them took: the fewer events share one, the more"""
+
+    def add(self, per_second: float, commits: float) -> None:
+        """One more round."""
+        self.rounds.append(per_second)
+        self.commits.append(commits)
+
+    @property
+    def shown(self) -> str:
+        """Both, for people."""
+        return f"{self.per_second:.0f} ({median(self.commits):.1f})"
 
     @property
     def per_second(self) -> float:

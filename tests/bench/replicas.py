@@ -17,7 +17,7 @@ from tests.bench.fleet import Fleet
 from tests.bench.load import Job, Outcome
 from tests.bench.progress import Progress
 from tests.bench.scale import Scale
-from tests.bench.stand import Stand
+from tests.bench.stand import ADMIN_DATABASE, Stand
 from tests.bench.wishes import HERE, MANNERS, Wish
 from tests.bench.workers import ask
 from tests.chaos.beside import beside
@@ -76,11 +76,13 @@ async def _round(stand: Stand, scale: Scale, ports: Ports, found: Fleet, progres
     for wish, is_hot in KINDS[:: -1 if turn % 2 else 1]:
         throughput = found.of(wish, count, is_hot=is_hot)
         progress.next(f"{count} of each service, {throughput.name}, round {turn + 1} of {scale.replica_rounds}")
-        throughput.rounds.append(await _per_second(stand, wish, ports, scale.replica_seconds, is_hot=is_hot))
+        throughput.add(*await _all_that_can_be_done(stand, wish, ports, scale.replica_seconds, is_hot=is_hot))
 
 
-async def _per_second(stand: Stand, wish: Wish, ports: Ports, seconds: float, *, is_hot: bool) -> float:
-    """How many are done in a second, the last one included, in a closed loop."""
+async def _all_that_can_be_done(
+    stand: Stand, wish: Wish, ports: Ports, seconds: float, *, is_hot: bool
+) -> tuple[float, float]:
+    """How many are done in a second, the last one included, in a closed loop; and how many commits each took."""
     manner, count = MANNERS[wish], int(seconds * MAX_PER_SECOND)
     if manner.rows is None:
         numbers = stand.numbers(count)
@@ -96,10 +98,22 @@ async def _per_second(stand: Stand, wish: Wish, ports: Ports, seconds: float, *,
         seconds=seconds,
         wish=wish,
     )
+    await stand.checkpoint()
+    before = await _commits(stand)
     outcome = await ask(stand, job)
     assert len(outcome.accepted) < count, f"{count} were not enough for {seconds} s"
     ends = await _ends(stand, wish, outcome)
-    return sum(at > WARM_UP for at in ends) / (ends[-1] - WARM_UP)
+    commits = await _commits(stand) - before
+    return sum(at > WARM_UP for at in ends) / (ends[-1] - WARM_UP), commits / len(ends)
+
+
+async def _commits(stand: Stand) -> int:
+    """How many transactions there were in the databases of the services."""
+    async with stand.session(ADMIN_DATABASE) as session:
+        return int(await session.fetchval(_COMMITS, list(SERVICES)))
+
+
+_COMMITS = "SELECT sum(xact_commit) FROM pg_stat_database WHERE datname = ANY($1::text[])"
 
 
 async def _ends(stand: Stand, wish: Wish, outcome: Outcome) -> list[float]:

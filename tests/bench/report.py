@@ -140,12 +140,12 @@ def _drivers(drivers: Sequence[Driver]) -> Table:
 
 def _fleet(fleet: Fleet) -> Table:
     counts = sorted(fleet.waits)
-    title = "processes of each service; done in a second, and milliseconds until a checkout is answered"
+    title = "processes of each service: what is done in a second, in brackets the commits for each"
     shown = Table("asked for", title=title, title_justify="left")
     for count in counts:
         shown.add_column(str(count), justify="right")
     for name in fleet.kinds:
-        known = {one.processes: f"{one.per_second:.0f}" for one in fleet.named(name)}
+        known = {one.processes: one.shown for one in fleet.named(name)}
         shown.add_row(name, *(known.get(count, "") for count in counts))
     shown.add_row("checkout that is waited for, p50 ms", *(f"{1000 * fleet.waits[count]:.1f}" for count in counts))
     return shown

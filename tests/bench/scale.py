@@ -65,7 +65,7 @@ FULL = Scale(
     events=10_000_000,
     questions=100,
     replicas=(1, 2, 4),
-    replica_rounds=3,
+    replica_rounds=2,
     replica_seconds=5,
     waits=150,
 )
@@ -86,8 +86,8 @@ QUICK = Scale(
     unheard=3_000,
     events=200_000,
     questions=40,
-    replicas=(1, 2, 4),
+    replicas=(1, 2),
     replica_rounds=1,
-    replica_seconds=2.5,
+    replica_seconds=3,
     waits=40,
 )

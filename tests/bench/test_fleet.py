@@ -15,10 +15,10 @@ def a_fleet() -> Fleet:
     """A run in which processes get into each other's way."""
     fleet = Fleet(waits={1: 0.030, 2: 0.033, 3: 0.045})
     for count, (hot, spread) in RATES.items():
-        fleet.of(Wish.CHARGE, count).rounds.append(400.0)
+        fleet.of(Wish.CHARGE, count).add(400.0, 1.0)
         for wish in (Wish.HOLD, Wish.CHECKOUT):
-            fleet.of(wish, count).rounds.append(spread)
-            fleet.of(wish, count, is_hot=True).rounds.append(hot)
+            fleet.of(wish, count).add(spread, 2.0)
+            fleet.of(wish, count, is_hot=True).add(hot, 2.0)
     return fleet
 
 

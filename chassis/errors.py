@@ -71,6 +71,10 @@ class BusyError(StoreError):
     """Turned away before anything was done, because too much is under way."""
 
 
+class NoPrimaryError(StoreError, ConnectionError):
+    """None of the servers of a database can be written to at the moment; one may be about to take over."""
+
+
 class RolledBackError(StoreError):
     """Rolled back although COMMIT was sent: an earlier error was swallowed."""
 

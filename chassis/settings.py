@@ -1,6 +1,7 @@
 """Settings: what every service is told by its environment."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from yarl import URL
+
+from chassis.addresses import each_of, with_password
 
 SETTINGS = TypeVar("SETTINGS", bound=BaseSettings)
 
@@ -51,16 +54,25 @@ def checked_keys(keys: str) -> str:
 
 
 def checked_address(url: SecretStr, *schemes: str) -> SecretStr:
-    """The URL; raises ValueError, without quoting it, unless it has one of these schemes, a host and a port, if any."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        is_address = parts.scheme in schemes and parts.hostname and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address:
-        form = f"{schemes[0]}://user:password@host:port/…"
-        raise ValueError(f"an address of the form {form} is needed, with a / in a password written as %2F")
+    """The URL; raises ValueError, without quoting it, unless it has one of these schemes, and hosts with their ports.
+
+    A port may be missing. Hosts are separated by commas.
+    """
+    each = each_of(url.get_secret_value())
+    wrong = [number for number, one in enumerate(each, 1) if not _is_address(one, schemes)]
+    if wrong:
+        which = f"host {wrong[0]} of {len(each)} is none: " if len(each) > len(wrong) else ""
+        form = f"{schemes[0]}://user:password@host:port,host:port/…"
+        raise ValueError(f"{which}an address of the form {form} is needed, with a / in a password written as %2F")
     return url
+
+
+def _is_address(url: str, schemes: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 class ServiceSettings(BaseSettings):
@@ -74,9 +86,9 @@ class ServiceSettings(BaseSettings):
     port: int = Field(ge=1, le=65535)
     """The port of the REST interface"""
     database_url: SecretStr
-    """`postgresql://role:password@host:port/database`"""
+    """`postgresql://role:password@host:port/database`; of several hosts, `host:port,host:port`, the primary is used"""
     rabbitmq_url: SecretStr
-    """`amqp://user:password@host:port/vhost`; the user is the one whose name messages carry"""
+    """`amqp://user:password@host:port/vhost`, or several nodes, `host:port,host:port`; messages carry that user"""
     rabbitmq_password_file: Path | None = None
     """A file with the password of that user, read anew for each connection, instead of one in `rabbitmq_url`"""
     token_keys: str = Field(validation_alias=AliasChoices("token_keys", "TOKEN_KEYS"), min_length=1)
@@ -117,7 +129,7 @@ class ServiceSettings(BaseSettings):
         url = self.rabbitmq_url.get_secret_value()
         if self.rabbitmq_password_file is None:
             return url
-        return str(URL(url).with_password(self.rabbitmq_password_file.read_text().strip()))
+        return with_password(url, self.rabbitmq_password_file.read_text().strip())
 
     @field_validator("database_url")
     @classmethod

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,9 @@ class BrokerNumbers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._path = f"{settings.management_url}/api/queues/{quote(settings.vhost, safe='')}"
+        self._path = f"/api/queues/{quote(settings.vhost, safe='')}"
+        self._nodes = deque(settings.management_urls)
+        """The one that answered last comes first"""
         self._known: Mapping[str, QueueNumbers] | None = None
         self._asked_at = -FRESH_SECONDS
         self._asking = asyncio.Lock()
@@ -64,19 +67,21 @@ class BrokerNumbers:
         file = self._settings.management_ca_file
         return True if file is None else ssl.create_default_context(cafile=file)
 
-    async def _ask(self, url: str) -> Any:
-        if not self._settings.management_url:
-            return None
-        try:
-            login = self._settings.api_login()
-            async with httpx2.AsyncClient(
-                timeout=TIMEOUT, trust_env=False, auth=login, verify=self._trusted()
-            ) as client:
-                answer = await client.get(url)
-                return [] if answer.status_code == httpx2.codes.NOT_FOUND else answer.raise_for_status().json()
-        except (httpx2.HTTPError, OSError, ValueError) as error:
-            log.debug("broker not asked", error=describe(error))
-            return None
+    async def _ask(self, path: str) -> Any:
+        """What the first node says that answers."""
+        for _ in range(len(self._nodes)):
+            try:
+                return await self._ask_node(f"{self._nodes[0]}{path}")
+            except (httpx2.HTTPError, OSError, ValueError) as error:
+                log.debug("broker not asked", error=describe(error))
+                self._nodes.rotate(-1)
+        return None
+
+    async def _ask_node(self, url: str) -> Any:
+        login = self._settings.api_login()
+        async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, auth=login, verify=self._trusted()) as client:
+            answer = await client.get(url)
+            return [] if answer.status_code == httpx2.codes.NOT_FOUND else answer.raise_for_status().json()
 
 
 def _numbers(queue: Mapping[str, Any]) -> QueueNumbers:

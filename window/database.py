@@ -4,6 +4,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from chassis.store.servers import Servers
+
 COMMAND_TIMEOUT = 20
 CONNECT_TIMEOUT = 5
 SERVER_SETTINGS = {
@@ -24,14 +26,26 @@ WRITING, TELLING = 0x77_01, 0x77_02
 
 async def connect(url: str, size: int) -> Pool:
     """A pool; nothing is opened before it is needed."""
-    return await asyncpg.create_pool(
+    pool: Pool = await asyncpg.create_pool(
         url,
+        connect=_connecting(url),
         min_size=0,
         max_size=size,
         timeout=CONNECT_TIMEOUT,
         command_timeout=COMMAND_TIMEOUT,
         server_settings=SERVER_SETTINGS,
     )
+    return pool
+
+
+def _connecting(url: str) -> Any:
+    """To whichever server of the address can be written to; the pool names the address again."""
+    servers = Servers(url)
+
+    async def connect(_: str, **options: Any) -> asyncpg.Connection[Any]:
+        return await servers.connect(**options)
+
+    return connect
 
 
 async def lock(connection: Connection, number: int) -> None:

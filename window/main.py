@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from yarl import URL
 
+from chassis.addresses import first_of
 from chassis.errors import MigrationError, describe
 from chassis.run import startup
 from chassis.settings import read
@@ -112,7 +113,7 @@ def exchanges(choreography: Choreography) -> list[str]:
 
 def roles(settings: Settings) -> Roles:
     """The roles of the window's database, and what they may do."""
-    user = URL(settings.database_url.get_secret_value()).user or ""
+    user = URL(first_of(settings.database_url.get_secret_value())).user or ""
     return Roles(user, retentions(settings.keep), RIGHTS)
 
 

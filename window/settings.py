@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 from yarl import URL
 
+from chassis.addresses import each_of, first_of, with_password
 from chassis.settings import checked_address, checked_keys, settings_of
 
 QUEUE = "window.events"
@@ -23,13 +24,13 @@ class Settings(BaseSettings):
     port: int = Field(default=8010, ge=1, le=65535)
     """The port of pages and API"""
     database_url: SecretStr
-    """`postgresql://role:password@host:port/database`"""
+    """`postgresql://role:password@host:port/database`; of several hosts, `host:port,host:port`, the primary is used"""
     rabbitmq_url: SecretStr
-    """`amqp://user:password@host:port/vhost`; the user may read one queue and nothing else"""
+    """`amqp://user:password@host:port/vhost`, or several nodes, `host:port,host:port`; the user may read one queue"""
     rabbitmq_password_file: Path | None = None
     """A file with the password of that user, read anew for each connection, instead of one in `rabbitmq_url`"""
     management_url: str = ""
-    """The broker's HTTP API, without a user, which is the one of `rabbitmq_url`; without it queues are not counted"""
+    """The broker's HTTP API, on one host or several, for the user of `rabbitmq_url`; without it nothing is counted"""
     management_ca_file: Path | None = None
     """What the certificate of that API is checked with, where it is an `https://` address; else what Python trusts"""
     management_page: str = ""
@@ -62,6 +63,11 @@ class Settings(BaseSettings):
     """How many of them one address may have"""
 
     @property
+    def management_urls(self) -> list[str]:
+        """The broker's HTTP API on each of its nodes; empty where it is not known."""
+        return each_of(self.management_url) if self.management_url else []
+
+    @property
     def keep(self) -> timedelta:
         """How long messages are kept."""
         return timedelta(hours=self.keep_hours)
@@ -69,20 +75,17 @@ class Settings(BaseSettings):
     @property
     def vhost(self) -> str:
         """The virtual host of the broker."""
-        return URL(self.rabbitmq_url.get_secret_value()).path.removeprefix("/") or "/"
+        return URL(first_of(self.rabbitmq_url.get_secret_value())).path.removeprefix("/") or "/"
 
     def broker_url(self) -> str:
         """The address of the broker as it is now; raises OSError when the password cannot be read."""
-        return str(self._signed_in(URL(self.rabbitmq_url.get_secret_value())))
+        url, file = self.rabbitmq_url.get_secret_value(), self.rabbitmq_password_file
+        return url if file is None else with_password(url, file.read_text().strip())
 
     def api_login(self) -> tuple[str, str]:
         """User and password at the broker's HTTP API; raises OSError when the password cannot be read."""
-        url = self._signed_in(URL(self.rabbitmq_url.get_secret_value()))
+        url = URL(first_of(self.broker_url()))
         return url.user or "", url.password or ""
-
-    def _signed_in(self, url: URL) -> URL:
-        file = self.rabbitmq_password_file
-        return url if file is None else url.with_password(file.read_text().strip())
 
     @field_validator("database_url")
     @classmethod

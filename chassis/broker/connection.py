@@ -16,12 +16,12 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from aiormq.exceptions import AuthenticationError, InvalidFrameError
 
+from chassis.broker.nodes import Nodes
 from chassis.choreography.topology import Queue, Topology
 from chassis.errors import SessionEndedError, describe
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT = 10
 CALL_TIMEOUT = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
@@ -71,16 +71,16 @@ class Pauses:
 async def supervise(url: Callable[[], str], name: str, serve: Serve, report: Report) -> None:
     """Keep a connection in use: `serve` it until that ends or fails, tear it down, connect again.
 
-    `url` is asked anew for each connection.
+    `url` is asked anew for each connection, and may name several hosts (`chassis.broker.nodes`).
 
     Returns when `serve` returns, which means that it was asked to stop. `report` gets why each session ended.
     """
-    pauses, known = Pauses(), ""
+    pauses, nodes, known = Pauses(), Nodes(), ""
     while True:
         pauses.begin()
         try:
             with cancelled_by_nobody():
-                return await _session(url(), name, serve)
+                return await _session(await nodes.connect(url(), name), name, serve)
         except Exception as error:  # noqa: BLE001  # whatever it was, the answer is a new session
             report(reason := reason_of(error))
             is_known = reason == known and not pauses.is_first
@@ -93,11 +93,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _session(url: str, name: str, serve: Serve) -> None:
-    async with asyncio.timeout(CALL_TIMEOUT):
-        connection = await aio_pika.connect(
-            url, heartbeat=HEARTBEAT, client_properties={"connection_name": name}, timeout=CALL_TIMEOUT
-        )
+async def _session(connection: AbstractConnection, name: str, serve: Serve) -> None:
     log.info("broker session begins", session=name)
     try:
         await serve(connection)

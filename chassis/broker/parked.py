@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aiormq.exceptions import AMQPError
 
 from chassis.broker.connection import cancelled_by_nobody, reason_of
+from chassis.broker.nodes import connect
 from chassis.choreography.topology import PARKED, RETRY_DELAYS
 from chassis.errors import SessionEndedError, UnreachableBrokerError
 
@@ -118,7 +118,7 @@ async def looking(
     """
     try:
         async with asyncio.timeout(bounds.patience):
-            connection = await aio_pika.connect(rabbitmq_url, timeout=bounds.patience)
+            connection = await connect(rabbitmq_url, bounds.patience)
     except (AMQPError, OSError, ValueError) as error:  # ValueError: what is no address at all
         raise UnreachableBrokerError(reason_of(error)) from error
     async with connection:

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span
 from pamqp.commands import Basic
 from yarl import URL
 
+from chassis.addresses import first_of
 from chassis.broker import burst
 from chassis.broker.burst import Confirm, Parcel
 from chassis.broker.connection import CALL_TIMEOUT, until_closed
@@ -42,7 +43,7 @@ class Publisher:
 
     def __init__(self, service: str, url: str) -> None:
         self.service = service
-        self.user = URL(url).user or "guest"
+        self.user = URL(first_of(url)).user or "guest"
         """Whom the broker knows it as"""
         self._connection: AbstractConnection | None = None
         self._channel: Channel | None = None

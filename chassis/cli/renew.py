@@ -5,12 +5,12 @@ import logging
 from collections.abc import Iterable
 
 import typer
-from aio_pika import connect
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, ChannelLockedResource, ChannelPreconditionFailed
 
 from chassis.broker import renewal
-from chassis.broker.connection import answered, reason_of
+from chassis.broker.connection import reason_of
+from chassis.broker.nodes import connect
 from chassis.choreography.declaration import Service
 from chassis.choreography.topology import Topology, topology
 from chassis.cli.address import broker_url, unreachable
@@ -40,7 +40,7 @@ def renew() -> None:
 
 
 async def _renew(url: str, services: Iterable[Service]) -> bool:
-    async with await answered(connect(url)) as connection, connection.channel() as channel:
+    async with await connect(url) as connection, connection.channel() as channel:
         await renewal.lock(channel)
         done = [await _renewed(connection, service.name, topology(service)) for service in services]
     return all(done)

@@ -5,10 +5,10 @@ import logging
 from typing import Annotated
 
 import typer
-from aio_pika import connect
 from aiormq.exceptions import AMQPError
 
-from chassis.broker.connection import answered, reason_of
+from chassis.broker.connection import reason_of
+from chassis.broker.nodes import connect
 from chassis.broker.resay import Ask, ask, heard, said_by
 from chassis.choreography.graph import Choreography
 from chassis.cli.address import broker_url, unreachable
@@ -58,7 +58,7 @@ def _wanted(choreography: Choreography, queue: str | None, event: str | None) ->
 
 def _send(url: str, asks: dict[str, Ask]) -> list[str]:
     async def run() -> list[str]:
-        async with await answered(connect(url)) as connection:
+        async with await connect(url) as connection:
             return await ask(connection, asks)
 
     logging.getLogger("aiormq.connection").disabled = True  # the sentence below says the same

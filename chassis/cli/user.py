@@ -15,6 +15,7 @@ import typer
 
 from chassis.broker import erasure
 from chassis.broker.connection import reason_of
+from chassis.broker.nodes import connect
 from chassis.broker.parked import looking, parked_queues, resting_queues
 from chassis.cli.address import broker_url, database_url, known_database_url, unreachable
 from chassis.cli.here import here
@@ -81,7 +82,7 @@ async def _aside(user_id: str) -> tuple[list[dict[str, Any]], list[str]]:
 async def _rename_aside(user_id: str, pseudonym: str) -> tuple[int, list[str]]:
     """How many messages named the user and do no more, and the queues that hold more than were looked at."""
     changed, cut = 0, list[str]()
-    async with await aio_pika.connect(broker_url()) as connection:
+    async with await connect(broker_url()) as connection:
         channel = await connection.channel(on_return_raises=True)
         for queues_of in (parked_queues, resting_queues):
             async with looking(broker_url(), _services(), queues_of) as look:

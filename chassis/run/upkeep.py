@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yarl import URL
 
+from chassis.addresses import first_of
 from chassis.run.startup import Ensure, WaitsFor, begin, migrate
 from chassis.settings import ServiceSettings
 from chassis.store.retention import Purge, Retention, purging, unless_parked
@@ -24,7 +25,7 @@ class Upkeep:
         said = Retention("said", "at", timedelta(hours=settings.said_hours))
         operations = Retention("operation", "at", timedelta(days=settings.operation_days))
         self._others = (said, suspects, operations, *retentions)
-        self._roles = Roles(URL(self._url).user or "", (self._inbox, *self._others), rights or {})
+        self._roles = Roles(URL(first_of(self._url)).user or "", (self._inbox, *self._others), rights or {})
 
     def purges(self, parked: Callable[[], Awaitable[float]]) -> tuple[Purge, ...]:
         """How old rows go, where `parked` says how many messages of the service are parked."""

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,6 +21,7 @@ from chassis.store import inbox, outbox, said
 from chassis.store.failures import is_connection_lost, is_contention
 from chassis.store.mapper import Connection, mapper_of
 from chassis.store.outbox import Outgoing
+from chassis.store.servers import Servers
 from chassis.store.session import Row, Session
 
 COMMAND_TIMEOUT = 10
@@ -155,13 +155,13 @@ class PostgresSession:
 def engine(url: str, connecting: Mapping[str, Any] | None = None, **options: Any) -> AsyncEngine:
     """An engine of SQLAlchemy for an address of PostgreSQL as `psql` takes it; `connecting` goes to the driver.
 
-    The driver reads the address, with all that may stand in it: `passfile`, `sslmode`, `sslrootcert`. Raises ValueError
-    for another address.
+    The driver reads the address, with all that may stand in it: `passfile`, `sslmode`, `sslrootcert`. Of several hosts
+    the primary is used (`chassis.store.servers`). Raises ValueError for another address.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or not scheme.startswith("postgres"):
         raise ValueError(f"expected a postgresql:// address, got {scheme!r}")
-    connect = partial(asyncpg.connect, url, **(connecting or {}))
+    connect = partial(Servers(url).connect, **({"timeout": CONNECT_TIMEOUT} | dict(connecting or {})))
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)
 
 

@@ -13,6 +13,7 @@ import asyncpg
 
 from chassis.errors import UserBusyError
 from chassis.store.revision import CONNECT_TIMEOUT
+from chassis.store.servers import connect
 
 FRAME_BODIES = (("outbox", "body"), ("said", "body"))
 """Where the chassis keeps messages that name a user"""
@@ -89,7 +90,7 @@ class Records:
 @asynccontextmanager
 async def records(url: str, personal: Personal) -> AsyncIterator[Records]:
     """The records in a database while the context lasts; raises what the driver raises."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
+    connection = await connect(url, CONNECT_TIMEOUT)
     try:
         yield Records(connection, personal)
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from chassis.errors import MigrationError, NotMigratedError
+from chassis.store.servers import connect
 
 CONNECT_TIMEOUT = 10
 LOCK = 0x5A6A
@@ -53,7 +54,7 @@ async def require(url: str, scripts: Path) -> None:
 
 async def current(url: str) -> str | None:
     """The revision that the database has, None when it has none yet."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
+    connection = await connect(url, CONNECT_TIMEOUT)
     try:
         revision = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_TIMEOUT)
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):

@@ -13,6 +13,7 @@ import asyncpg
 
 from chassis.store.retention import Retention
 from chassis.store.revision import CONNECT_TIMEOUT, LOCK
+from chassis.store.servers import connect
 
 ROWS = "SELECT, INSERT, UPDATE"
 """What a service may do with a table of its own about which nothing else is said"""
@@ -111,7 +112,7 @@ async def grant(owner_url: str, roles: Roles) -> None:
 
 @asynccontextmanager
 async def _connected(url: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
-    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
+    connection = await connect(url, CONNECT_TIMEOUT)
     try:
         yield connection
     finally:

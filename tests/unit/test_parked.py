@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-import aio_pika
 import pytest
 
 from chassis.broker import parked
@@ -42,7 +41,7 @@ async def test_limit_holds_for_each_service(monkeypatch: pytest.MonkeyPatch) -> 
     async def connect(*_: object, **__: object) -> Broker:
         return Broker({"point": 3, "seat": 1})
 
-    monkeypatch.setattr(aio_pika, "connect", connect)
+    monkeypatch.setattr(parked, "connect", connect)
     # when
     async with looking("amqp://broker", ["point", "seat"], parked.parked_queues, Bounds(2)) as look:
         ids = [one.id for one in look.messages]

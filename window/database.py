@@ -42,7 +42,7 @@ def _connecting(url: str) -> Any:
     """To whichever server of the address can be written to; the pool names the address again."""
     servers = Servers(url)
 
-    async def connect(_: str, **options: Any) -> asyncpg.Connection[Any]:
+    async def connect(_: str, **options: Any) -> "asyncpg.Connection[Any]":
         return await servers.connect(**options)
 
     return connect

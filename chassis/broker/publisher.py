@@ -20,6 +20,7 @@ from chassis.addresses import first_of
 from chassis.broker import burst
 from chassis.broker.burst import Confirm, Parcel
 from chassis.broker.connection import CALL_TIMEOUT, until_closed
+from chassis.broker.pulse import Pulse
 from chassis.crash import Point, crash_point
 from chassis.errors import NotPublishedError, SessionEndedError, describe
 from chassis.ids import new_id
@@ -34,8 +35,6 @@ UNWRITABLE = (TypeError, ValueError, OverflowError, struct.error)
 """What the encoding raises for a message that no frame can hold"""
 PUBLISH_TIMEOUT = 5
 ALARM_INTERVAL = 0.25
-HELD_UP_SECONDS = 10
-"""After how long without a confirm, while there was something to publish, the broker counts as failing"""
 
 
 class Publisher:
@@ -50,7 +49,7 @@ class Publisher:
         self._broken = asyncio.Event()
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._failing_since: float | None = None
+        self._pulse = Pulse(service)
 
     @property
     def connected(self) -> bool:
@@ -62,8 +61,7 @@ class Publisher:
         """Why the broker takes nothing although a connection stands, if so."""
         if not self._flowing.is_set():
             return "blocked by the broker: it has raised an alarm, of memory or disk"
-        failing = _now() - self._failing_since if self._failing_since is not None else 0.0
-        return f"nothing confirmed for {failing:.0f} s" if failing > HELD_UP_SECONDS else None
+        return None if self._channel is None else self._pulse.trouble
 
     async def serve(self, connection: AbstractConnection) -> None:
         """Publish over this connection until it ends or cannot be trusted any more; raises SessionEndedError.
@@ -82,6 +80,7 @@ class Publisher:
                 ends.create_task(until_closed(connection, channel))
                 ends.create_task(self._until_broken())
                 ends.create_task(self._mind_alarms(underlay))
+                ends.create_task(self._pulse.beat(self.deliver))
         finally:
             self._connection, self._channel = None, None
             self._flowing.set()
@@ -158,7 +157,7 @@ class Publisher:
                 self._give_up(channel)
             raise
         objections = [_objection(confirm) for confirm in confirms] or [TimeoutError()] * len(parcels)
-        self._note(objections)
+        self._pulse.note(parcels, objections)
         return objections
 
     async def _answers(self, confirms: Sequence[Confirm]) -> None:
@@ -167,13 +166,6 @@ class Publisher:
             if self._flowing.is_set():
                 raise TimeoutError
             await self._flowing.wait()
-
-    def _note(self, objections: Sequence[BaseException | None]) -> None:
-        """Whether the broker confirms anything. A message that it gives back, it has at least looked at."""
-        if any(one is None or isinstance(one, PublishError) for one in objections):
-            self._failing_since = None
-        elif self._failing_since is None:
-            self._failing_since = _now()
 
     async def _mind_alarms(self, channel: Channel) -> None:
         """Keep `_flowing` as the broker has it."""
@@ -250,7 +242,3 @@ async def _is_blocked(connection: Connection) -> bool:
     except TimeoutError:
         return True
     return False
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.broker.connection import answered, declare, exists
 from chassis.choreography.declaration import Service
-from chassis.choreography.topology import ASKS, resay_queue, topology
+from chassis.choreography.topology import ASKS, keeping_queues, resay_queue, topology
 from chassis.errors import MalformedMessageError
 from chassis.store import said
 from chassis.store.database import Database
@@ -78,7 +78,7 @@ async def set_up(
     starts for the first time, others may have begun to speak before it was there.
     """
     wanted = topology(service)
-    names = [queue.name for queue in wanted.queues]
+    names = keeping_queues(service)
     absent = [name for name in names if name in gone or not await exists(connection, name)]
     missing = await database.run(partial(_note, names, absent))
     await declare(connection, wanted)

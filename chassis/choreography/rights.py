@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.topology import ASKS, RESAY, news_key, resay_queue, topology
+from chassis.choreography.topology import ASKS, RESAY, news_key, pulse_queue, resay_queue, topology
 from contracts.event import Event
 
 USER_LIMITS = {"max-connections": 64, "max-channels": 1024}
@@ -60,8 +60,10 @@ def permissions(service: Service) -> Permissions:
 
 def topic_permissions(service: Service) -> list[TopicPermissions]:
     """The routing keys of a service on each exchange that it has to do with: any service may be asked."""
-    own, news = re.escape(resay_queue(service.name)), re.escape(news_key(service.name))
-    asks = TopicPermissions(ASKS, write=rf"^([^.]+\.{RESAY}|{news})$", read=rf"^({own}|{news})$")
+    own = "|".join(re.escape(key(service.name)) for key in (news_key, pulse_queue))
+    asks = TopicPermissions(
+        ASKS, write=rf"^([^.]+\.{RESAY}|{own})$", read=rf"^({re.escape(resay_queue(service.name))}|{own})$"
+    )
     says, heard = _names(event for step in service.steps for event in step.says), _heard(service)
     return [
         asks,

@@ -5,7 +5,7 @@ stand the queues of the delayed retries and the parked messages (see `chassis.br
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,10 @@ RETRY_DELAYS = {"1s": 1_000, "5s": 5_000, "30s": 30_000, "2m": 120_000}
 
 PARKED = "parked"
 RESAY = "resay"
+PULSE = "pulse"
 
 ASKS = "amq.topic"
-"""Over it a service is asked to say something again, and its processes tell each other the news.
+"""Over it a service is asked to say something again, its processes tell each other the news, and it has its pulse.
 
 It is there in every broker, and nobody can delete it. To a topic exchange nobody can bind more than is granted.
 """
@@ -35,6 +36,9 @@ MAX_LENGTH = 1_000_000
 
 MAX_LENGTH_BYTES = 1 << 30
 """How much the bodies in one queue of a service may take up, with the same end"""
+
+SPREAD = {"queue-leader-locator": "balanced"}
+"""Where the leader of a new queue is: on the node that has the fewest, not where its service is connected"""
 
 NEWS_LIMITS = {"max-length": 10_000, "max-length-bytes": 4 << 20, "expires": 60_000}
 """Of a queue of news, whose oldest messages go: it may do without them, and goes when nobody takes them for a minute"""
@@ -85,6 +89,7 @@ def topology(service: Service) -> Topology:
             *(_working_queue(service.name, step.queue) for step in service.listening),
             _working_queue(service.name, resay_queue(service.name)),
             *(_retry_queue(service.name, delay, ms) for delay, ms in RETRY_DELAYS.items()),
+            Queue(pulse_queue(service.name), {"x-queue-type": "quorum", "x-max-length": 0}),
             _parked_queue(service.name),
         ),
         bindings=tuple(_bindings(service)),
@@ -101,19 +106,21 @@ def policies(services: Iterable[str]) -> dict[str, dict[str, Any]]:
 
     The arguments of a queue cannot be changed, so they hold only what its messages depend on.
     """
-    room = {"max-length": MAX_LENGTH, "max-length-bytes": MAX_LENGTH_BYTES}
+    room = {"max-length": MAX_LENGTH, "max-length-bytes": MAX_LENGTH_BYTES, **SPREAD}
     found = {}
     for service in services:
         own = re.escape(service)
-        found[f"{service}.steps"] = _policy(rf"^{own}\.(?!{PARKED}$)[^.]+$", {"delivery-limit": DELIVERY_LIMIT} | room)
+        found[f"{service}.steps"] = _policy(
+            rf"^{own}\.(?!({PARKED}|{PULSE})$)[^.]+$", {"delivery-limit": DELIVERY_LIMIT} | room
+        )
         # Looking at a message that is put aside is no attempt.
-        found[f"{service}.aside"] = _policy(rf"^{own}\.({PARKED}|retry\..+)$", room)
+        found[f"{service}.aside"] = _policy(rf"^{own}\.({PARKED}|{PULSE}|retry\..+)$", room)
         found[f"{service}.news"] = _policy(rf"^{re.escape(news_key(service))}\.", NEWS_LIMITS)
     return found
 
 
-def _policy(pattern: str, limits: dict[str, int]) -> dict[str, Any]:
-    return {"pattern": pattern, "apply-to": "queues", "priority": 0, "definition": limits}
+def _policy(pattern: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pattern": pattern, "apply-to": "queues", "priority": 0, "definition": dict(limits)}
 
 
 @dataclass(frozen=True)
@@ -134,9 +141,19 @@ def resay_queue(service: str) -> str:
     return f"{service}.{RESAY}"
 
 
+def pulse_queue(service: str) -> str:
+    """The queue that keeps nothing: what it has taken, a majority of its members has stored. Its routing key, too."""
+    return f"{service}.{PULSE}"
+
+
 def aside_queues(service: str) -> tuple[str, ...]:
     """The queues of what rests or is parked, which nobody consumes."""
     return (*(f"{service}.retry.{delay}" for delay in RETRY_DELAYS), f"{service}.{PARKED}")
+
+
+def keeping_queues(service: Service) -> list[str]:
+    """The queues that hold something that would be missed."""
+    return [queue.name for queue in topology(service).queues if queue.name != pulse_queue(service.name)]
 
 
 def _working_queue(service: str, name: str) -> Queue:
@@ -181,6 +198,8 @@ def _bindings(service: Service) -> Iterator[Binding]:
     asks = resay_queue(service.name)
     yield Binding(ASKS, asks, asks)
     yield Binding(names.redeliver, f"*.{asks}", asks)
+    pulse = pulse_queue(service.name)
+    yield Binding(ASKS, pulse, pulse)
     for delay in RETRY_DELAYS:
         yield Binding(names.waiting, f"{delay}.#", f"{service.name}.retry.{delay}")
     yield Binding(names.waiting, f"{PARKED}.#", f"{service.name}.{PARKED}")

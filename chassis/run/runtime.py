@@ -18,7 +18,7 @@ from chassis.broker.relay import PUMPS, Relay
 from chassis.broker.resay import set_up
 from chassis.choreography.declaration import Service
 from chassis.choreography.step import Kind, Step
-from chassis.choreography.topology import PARKED, aside_queues
+from chassis.choreography.topology import PARKED, aside_queues, pulse_queue
 from chassis.errors import describe
 from chassis.run.answering import answering
 from chassis.run.batch import BatchRunner
@@ -179,7 +179,8 @@ class Runtime:
         declarations = Declarations(connection, partial(set_up, connection, self.service, self.database, hours))
         await declarations.declare()
         answers = answering(connection, self.service, self.database, hours, declarations)
-        watch = beside(connection, "queues", partial(declarations.watch, aside_queues(self.service.name)))
+        unheard = (*aside_queues(self.service.name), pulse_queue(self.service.name))
+        watch = beside(connection, "queues", partial(declarations.watch, unheard))
         async with answers, watch, self._news.heard(connection), asyncio.TaskGroup() as group:
             for consumer in self.consumers:
                 group.create_task(_keep(consumer, connection, declarations))

@@ -72,7 +72,11 @@ def test_a_service_reads_the_exchanges_whose_events_it_hears() -> None:
 def test_a_service_says_and_hears_its_events_only() -> None:
     """Who may read an exchange could otherwise hear all that goes over it."""
     assert topic_permissions(lamps()) == [
-        TopicPermissions("amq.topic", write=r"^([^.]+\.resay|lamps\.news)$", read=r"^(lamps\.resay|lamps\.news)$"),
+        TopicPermissions(
+            "amq.topic",
+            write=r"^([^.]+\.resay|lamps\.news|lamps\.pulse)$",
+            read=r"^(lamps\.resay|lamps\.news|lamps\.pulse)$",
+        ),
         TopicPermissions(
             "lamps", write=r"^(lamps\.broken|lamps\.dark|lamps\.lit|lamps\.pressed)$", read=r"^(lamps\.pressed)$"
         ),

@@ -8,6 +8,7 @@ from chassis.choreography.topology import (
     RETRY_DELAYS,
     Binding,
     Exchange,
+    keeping_queues,
     policies,
     retry_names,
     topology,
@@ -53,12 +54,13 @@ def test_each_step_has_a_queue() -> None:
         "lamps.retry.5s",
         "lamps.retry.30s",
         "lamps.retry.2m",
+        "lamps.pulse",
         "lamps.parked",
     ]
 
 
 def test_queues_are_bound_to_what_their_steps_hear() -> None:
-    """One binding for each event, one for asks, and one for redeliveries of any delay."""
+    """One binding for each event, one for asks, one for the pulse, and one for redeliveries of any delay."""
     bindings = set(topology(two_steps()).bindings)
     assert {binding for binding in bindings if binding.exchange != "lamps.retry"} == {
         Binding("lamps", "lamps.pressed", "lamps.light"),
@@ -67,6 +69,7 @@ def test_queues_are_bound_to_what_their_steps_hear() -> None:
         Binding("lamps.redeliver", "*.lamps.light", "lamps.light"),
         Binding("lamps.redeliver", "*.lamps.rest", "lamps.rest"),
         Binding("amq.topic", "lamps.resay", "lamps.resay"),
+        Binding("amq.topic", "lamps.pulse", "lamps.pulse"),
         Binding("lamps.redeliver", "*.lamps.resay", "lamps.resay"),
     }
 
@@ -81,7 +84,8 @@ def test_every_way_out_of_the_retry_exchange_is_bound() -> None:
 
 def test_all_queues_are_quorum_queues_that_lose_nothing() -> None:
     """Dead-lettering waits for the target's confirm, and a lost consumer is counted."""
-    for queue in topology(two_steps()).queues:
+    kept = keeping_queues(two_steps())
+    for queue in (one for one in topology(two_steps()).queues if one.name in kept):
         assert queue.arguments["x-queue-type"] == "quorum"
         assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
         assert queue.arguments["x-overflow"] == "reject-publish"
@@ -107,6 +111,19 @@ def test_a_parked_message_can_be_sent_back() -> None:
     parked = topology(two_steps()).queues[-1]
     assert parked.arguments["x-dead-letter-exchange"] == retry_names("lamps").redeliver
     assert parked.arguments["x-delivery-limit"] > DELIVERY_LIMIT
+
+
+def test_pulse_is_stored_by_a_majority_and_kept_by_nobody() -> None:
+    """It is a quorum queue without room, also where no policy was set."""
+    queues = {queue.name: queue.arguments for queue in topology(two_steps()).queues}
+    assert queues["lamps.pulse"] == {"x-queue-type": "quorum", "x-max-length": 0}
+    assert "lamps.pulse" not in keeping_queues(two_steps())
+
+
+def test_leaders_are_spread_by_policy() -> None:
+    """So a queue that is there already needs no new argument; queues of news are where their process is."""
+    found = {name: policy["definition"].get("queue-leader-locator") for name, policy in policies(["lamps"]).items()}
+    assert found == {"lamps.steps": "balanced", "lamps.aside": "balanced", "lamps.news": None}
 
 
 def test_delays_grow() -> None:

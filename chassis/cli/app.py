@@ -21,7 +21,7 @@ from chassis.cli.renew import renew
 from chassis.cli.resay import resay
 from chassis.cli.trace import trace
 from chassis.documents import drift as drifting
-from chassis.documents import picture
+from chassis.documents import members, picture
 from chassis.documents.published import publish as write_published
 from chassis.documents.published import stale
 from chassis.errors import describe
@@ -87,11 +87,12 @@ def publish(
 def drift(
     url: Annotated[str | None, typer.Option(help="The broker's management API, with credentials.")] = None,
 ) -> None:
-    """Compare a live broker with the declarations."""
+    """Compare a live broker with the declarations, and how its nodes share the queues."""
     asked = url or management_url()
     declared = drifting.declared(here())
     try:
         lines = drifting.compare(declared, drifting.live(asked))
+        lines += members.compare(drifting.shared(asked), declared["policy"])
     except httpx2.HTTPStatusError as error:
         status = error.response.status_code
         raise unreachable(f"the management API answers {status}: are user and password right?") from error

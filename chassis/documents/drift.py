@@ -1,13 +1,16 @@
 """Drift: where a live broker differs from what the steps declare."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
 
+from chassis.addresses import each_of
 from chassis.choreography.graph import Choreography
 from chassis.choreography.rights import USER_LIMITS, VHOST_LIMITS, permissions, topic_permissions
 from chassis.choreography.topology import news_key, policies, topology
+from chassis.documents.members import Cluster, cluster
 
 _POLICY = ("pattern", "apply-to", "priority", "definition")
 _RIGHTS = ("permissions", "topic permissions", "tags")
@@ -16,6 +19,8 @@ _PEOPLES = (*_RIGHTS, "limits", "policy")
 """Of these, people have some of their own"""
 OBSERVERS = "window."
 """How the queues begin of whoever listens to all services and takes no part"""
+NODE_SECONDS = 3
+"""For one of several hosts to answer"""
 Inventory = dict[str, dict[str, Any]]
 """What a broker holds: for each kind of thing, its names and what is to be known of each."""
 
@@ -41,9 +46,16 @@ def declared(graph: Choreography) -> Inventory:
     }
 
 
+def shared(management_url: str, vhost: str = "/") -> Cluster:
+    """How the nodes of the broker share its queues, as its management API says; raises httpx2.HTTPError."""
+    with _asking(management_url) as client:
+        queues = client.get(f"/api/queues/{vhost.replace('/', '%2F')}").raise_for_status().json()
+        return cluster(_all(client, "nodes"), queues)
+
+
 def live(management_url: str, vhost: str = "/") -> Inventory:
-    """What the broker's management API says; raises httpx2.HTTPError when it cannot be asked."""
-    with httpx2.Client(base_url=management_url, timeout=10) as client:
+    """What the broker's management API says, on the first host that answers; raises httpx2.HTTPError if none does."""
+    with _asking(management_url) as client:
 
         def ask(what: str) -> Any:
             return client.get(f"/api/{what}/{vhost.replace('/', '%2F')}").raise_for_status().json()
@@ -77,6 +89,24 @@ def live(management_url: str, vhost: str = "/") -> Inventory:
             },
             "policy": {one["name"]: {key: one[key] for key in _POLICY} for one in ask("policies")},
         }
+
+
+@contextmanager
+def _asking(management_url: str) -> Iterator[httpx2.Client]:
+    """A client of the first host of an address that answers, which is the last one where none does."""
+    *others, last = each_of(management_url)
+    chosen = next((url for url in others if _answers(url)), last)
+    with httpx2.Client(base_url=chosen, timeout=10) as client:
+        yield client
+
+
+def _answers(management_url: str) -> bool:
+    try:
+        with httpx2.Client(base_url=management_url, timeout=NODE_SECONDS) as client:
+            client.get("/api/overview")
+    except httpx2.TransportError:
+        return False
+    return True
 
 
 def _is_private(queue: str) -> bool:

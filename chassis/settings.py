@@ -107,6 +107,8 @@ class ServiceSettings(BaseSettings):
     """How many connections one process serves"""
     address_connections: int = Field(default=200, ge=1)
     """How many of them one address may have, whose others are closed at once; behind a gateway there is only one"""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """How long a connection without a request stays open: longer than a balancer keeps it, or it resets what comes"""
     docs: bool = True
     """Whether `/docs`, `/redoc`, `/openapi.json` and `/asyncapi` are there"""
     max_batch: int = Field(default=200, ge=1, le=1000)

@@ -84,7 +84,7 @@ class Window:
     async def _database_trouble(self) -> dict[str, str]:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                await self._pool.fetchval("SELECT 1")
+                await self._pool.fetchval("SELECT pg_current_xact_id()::text")  # which a standby has none of
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
             return {"database": describe(error)}
         return {}

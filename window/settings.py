@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """How many connections the process serves"""
     address_connections: int = Field(default=200, ge=1)
     """How many of them one address may have"""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """How long a connection without a request stays open: longer than a balancer keeps it, or it resets what comes"""
 
     @property
     def management_urls(self) -> list[str]:

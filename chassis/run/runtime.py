@@ -35,6 +35,7 @@ from chassis.run.under_way import Bound, UnderWay
 from chassis.run.upkeep import Upkeep
 from chassis.run.waiters import Waiters
 from chassis.settings import ServiceSettings
+from chassis.store.committing import Committing
 from chassis.store.database import Database
 from chassis.store.departures import Departures
 from chassis.store.outbox import Outgoing
@@ -77,6 +78,7 @@ class Runtime:
         self._news = News(service.name, self.publisher.user, self.publisher, self.waiters)
         url = settings.database_url.get_secret_value()
         self.database = Database(Postgres(url, settings.database_pool), self._departures)
+        self.committing = Committing(self.database)
         requesting = Database(Postgres(url, settings.request_pool), self._departures)
         self.requests = Requests(requesting)
         self._under_way = UnderWay.of(service, bound)

@@ -1,6 +1,7 @@
 """The service's own database: any number of transactions at once, each in a task of its own."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -38,6 +39,8 @@ class Database:
         self._identity = identity
         self._subscribers: list[Subscriber] = [departures.send]
         self._running: set[asyncio.Task[object]] = set()
+        self.written_at: float | None = None
+        """When a transaction that has surely written something was last committed, by `time.monotonic`"""
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with the messages of each transaction, after its commit."""
@@ -71,6 +74,7 @@ class Database:
             await self.run(_probe, PROBE_LOCK_MILLISECONDS)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
             return error
+        self._has_written()
         return None
 
     async def attempts(self, work: Work[Result], lock_milliseconds: int | None = None) -> Result:
@@ -97,6 +101,8 @@ class Database:
         except BaseException:
             self._departures.confirm(confirmed)
             raise
+        if messages or confirmed:
+            self._has_written()
         self._departures.forgotten(confirmed)
         crash_point(Point.AFTER_COMMIT, (message.routing_key for message in messages))
         for message in messages:
@@ -104,6 +110,9 @@ class Database:
         for subscriber in self._subscribers:
             subscriber(messages)
         return result
+
+    def _has_written(self) -> None:
+        self.written_at = time.monotonic()
 
     def _finished(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)

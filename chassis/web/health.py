@@ -1,8 +1,9 @@
 """Health: alive means that the process answers; ready, that nothing which can be seen from here keeps it from its part.
 
-Seen from here: the database answers and has the revision that the code expects, or a later one; the broker can be
-published to, and has confirmed something lately if there was something to confirm; every step has its consumer, and has
-committed something lately if it had work; no task in the background has ended.
+Seen from here: the database has the revision that the code expects, or a later one, and has committed something lately;
+the broker has lately confirmed something that a majority of its nodes had to store; every step has its consumer, and
+has committed something lately if it had work; no task in the background has ended. Where there was nothing to commit or
+to confirm, something that concerns nobody is committed and confirmed: an open connection proves nothing.
 """
 
 import asyncio
@@ -97,12 +98,14 @@ def _of_consumers(runtime: Runtime) -> str:
 
 
 async def _ask_database(runtime: Runtime) -> tuple[str, str]:
-    """The revision of the database, and whether it answers."""
+    """The revision of the database, and whether it commits."""
     if runtime.waits_for is not None:
         return "nothing yet", runtime.waits_for
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
-            return await runtime.database.run(_revision), OK
+            revision = await runtime.database.run(_revision)
+            trouble = await runtime.committing.trouble()
+            return revision, OK if trouble is None else describe(trouble)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
         return "nothing", describe(error)
 

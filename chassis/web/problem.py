@@ -53,6 +53,11 @@ def not_found(what: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
 
 
+def unexpected() -> Problem:
+    """A defect."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; it has been noted.")
+
+
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may answer with these problems."""
     schema = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
@@ -111,5 +116,5 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    """The answer to a defect; the server logs the error itself."""
-    return response(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; it has been noted."))
+    """The answer to a defect; `chassis.web.last_resort` logs the error itself."""
+    return response(request, unexpected())

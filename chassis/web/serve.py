@@ -17,6 +17,7 @@ from chassis.telemetry import export, logs
 from chassis.web.admission import Admission, App
 from chassis.web.app import Definition, create_app
 from chassis.web.headers import SafeHeaders
+from chassis.web.last_resort import LastResort
 from chassis.web.protocol import BoundedProtocol, Peers
 
 GRACE_SECONDS = 2
@@ -55,7 +56,7 @@ def listen(name: str, host: str, port: int) -> socket.socket:
 
 
 class Limits(Protocol):
-    """How many connections a process serves."""
+    """How many connections a process serves, and how long."""
 
     @property
     def max_connections(self) -> int:
@@ -65,11 +66,15 @@ class Limits(Protocol):
     def address_connections(self) -> int:
         """From one address."""
 
+    @property
+    def keep_alive_seconds(self) -> int:
+        """How long one without a request stays open."""
+
 
 def bounded(app: App, limits: Limits) -> uvicorn.Config:
     """How an application is served: over HTTP alone, within its limits, without a word about the server."""
     return uvicorn.Config(
-        SafeHeaders(app),
+        SafeHeaders(LastResort(app)),
         http=partial(BoundedProtocol, peers=Peers(limits.address_connections)),  # type: ignore[arg-type]  # it is called as its class would be
         ws="none",
         limit_concurrency=limits.max_connections,
@@ -77,6 +82,7 @@ def bounded(app: App, limits: Limits) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

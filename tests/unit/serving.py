@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from uvicorn.server import ServerState
 
+from chassis.web import problem
 from chassis.web.protocol import BoundedProtocol
 from chassis.web.rates import Rates
 from chassis.web.serve import Server
@@ -77,9 +78,10 @@ async def until_the_end(reader: asyncio.StreamReader) -> bytes:
 async def serving(closed: str | None = None, **limits: int) -> AsyncIterator[Lamps]:
     """A service, whose door may be closed."""
     app = FastAPI()
+    problem.install(app)
     app.state.runtime = SimpleNamespace(door=SimpleNamespace(closed=closed))
     app.state.rates = Rates(100, limits.pop("requests", 100))
-    settings = SimpleNamespace(max_connections=100, address_connections=100)
+    settings = SimpleNamespace(max_connections=100, address_connections=100, keep_alive_seconds=75)
     vars(settings).update(limits)
     config = Server(app, cast("Any", settings)).config
     config.load()
@@ -89,6 +91,17 @@ async def serving(closed: str | None = None, **limits: int) -> AsyncIterator[Lam
     )
     found = Lamps(server.sockets[0].getsockname()[1], state)
     found.answers.set()
+
+    _answer(app, found)
+    _fail(app)
+    async with server:
+        yield found
+        for connection in list(state.connections):
+            connection.transport.abort()
+
+
+def _answer(app: FastAPI, found: Lamps) -> None:
+    """What the service answers."""
 
     @app.api_route("/lamps", methods=["GET", "POST"])
     async def one(request: Request) -> str:
@@ -116,7 +129,18 @@ async def serving(closed: str | None = None, **limits: int) -> AsyncIterator[Lam
 
         return StreamingResponse(parts())
 
-    async with server:
-        yield found
-        for connection in list(state.connections):
-            connection.transport.abort()
+
+def _fail(app: FastAPI) -> None:
+    """What the service fails with."""
+
+    @app.get("/broken")
+    async def broken() -> str:
+        raise ZeroDivisionError
+
+    @app.get("/half")
+    async def half() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"x"
+            raise ZeroDivisionError
+
+        return StreamingResponse(parts())

@@ -10,7 +10,8 @@ from contracts.event import OVERDUE_AFTER
 from payment_svc.models import Checkout, CheckoutStatus
 from payment_svc.steps import chase
 
-MAX_CHASED = 100
+MAX_CHASED = 25
+"""How many at a time: replicas that look at the same moment share what is due in such portions"""
 
 
 async def chase_due(database: Database) -> None:
@@ -26,7 +27,10 @@ async def oldest_pending(transaction: Transaction) -> datetime | None:
 
 
 async def _chase_some(transaction: Transaction) -> int:
-    """Chase some of the checkouts that are due; returns how many that were. Their rows are locked and judged again."""
+    """Chase some of the checkouts that are due; returns how many that were.
+
+    Those that somebody else has locked are left out, so replicas that look at the same time find different ones.
+    """
     now = datetime.now(UTC)
     ask_at = col(Checkout.ask_at)
     due = (
@@ -35,6 +39,7 @@ async def _chase_some(transaction: Transaction) -> int:
         .where(sa.or_(ask_at.is_(None), ask_at <= now))
         .order_by(col(Checkout.deadline))
         .limit(MAX_CHASED)
+        .with_for_update(skip_locked=True)
     )
     checkout_ids = (await transaction.execute(due)).scalars().all()
     rows = await transaction.lock(Checkout, "checkout_id", checkout_ids) if checkout_ids else []

@@ -60,8 +60,12 @@ _BEGIN = """
     SET reached = clock_timestamp(), begun = clock_timestamp(),
         pause = CASE WHEN begun < clock_timestamp() - 2 * $3::interval THEN $2::interval
                      ELSE least(2 * pause, $3::interval) END
-    WHERE reached IS NULL AND at > begun AND begun + pause <= clock_timestamp() AND NOT EXISTS (
-        SELECT FROM outbox WHERE routing_key = asked.event AND leased_until <= asked.at + $1::interval
+    WHERE event IN (
+        SELECT event FROM asked AS due
+        WHERE reached IS NULL AND at > begun AND begun + pause <= clock_timestamp() AND NOT EXISTS (
+            SELECT FROM outbox WHERE routing_key = due.event AND leased_until <= due.at + $1::interval
+        )
+        FOR UPDATE SKIP LOCKED
     )
     """
 _NEXT = """

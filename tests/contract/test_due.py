@@ -1,7 +1,7 @@
-"""Which holds a replica of reservation_svc takes on when their time is up."""
+"""Which holds and checkouts a replica takes on when their time is up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +11,11 @@ from chassis import new_id
 from chassis.store import Database, Transaction, revision
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
-from reservation_svc.expiry import expire_due
+from payment_svc import clock
+from payment_svc.clock import MAX_CHASED
+from payment_svc.models import Checkout
+from reservation_svc import expiry
+from reservation_svc.expiry import MAX_EXPIRED, expire_due
 from reservation_svc.models import Reservation, Status
 from tests.contract.test_migrations import create_database, scripts_of
 
@@ -92,3 +96,82 @@ async def test_replicas_expire_each_hold_once(database: Database, payment_ids: l
     await expire_due(database)
 
     assert sorted(said) == sorted(payment_ids)
+
+
+async def _while_it_has_some(
+    database: Database, some: Callable[[Transaction], Awaitable[int]], others: Callable[[Database], Awaitable[None]]
+) -> int:
+    """How many a replica takes on in one portion, while another replica does `others` without waiting for it."""
+    taken, finish = asyncio.Event(), asyncio.Event()
+
+    async def hold(transaction: Transaction) -> int:
+        count = await some(transaction)
+        taken.set()
+        await finish.wait()
+        return count
+
+    working = asyncio.create_task(database.run(hold))
+    await taken.wait()
+    try:
+        async with asyncio.timeout(SECONDS):
+            await others(database)
+    finally:
+        finish.set()
+    return await working
+
+
+async def test_replicas_share_holds_that_are_over_at_once(database: Database) -> None:
+    """While one works on a portion, another takes the rest, and each hold is expired once."""
+    # given
+    said, payment_ids = list[UUID](), [new_id() for _ in range(2 * MAX_EXPIRED)]
+
+    async def insert(transaction: Transaction) -> None:
+        transaction.add(*(row for payment_id in payment_ids for row in _rows(payment_id)))
+
+    await database.run(insert)
+    database.subscribe(lambda messages: said.extend(message.saga_id for message in messages))
+    # when
+    count = await _while_it_has_some(database, expiry._expire_some, expire_due)
+    # then
+    assert count == MAX_EXPIRED
+    assert sorted(said) == sorted(payment_ids)
+
+
+@pytest.fixture
+async def payments(postgres_admin_url: str) -> AsyncIterator[Database]:
+    """An empty database of payment_svc."""
+    url = await create_database(postgres_admin_url)
+    await revision.ensure(url, scripts_of("payment_svc"))
+    found = Database(Postgres(url, pool_size=4), Departures())
+    yield found
+    await found.drain(1)
+
+
+async def test_replicas_share_checkouts_that_are_late(payments: Database) -> None:
+    """None waits for another, or asks about a checkout that another has asked about."""
+    # given
+    said, checkout_ids = list[UUID](), [new_id() for _ in range(2 * MAX_CHASED)]
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    payments.subscribe(lambda messages: said.extend(message.saga_id for message in messages))
+
+    async def insert(transaction: Transaction) -> None:
+        transaction.add(
+            *(
+                Checkout(
+                    checkout_id=checkout_id,
+                    payment_id=new_id(),
+                    user_id="fan",
+                    amount=1,
+                    deadline=long_ago,
+                    created_at=long_ago,
+                )
+                for checkout_id in checkout_ids
+            )
+        )
+
+    await payments.run(insert)
+    # when
+    count = await _while_it_has_some(payments, clock._chase_some, clock.chase_due)
+    # then
+    assert count == MAX_CHASED
+    assert sorted(said) == sorted(checkout_ids)

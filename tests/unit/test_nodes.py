@@ -90,7 +90,7 @@ def dead() -> int:
 
 def url_of(*ports: int) -> str:
     """An address with several hosts."""
-    return f"amqp://lamp:pw@{','.join(f'127.0.0.1:{port}' for port in ports)}/"
+    return f"amqp://lamp:secret@{','.join(f'127.0.0.1:{port}' for port in ports)}/"
 
 
 @pytest.fixture(autouse=True)
@@ -179,10 +179,10 @@ async def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(finding, "_connect", refused)
     # when
     with pytest.raises(ConnectionRefusedError):
-        await connect("amqps://lamp:pw@cluster/")
+        await connect("amqps://lamp:secret@cluster/")
     # then
     assert [node.where for node in tried] == ["10.0.0.1:5671", "10.0.0.2:5671", "10.0.0.3:5671"]
-    assert {node.url for node in tried} == {"amqps://lamp:pw@cluster/"}
+    assert {node.url for node in tried} == {"amqps://lamp:secret@cluster/"}
 
 
 async def test_what_the_broker_says_is_told_before_what_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import stack
 from stack.errors import StackError
 
 TESTS = Path(__file__).parent
-IS_ONE_OF_SEVERAL = "PYTEST_XDIST_WORKER" in os.environ
 LONGEST_FIRST = ("simulation", "end_to_end", "attacks", "contract", "chaos")
 """The folders that take longest; who begins with one of them late is waited for in the end"""
 # The tests in these folders bring a stack up, unless STACK_ENV names one that runs.
@@ -22,9 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests out (`make test`), those of one folder share its servers."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_folder(item)))
-    if IS_ONE_OF_SEVERAL:
+    if _is_one_of_several():
         order = (*LONGEST_FIRST, *sorted({_folder(item) for item in items} - set(LONGEST_FIRST)))
         items.sort(key=lambda item: order.index(_folder(item)))
+
+
+def _is_one_of_several() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 def _folder(item: pytest.Item) -> str:
@@ -34,7 +37,7 @@ def _folder(item: pytest.Item) -> str:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Find or install what a stack needs, if one of the chosen tests needs a stack; else end the run."""
     # `make test` has prepared everything for all of them.
-    if session.config.option.collectonly or IS_ONE_OF_SEVERAL or "STACK_ENV" in os.environ:
+    if session.config.option.collectonly or _is_one_of_several() or "STACK_ENV" in os.environ:
         return
     if any(item.path.is_relative_to(folder) for item in session.items for folder in ON_A_STACK):
         try:

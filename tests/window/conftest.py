@@ -24,5 +24,5 @@ async def database_url(postgres_admin_url: str) -> str:  # the fixture, not its 
 async def archive(database_url: str) -> AsyncIterator[Archive]:
     """An empty archive."""
     async with await connect(database_url, 4) as pool:
-        await pool.execute("TRUNCATE message, aside, saga, kind, mention, person, tally, reached, gap")
+        await pool.execute("TRUNCATE message, aside, saga, kind, mention, person, tally, reached, gap, balance")
         yield Archive.of(pool)

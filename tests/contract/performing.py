@@ -10,17 +10,15 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy as sa
 
-from chassis.store import revision
 from tests.contract.filling import fill
 from tests.contract.plans import Plan, tell_plans
 from tests.contract.playing import NAMED, Play
-from tests.contract.test_migrations import create_database, described_by, scripts_of
+from tests.contract.test_migrations import described_by, migrated_database
 
 
 async def big_database(admin_url: str, package: str, rows: int, smaller: Collection[str] = ()) -> str:
     """The URL of a new database of a service with so many rows in its tables, fewer in some, which tells its plans."""
-    url = await create_database(admin_url)
-    await revision.ensure(url, scripts_of(package))
+    url = await migrated_database(admin_url, package)
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SET synchronous_commit = off")

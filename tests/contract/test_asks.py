@@ -9,8 +9,7 @@ import pytest
 
 from chassis.store import said
 from chassis.store.outbox import LEASE
-from chassis.store.revision import ensure
-from tests.contract.test_migrations import create_database, scripts_of
+from tests.contract.test_migrations import migrated_database
 
 EVENT = "point.spent"
 SAID = """
@@ -29,8 +28,7 @@ LATER = "UPDATE asked SET begun = begun - $1::interval, at = at - $1::interval"
 @pytest.fixture
 async def database(postgres_admin_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A database with three events that were said."""
-    url = await create_database(postgres_admin_url)
-    await ensure(url, scripts_of("point_svc"))
+    url = await migrated_database(postgres_admin_url, "point_svc")
     connection = await asyncpg.connect(url)
     await connection.execute(SAID, EVENT, 3)
     yield connection

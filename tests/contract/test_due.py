@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from chassis import new_id
-from chassis.store import Database, Transaction, revision
+from chassis.store import Database, Transaction
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
 from payment_svc import clock
@@ -17,7 +17,7 @@ from payment_svc.models import Checkout
 from reservation_svc import expiry
 from reservation_svc.expiry import MAX_EXPIRED, expire_due
 from reservation_svc.models import Reservation, Status
-from tests.contract.test_migrations import create_database, scripts_of
+from tests.contract.test_migrations import migrated_database
 
 HOLDS = 5
 SECONDS = 5.0
@@ -43,8 +43,7 @@ async def _expired(database: Database, payment_ids: list[UUID]) -> set[UUID]:
 @pytest.fixture
 async def database(postgres_admin_url: str) -> AsyncIterator[Database]:
     """An empty database of reservation_svc."""
-    url = await create_database(postgres_admin_url)
-    await revision.ensure(url, scripts_of("reservation_svc"))
+    url = await migrated_database(postgres_admin_url, "reservation_svc")
     found = Database(Postgres(url, pool_size=4), Departures())
     yield found
     await found.drain(1)
@@ -140,8 +139,7 @@ async def test_replicas_share_holds_that_are_over_at_once(database: Database) ->
 @pytest.fixture
 async def payments(postgres_admin_url: str) -> AsyncIterator[Database]:
     """An empty database of payment_svc."""
-    url = await create_database(postgres_admin_url)
-    await revision.ensure(url, scripts_of("payment_svc"))
+    url = await migrated_database(postgres_admin_url, "payment_svc")
     found = Database(Postgres(url, pool_size=4), Departures())
     yield found
     await found.drain(1)

@@ -10,7 +10,7 @@ from chassis.store.committing import Committing
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
 from chassis.store.servers import connect
-from tests.contract.test_migrations import create_database, scripts_of
+from tests.contract.test_migrations import migrated_database, scripts_of
 
 READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 
@@ -26,9 +26,7 @@ def with_dead_server(url: str) -> str:
 @pytest.fixture
 async def url(postgres_admin_url: str) -> str:
     """A database of point_svc."""
-    found = await create_database(postgres_admin_url)
-    await revision.ensure(found, scripts_of("point_svc"))
-    return found
+    return await migrated_database(postgres_admin_url, "point_svc")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from chassis import new_id
 from chassis.choreography.envelope import Envelope
 from chassis.run.batch import BatchRunner
-from chassis.store import Database, Transaction, revision
+from chassis.store import Database, Transaction
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
 from chassis.telemetry.tracing import traceparent_after
@@ -21,7 +21,7 @@ from contracts import payment
 from seat_svc.api import SeatRequest, evenings, put
 from seat_svc.models import Concert, ConcertDate, Seat, SeatStatus
 from seat_svc.steps import reserve, service
-from tests.contract.test_migrations import create_database, scripts_of
+from tests.contract.test_migrations import migrated_database
 from tests.unit.examples import NOW, an
 
 SECONDS = 5.0
@@ -50,8 +50,7 @@ def holders() -> list[UUID]:
 @pytest.fixture
 async def url(postgres_admin_url: str, holders: Sequence[UUID]) -> str:
     """A database of seat_svc with one evening."""
-    url = await create_database(postgres_admin_url)
-    await revision.ensure(url, scripts_of("seat_svc"))
+    url = await migrated_database(postgres_admin_url, "seat_svc")
     first = Database(Postgres(url, pool_size=1), Departures())
 
     async def insert(transaction: Transaction) -> None:

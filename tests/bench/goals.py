@@ -68,7 +68,7 @@ def _window(figures: Figures) -> Iterator[Goal]:
 
 def _fleet(figures: Figures) -> Iterator[Goal]:
     if fleet := figures.fleet:
-        name = "p50 of a checkout that is waited for: with 2 or more processes of each service / with one"
+        name = "p50 of a checkout that is waited for: with 2 or 3 processes of each service / with one"
         yield Goal(name=name, at_most=1.3, result=fleet.slowdown)
         for wish, ratio in fleet.seconds():
             yield Goal(name=f"{wish}s/s: 2 processes of each service / 1", at_least=0.9, result=ratio)

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from stack.services import SERVICES
 from tests.bench.client import Connection
 from tests.bench.figures import Figures
-from tests.bench.fleet import Fleet
+from tests.bench.fleet import WAITED_FOR, Fleet
 from tests.bench.load import Job, Outcome
 from tests.bench.progress import Progress
 from tests.bench.scale import Scale
@@ -30,9 +30,6 @@ MAX_PER_SECOND = 900
 ENDS_WITHIN = 120.0
 PATIENCE = "wait=10"
 KINDS = ((Wish.CHARGE, False), (Wish.HOLD, False), (Wish.HOLD, True), (Wish.CHECKOUT, False), (Wish.CHECKOUT, True))
-
-WAITED_FOR = 3
-"""With so many processes one checkout after the other is waited for, and nothing else measured"""
 
 Ports = dict[str, list[int]]
 

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from tests.bench.wishes import Wish
 
-
 WAITED_FOR = 3
 """Up to so many processes a fan who waits should not notice"""
 

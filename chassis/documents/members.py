@@ -23,8 +23,8 @@ class Group:
     leader: str
     members: frozenset[str]
     online: frozenset[str]
-    policy: str
-    """The name of the policy that it obeys"""
+    policy: str | None
+    """The name of the policy that it obeys, empty without one, and None as long as the API does not know"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _group(queue: Mapping[str, Any]) -> Group:
         queue.get("leader") or "",
         frozenset(queue["members"]),
         frozenset(queue.get("online") or ()),
-        queue.get("policy") or "",
+        (queue["policy"] or "") if "policy" in queue else None,
     )
 
 
@@ -118,7 +118,7 @@ def _policies(groups: Iterable[Group], policies: Mapping[str, Mapping[str, Any]]
     overruled: dict[tuple[str, str], list[str]] = {}
     for one in groups:
         ours = next((name for name, policy in policies.items() if re.search(policy["pattern"], one.queue)), None)
-        if ours is not None and one.policy != ours:
+        if ours is not None and one.policy is not None and one.policy != ours:
             overruled.setdefault((ours, one.policy or "none"), []).append(one.queue)
     for (ours, theirs), queues in overruled.items():
         yield f"policy {ours} does not count for {_named(queues)}, but {theirs}: look at the priorities"

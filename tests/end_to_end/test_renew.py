@@ -18,13 +18,13 @@ from chassis.broker import renewal
 from chassis.broker.connection import declare
 from chassis.broker.retry import ATTEMPT
 from chassis.choreography.loading import load
-from chassis.choreography.topology import Binding, Topology, topology
+from chassis.choreography.topology import Binding, Topology, keeping_queues, topology
 from chassis.cli.app import app
 from chassis.documents.drift import compare, declared, live
 
 GRAPH = load(Path(__file__).parents[2])
 VHOST = "renewed"
-WORKING = [queue.name for service in GRAPH.services for queue in topology(service).queues if queue.name.count(".") == 1]
+WORKING = [name for service in GRAPH.services for name in keeping_queues(service) if name.count(".") == 1]
 COPIES = 3
 
 

@@ -148,5 +148,5 @@ async def test_broker_that_comes_back_empty(system: System, broker: Broker, fan:
 async def _declared(broker: Broker, queues: set[str]) -> bool:
     found = {one["name"]: one for one in await broker.ask("queues/%2F")}
     return queues <= found.keys() and all(
-        found[name].get("consumers") for name in queues if name.split(".")[1] not in ("retry", "parked")
+        found[name].get("consumers") for name in queues if name.split(".")[1] not in ("retry", "parked", "pulse")
     )

@@ -49,11 +49,11 @@ async def test_exchanges(broker: Broker) -> None:
 
 
 async def test_queues(broker: Broker) -> None:
-    """There is one durable quorum queue per step, one per service and delay, two per service: for asks, and parked."""
+    """One durable quorum queue per step, one per service and delay, three per service: for asks, pulse, and parked."""
     queues = await _named(broker, "queues")
 
     retries = {f"{service}.retry.{delay}" for service in SERVICES for delay in DELAYS}
-    own = {f"{service}.{kind}" for service in SERVICES for kind in ("parked", "resay")}
+    own = {f"{service}.{kind}" for service in SERVICES for kind in ("parked", "pulse", "resay")}
     assert queues.keys() == HEARD.keys() | retries | own
     assert {(one["type"], one["durable"], one["auto_delete"]) for one in queues.values()} == {("quorum", True, False)}
 
@@ -122,7 +122,7 @@ async def test_bindings(broker: Broker) -> None:
 
     events = {(*heard.split("/"), step) for step, several in HEARD.items() for heard in several}
     redelivered = {(f"{step.partition('.')[0]}.redeliver", f"*.{step}", step) for step in (*HEARD, *ASKED)}
-    asked = {("amq.topic", queue, queue) for queue in ASKED}
+    asked = {("amq.topic", queue, queue) for queue in (*ASKED, *(f"{service}.pulse" for service in SERVICES))}
     delayed = {(f"{one}.retry", f"{delay}.#", f"{one}.retry.{delay}") for one in SERVICES for delay in DELAYS}
     parked = {(f"{one}.retry", "parked.#", f"{one}.parked") for one in SERVICES}
     assert bindings == events | asked | redelivered | delayed | parked

@@ -129,6 +129,18 @@ def test_policy_of_somebody_else_that_counts_instead_is_named() -> None:
     assert line == "policy lamps.steps does not count for lamps.step0, but ha-all: look at the priorities"
 
 
+@pytest.mark.parametrize(("policy", "lines"), [(None, 1), ("", 1), ("lamps.steps", 0)])
+def test_queue_that_no_policy_counts_for_is_named(policy: str | None, lines: int) -> None:
+    """The API says null, or nothing."""
+    assert len(of([*shared()[1:], queue(STEPS[0], ONE, policy=policy)])) == lines
+
+
+def test_policy_that_the_api_does_not_know_yet_is_no_news() -> None:
+    """A node that has just started has counted nothing, and leaves out what it will say later."""
+    fresh = [{key: value for key, value in one.items() if key != "policy"} for one in shared()]
+    assert of(fresh) == []
+
+
 @pytest.mark.parametrize("kind", ["classic", "stream"])
 def test_queues_of_another_kind_are_left_out(kind: str) -> None:
     """They have no members, or others."""

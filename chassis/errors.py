@@ -79,6 +79,10 @@ class RolledBackError(StoreError):
     """Rolled back although COMMIT was sent: an earlier error was swallowed."""
 
 
+class ForgottenError(StoreError):
+    """What a restored database has forgotten cannot be done again as it was."""
+
+
 class RowGoneError(StoreError):
     """A row that has changed is no longer there, or has another primary key."""
 

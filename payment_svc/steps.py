@@ -71,6 +71,16 @@ def request(owed: Payment, checkout_id: UUID, deadline: datetime, now: datetime)
     return event, new
 
 
+@service.recall(request)
+def remember(
+    known: point.Spent | point.Rejected, owed: Payment, now: datetime
+) -> tuple[checkout.Requested, Checkout] | None:
+    """Begin a checkout again that a restored database has forgotten, as far as point_svc has said what it was."""
+    if owed.status != PaymentStatus.PUBLISHED or owed.user_id != known.user_id:
+        return None
+    return request(owed, known.checkout_id, known.deadline if isinstance(known, point.Spent) else now, now)
+
+
 @service.inquiry
 def chase(attempt: Checkout, now: datetime) -> checkout.Overdue | None:
     """Ask seat_svc, which alone knows whether it has sold the seats, about a checkout that should have ended."""

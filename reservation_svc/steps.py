@@ -36,6 +36,14 @@ def request(
     ]
 
 
+@service.recall(request)
+def remember(known: seat.Held, reservations: Reservations) -> tuple[reservation.Requested, list[Reservation]] | None:
+    """Ask again for seats that seat_svc has held, for a request that a restored database has forgotten."""
+    if reservations:
+        return None
+    return request(known.payment_id, known.user_id, [priced.seat_id for priced in known.seats], known.deadline)
+
+
 @service.step
 def open_(
     published: payment.Published, reservations: Reservations, policy: HoldPolicy, now: datetime

@@ -50,6 +50,8 @@ class Service:
         self.name = name
         self.steps: list[Step] = []
         self.resources: dict[str, dict[type[Event], str]] = {}
+        self.recalls: dict[str, Step] = {}
+        """How a start is done again that a restored database has forgotten, by the name of the start"""
 
     def step(self, function: Function) -> Function:
         """Declare a step on the way out."""
@@ -94,6 +96,22 @@ class Service:
 
         def declare(function: Function) -> Function:
             return self._declare(function, Kind.STEP, answers_for=self.declared(pivot))
+
+        return declare
+
+    def recall(self, start: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare how `start` is done again, by what others have said since, where its database has forgotten it.
+
+        It is no part of the choreography: only `python -m chassis reconcile` calls it.
+        """
+
+        def declare(function: Function) -> Function:
+            begun = self.declared(start)
+            again = _read(self.name, function, Kind.STEP)
+            if begun.kind is not Kind.START or not set(again.says) <= set(begun.says):
+                raise DeclarationError(f"{function.__qualname__} has to say what the start {begun.queue} says")
+            self.recalls[begun.queue] = again
+            return function
 
         return declare
 

@@ -67,9 +67,22 @@ def database_url(service: str) -> str:
 
 def known_database_url(service: str) -> str | None:
     """The same, and None when nobody says."""
+    return next((url for name in _database_names(service) if (url := known(name))), None)
+
+
+def service_database_url(service: str) -> str:
+    """The database of a service, for its own role; ends the command with status 2 when nobody says."""
+    name = f"{service.upper()}_DATABASE_URL"
+    url = known(name)
+    if not url:
+        raise unreachable(f"{name} stands neither in the environment nor in {env_file()}")
+    return url
+
+
+def known(name: str) -> str | None:
+    """A variable: from the environment, else from the env file of the stack; None when nobody says."""
     file = env_file()
-    known = {**(dotenv_values(file) if file.exists() else {}), **os.environ}
-    return next((url for name in _database_names(service) if (url := known.get(name))), None)
+    return os.environ.get(name) or (dotenv_values(file).get(name) if file.exists() else None)
 
 
 def _database_names(service: str) -> list[str]:

@@ -17,6 +17,7 @@ from chassis.cli.address import management_url, unreachable
 from chassis.cli.here import here
 from chassis.cli.migrate import migrate
 from chassis.cli.new import new
+from chassis.cli.reconcile import reconcile
 from chassis.cli.renew import renew
 from chassis.cli.resay import resay
 from chassis.cli.trace import trace
@@ -32,6 +33,7 @@ app.add_typer(parked_cli.resting_app, name="resting")
 app.add_typer(user_cli.app, name="user")
 app.command()(new)
 app.command()(resay)
+app.command()(reconcile)
 app.command()(renew)
 app.command()(migrate)
 app.command()(trace)

@@ -197,6 +197,16 @@ def drop_said() -> None:
         op.drop_table(table)
 
 
+def index_said_by_saga() -> None:
+    """Let what was said in a saga be found: whoever compares it with what was heard asks saga by saga."""
+    op.create_index("ix_said_saga_id", "said", ["saga_id"])
+
+
+def unindex_said_by_saga() -> None:
+    """Take `index_said_by_saga` back."""
+    op.drop_index("ix_said_saga_id", "said")
+
+
 def create_operation() -> None:
     """The table of what operators did, in its first version; it must never change either."""
     op.create_table(

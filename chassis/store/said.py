@@ -20,6 +20,7 @@ said = sa.Table(
     *message_columns(),
     sa.Column("at", Timestamp, nullable=False),
     sa.Index("ix_said_at", "at"),
+    sa.Index("ix_said_saga_id", "saga_id"),
 )
 asked = sa.Table(
     "asked",

@@ -247,6 +247,9 @@ class Plan:
                 if name == service
             }
             self.environment[f"{service.upper()}_RABBITMQ_URL"] = self._broker.url(service)
+        for told in self._environments.values():
+            # Whoever does a service's work in its place is told what it is told.
+            self.environment |= {name: value for name, value in told.items() if "_PLATFORM_" in name}
         self.environment["RABBITMQ_URL"] = self._broker.url()
         self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url
         self.environment |= self._tokens

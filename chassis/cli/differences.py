@@ -89,6 +89,11 @@ class Told:
         """So many events go out once more."""
         self._line(f"{service}: {count} said again", {"what": "said again", "service": service, "count": count})
 
+    def waiting(self, service: str) -> None:
+        """A service does not run, so nothing is said again to it."""
+        text = f"{service}: does not run; what it has not heard waits in its queues, or is said again once it runs"
+        self._line(text, {"what": "does not run", "service": service})
+
     def end(self) -> None:
         """Show the table, or that there is nothing to show."""
         if self._form is Form.TABLE and self._sums:

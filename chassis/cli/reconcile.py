@@ -89,7 +89,8 @@ async def _run(back: timedelta, told: Told, *, say_again: bool, while_running: b
             async for one in comparison.differences():
                 told.difference(one)
             return
-        restored = [one for one in comparison.services if one.name in await _forgetful(comparison, told)]
+        forgetful = await _forgetful(comparison, told)
+        restored = [one for one in comparison.services if one.name in forgetful]
         for service in restored:
             if await memories[service.name].is_at_work() and not while_running:
                 raise unreachable(f"{service.name}_svc runs: stop it first, or give --while-running")
@@ -116,8 +117,18 @@ async def _replay(comparison: Comparison, service: Service, told: Told) -> None:
 
 
 async def _say_again(comparison: Comparison, restored: Collection[str], told: Told) -> None:
-    """Have it said again what steps have not heard; a restored service has done most of it again itself."""
-    steps = [step for step in comparison.choreography.steps if step.service not in restored or step.kind is Kind.EFFECT]
+    """Have it said again what steps have not heard; a restored service has done most of it again itself.
+
+    What a service has not heard that does not run, and was not restored, waits in its queues.
+    """
+    waiting = {one for one, memory in comparison.memories.items() if not await memory.is_at_work()} - {*restored}
+    for service in waiting:
+        told.waiting(service)
+    steps = [
+        step
+        for step in comparison.choreography.steps
+        if step.service not in waiting and (step.service not in restored or step.kind is Kind.EFFECT)
+    ]
     for sayer in comparison.services:
         async for page in paged(comparison.unheard(sayer, steps, SETTLED), CHUNK):
             count = await comparison.memories[sayer.name].again([one.event for one in page])

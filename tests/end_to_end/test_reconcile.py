@@ -1,0 +1,101 @@
+"""What a step has missed is found by comparing memories, and said again on command."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from chassis.cli import reconcile
+from chassis.cli.app import app
+from chassis.run import comparing
+from chassis.store import memory
+from tests.end_to_end.broker import Broker
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.quiet import quiet
+from tests.end_to_end.system import System
+
+STEP, EVENT = "reservation.confirm", "point.spent"
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is too young to be compared, and three rows make a page."""
+    for module in (comparing, reconcile):
+        monkeypatch.setattr(module, "SETTLED", timedelta())
+    monkeypatch.setattr(memory, "PAGE", 3)
+
+
+async def _run(system: System, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    """The status of the command, and the objects that it writes."""
+
+    def run() -> tuple[int, list[dict[str, Any]]]:
+        result = CliRunner().invoke(app, ["reconcile", "--json", *options], env=dict(system.environment))
+        assert result.exit_code in (0, 1), result.output
+        return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
+
+    return await asyncio.to_thread(run)
+
+
+async def _others(system: System) -> set[str]:
+    """What the tests before have left unheard, on purpose."""
+    return {one["event_id"] for one in (await _run(system))[1]}
+
+
+@asynccontextmanager
+async def _missed(system: System, broker: Broker, fan: Fan, hold: Hold) -> AsyncIterator[UUID]:
+    """A checkout whose second event was confirmed, because an observer took it, and reached no step."""
+    await fan.charge(hold.total)
+    async with broker.observe(["point"]) as observer, broker.unheard(STEP, EVENT):
+        checkout_id = await fan.begin(hold)
+        await observer.heard(checkout_id, EVENT)
+        kept = "SELECT count(*) FROM said WHERE saga_id = $1"
+        await eventually(partial(system.databases.value, "point", kept, checkout_id))
+    yield checkout_id
+    assert (await fan.end_of(checkout_id))["status"] == "completed"
+
+
+async def test_nothing_differs_when_all_is_well(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
+    """All that was said in a checkout was heard, and all that was heard was said, page after page."""
+    await fan.charge(hold.total)
+    checkout_id = (await fan.check_out(hold))["checkout_id"]
+    await quiet(system, broker)
+
+    _, found = await _run(system)
+
+    assert [one for one in found if one["saga"] in (checkout_id, str(hold.payment_id))] == []
+
+
+async def test_event_that_a_step_has_missed_is_listed_and_said_again(
+    system: System, broker: Broker, fan: Fan, hold: Hold
+) -> None:
+    """It is in the list of what is unheard until the command has had it said again; then there is no more to do."""
+    before = await _others(system)
+    async with _missed(system, broker, fan, hold) as checkout_id:
+        status, listed = await _run(system)
+        new = [one for one in listed if one["event_id"] not in before]
+        assert status == 1
+        assert [(one["what"], one["step"], one["event"], one["saga"]) for one in new] == [
+            ("unheard", STEP, EVENT, str(checkout_id))
+        ]
+        _, done = await _run(system, "--say-again", "--yes")
+        assert {"what": "said again", "service": "point", "count": 1} in done or before
+    await quiet(system, broker)
+    assert str(checkout_id) not in {one["saga"] for one in (await _run(system))[1]}
+
+
+async def test_pipe_needs_a_yes(system: System) -> None:
+    """Nobody can be asked there, so nothing is done without a word."""
+    result = await asyncio.to_thread(
+        lambda: CliRunner().invoke(app, ["reconcile", "--say-again"], env=dict(system.environment))
+    )
+
+    assert result.exit_code == 2
+    assert "give --yes" in result.output

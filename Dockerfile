@@ -12,6 +12,13 @@ RUN install --directory --owner postgres --group postgres --mode 700 /var/lib/po
     install --directory --mode 1777 /run/postgresql
 USER postgres
 
+# On the same Debian as the services: one image less to fetch.
+FROM python:3.13-slim AS balancer
+RUN apt-get update && apt-get install --yes --no-install-recommends haproxy && rm -rf /var/lib/apt/lists/*
+COPY --chmod=644 stack/compose/balancer/haproxy.cfg /etc/haproxy/haproxy.cfg
+USER haproxy
+ENTRYPOINT ["haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]
+
 FROM python:3.13-slim AS build
 COPY requirements.lock .
 RUN python -m venv --without-pip /opt/venv && \

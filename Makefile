@@ -18,8 +18,9 @@ help: ## this list
 demo: $(READY) ## watch one checkout complete and one roll back
 	@$(BIN)/python -m stack demo
 
-up: $(READY) ## start everything, or join what runs: TLS=1
-	@$(if $(TLS),STACK_TLS=1) $(BIN)/python -m stack up
+up: $(READY) ## start everything, or join what runs: TLS=1, REPLICAS=3, CLUSTER=3, STANDBY=1
+	@$(if $(TLS),STACK_TLS=1) $(if $(REPLICAS),STACK_REPLICAS="$(REPLICAS)") $(if $(CLUSTER),STACK_CLUSTER="$(CLUSTER)") \
+	    $(if $(STANDBY),STACK_STANDBY="$(STANDBY)") $(BIN)/python -m stack up
 
 checkout: $(READY) ## charge, hold, pay on what runs, and watch: USER=7, SEATS=1, WITHDRAW=1 has it refused
 	@$(BIN)/python -m stack checkout $(if $(GIVEN_USER),--user "$$USER") \

@@ -2,6 +2,8 @@
 
 import json
 import socket
+from collections.abc import Iterator
+from itertools import product
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -9,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from stack.directory import Directory, write_private
 from stack.errors import StackError
 from stack.services import EACH, WINDOW, WINDOW_PORT
+from stack.size import Size, numbered
 
 USUAL = {
     **{service.package: service.port for service in EACH},
@@ -22,6 +25,8 @@ USUAL = {
     "distribution": 18674,
     "epmd": 18675,
 }
+_REPLICAS, _BALANCER, _STANDBY = 8200, 8102, 18433
+_NODE_STEP = 10
 _TRIES = 1000
 _LAST = 65535
 _REMEMBERED = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=_LAST)]])
@@ -30,13 +35,14 @@ _REMEMBERED = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=_LAST)]])
 class Ports:
     """The ports of one stack, claimed for as long as this object lives and remembered for the next time."""
 
-    def __init__(self, directory: Directory) -> None:
-        """Claim a port for every name in `USUAL`; what was remembered goes first."""
+    def __init__(self, directory: Directory, size: Size | None = None) -> None:
+        """Claim a port for every name in `USUAL`, and for what a larger stack has; what was remembered goes first."""
         self._file = directory.path / "ports.json"
         remembered = self._remembered()
         self._claims: list[socket.socket] = []
-        self._chosen = {name: self._claim(remembered.get(name, usual)) for name, usual in USUAL.items()}
-        write_private(self._file, json.dumps(self._chosen, indent=2))
+        self._chosen = {name: self._claim(remembered.get(name, usual)) for name, usual in _usual(size or Size())}
+        # What a smaller stack does without is remembered for when it grows again.
+        write_private(self._file, json.dumps(remembered | self._chosen, indent=2))
 
     def __getitem__(self, name: str) -> int:
         """The port of `name`."""
@@ -62,6 +68,20 @@ class Ports:
                 self._claims.append(claim)
                 return port
         raise StackError(f"no free port between {first} and {last}")
+
+
+def _usual(size: Size) -> Iterator[tuple[str, int]]:
+    yield from USUAL.items()
+    if size.is_balanced:
+        yield "balancer", _BALANCER
+    if size.replicas > 1:
+        for service, number in product(range(len(EACH)), size.numbers(size.replicas)):
+            yield numbered(EACH[service].package, number), _REPLICAS + 10 * service + number
+    if size.nodes > 1:
+        for name, number in product(("rabbitmq", "management", "distribution"), size.numbers(size.nodes)):
+            yield numbered(name, number), USUAL[name] + _NODE_STEP * number
+    if size.standby:
+        yield numbered("postgres", 2), _STANDBY
 
 
 def _claimed(port: int) -> socket.socket | None:

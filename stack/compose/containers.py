@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from stack.credentials import ADMIN
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
+from stack.run.targets import write_targets
 from stack.services import EACH, PROCESSES, WINDOW
 from stack.signing import SigningKey
 from stack.tokens import with_operator
@@ -30,11 +31,12 @@ def describe(directory: Directory) -> None:
     environment = _environment()
     directory.create()
     directory.describe(with_operator(environment))
+    write_targets(directory, {one.name: [urlsplit(environment[f"{one.name.upper()}_URL"]).port or 0] for one in EACH})
 
 
 def _environment() -> dict[str, str]:
-    names = [*(service.package for service in EACH), "platform", WINDOW]
-    urls = {f"{name.removesuffix('_svc').upper()}_URL": f"http://{_address(name, _HTTP)}" for name in names}
+    urls = {f"{one.name.upper()}_URL": f"http://{_address('balancer', one.port)}" for one in EACH}
+    urls |= {f"{name.upper()}_URL": f"http://{_address(name, _HTTP)}" for name in ("platform", WINDOW)}
     databases = {name: url for service in PROCESSES for name, url in _databases(service).items()}
     user = f"{ADMIN}:{_admin_password()}"
     return {

@@ -15,10 +15,13 @@ from stack.progress import Progress
 from stack.run import plan
 from stack.run.state import Entry, State
 from stack.servers.packages import tail
+from stack.size import Size
 from stack.tokens import with_operator
 
 _UP_LOCK = "up.lock"
 _UP_WITHIN = 90.0
+# More programs than usual take longer, by so much each.
+_USUAL_PROGRAMS, _UP_WITHIN_EACH = 13, 8.0
 _DOWN_WITHIN = 60.0
 _SWEEP_WITHIN = 15.0
 _POLL = 0.05
@@ -40,6 +43,8 @@ def up(path: Path | None = None, progress: Progress | None = None) -> dict[str, 
             plan.ensure_installed(directory, progress)
             _sweep(directory)
             _start_supervisor(directory)
+        else:
+            Size.require_as_asked(os.environ, directory)
     try:
         _wait_until_ready(directory, progress, quiet=not mine)
     except BaseException:
@@ -164,7 +169,8 @@ def _give_up_if_hopeless(directory: Directory, state: State, elapsed: float) -> 
     for name, entry in state.programs.items():
         if entry.exits_unready >= _HOPELESS:
             raise StackError(_trouble(directory, name, f"ended {entry.exits_unready} times before it was ready"))
-    if elapsed > _UP_WITHIN:
+    more = max(0, len(state.programs) - _USUAL_PROGRAMS)
+    if elapsed > _UP_WITHIN + more * _UP_WITHIN_EACH:
         raise StackError(_trouble(directory, _culprit(state), f"is not ready after {elapsed:.0f} s"))
 
 

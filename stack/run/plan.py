@@ -1,35 +1,28 @@
 """What a stack consists of: its programs, in which order, with which environment."""
 
-import asyncio
 import json
 import os
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from stack.credentials import ROLES, Credentials, role
-from stack.directory import ROOT, Directory
-from stack.errors import StackError
+from stack.directory import Directory
 from stack.ports import Ports
 from stack.program import Once, Program
 from stack.progress import Progress
 from stack.run.given import Given
-from stack.servers import postgres, rabbitmq
+from stack.run.python import python, run
+from stack.run.targets import write_targets
+from stack.servers import balancer, postgres, rabbitmq
+from stack.servers.balancer import Front
+from stack.servers.cluster import Cluster
+from stack.servers.foreign import ForeignBroker
 from stack.servers.handed_out import HandedOut
-from stack.servers.packages import tail
 from stack.servers.tls import Authority
 from stack.services import EACH, GENEROUS, PROCESSES, SERVICES, WINDOW, Told
+from stack.size import Size, numbered
 from stack.tokens import publish_key
-
-_SECRET = (
-    "TOKEN_SIGNING_KEY",
-    "WINDOW_TOKEN",
-    "DATABASE_URL",
-    "MIGRATION_URL",
-    "RABBITMQ_URL",
-    "RABBITMQ_MANAGEMENT_URL",
-)
-"""How variables end whose value is for one program, or for operators"""
 
 
 @dataclass
@@ -44,7 +37,8 @@ class Plan:
     def __post_init__(self) -> None:
         """Claim the ports and lay everything out; nothing is started."""
         self._given = Given.by(os.environ)
-        self._ports = Ports(self.directory)
+        self._size = Size.of(os.environ, self.directory)
+        self._ports = Ports(self.directory, self._size)
         self._credentials = Credentials.of(self.directory)
         self._tokens = self._keys_of_tokens()
         self._authority = Authority(self.directory) if wants_tls() else None
@@ -52,6 +46,7 @@ class Plan:
             self._authority.issue("rabbitmq", "postgres")
         self._handed_out = HandedOut(self.directory)
         self._needs: list[str] = []
+        self._service_needs: list[str] = []
         self._uses: list[str] = []
         self._urls = {name: f"http://127.0.0.1:{self._ports[name]}" for name in _http_programs()}
         if self._given.urls:
@@ -65,14 +60,18 @@ class Plan:
         for service in EACH:
             self._add_service(service)
         self._add_stage()
-        self.onces.append(Once("catalogue", self._seed, needs=("seat_svc",)))
+        self.onces.append(Once("catalogue", self._seed, needs=tuple(self._places("seat_svc"))[:1]))
         if self._given.has_window:
             self._add_window()
+        if self._size.is_balanced:
+            self.programs.append(balancer.program(self.directory, self._ports["balancer"], list(self._fronts())))
         self._describe()
 
-    def write_environment(self) -> None:
-        """Write the env file."""
+    def write_files(self) -> None:
+        """Write the env file, and what is to be remembered or found beside it."""
+        self._size.keep(self.directory)
         self.directory.describe(self.environment)
+        write_targets(self.directory, {one.name: list(self._places(one.package).values()) for one in EACH})
 
     def _keys_of_tokens(self) -> dict[str, str]:
         """Where the services find the keys of tokens, and the key to issue some with, unless somebody else does."""
@@ -85,7 +84,9 @@ class Plan:
         given = self._given.databases
         wanted = PROCESSES if self._given.has_window else SERVICES
         missing = tuple(name for name in wanted if name not in given)
-        server = postgres.Server(self.directory, self._ports, self._credentials, missing, self._authority)
+        server = postgres.Server(
+            self.directory, self._ports, self._credentials, missing, self._authority, self._size.replicas
+        )
         self._database_urls = {name: given.get(name) or server.url(name, name) for name in wanted}
         # In a database that somebody else runs, the role that is given does everything.
         self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
@@ -101,16 +102,21 @@ class Plan:
 
     def _add_broker(self) -> None:
         given = self._given
-        self._broker: rabbitmq.Node | rabbitmq.ForeignBroker
+        self._broker: rabbitmq.Node | Cluster | ForeignBroker
         if given.broker:
-            self._broker = rabbitmq.ForeignBroker(given.broker, given.management, self._credentials, EACH)
+            self._broker = ForeignBroker(given.broker, given.management, self._credentials, EACH)
             self.onces.append(Once("broker-users", self._broker.create_users, tuple(self._needs)))
             self._needs.append("broker-users")
-        else:
-            self._broker = rabbitmq.Node(self.directory, self._ports, self._credentials, EACH, self._authority)
-            self.programs += self._broker.programs()
-            # A service waits for its broker by itself: so it gets ready while the broker boots, which takes longest.
-            self._uses.append("rabbitmq")
+            return
+        node = rabbitmq.Node(
+            self.directory, self._ports, self._credentials, EACH, self._authority, nodes=self._size.nodes
+        )
+        self._broker = broker = Cluster(node) if self._size.nodes > 1 else node
+        self.programs += broker.programs()
+        self.onces += broker.onces()
+        # A service waits for its broker by itself: so it gets ready while the broker boots, which takes longest.
+        self._uses += broker.names
+        self._service_needs += [once.name for once in broker.onces()]
 
     def _add_platform(self) -> None:
         for program in ("platform", "payment"):
@@ -121,7 +127,7 @@ class Plan:
             "PLATFORM_SECRET_FILE": str(self._handed_out.webhooks("platform")),
             "PLATFORM_DATA": str(self.directory.path / "platform"),
         }
-        self.programs.append(self._python("platform", "stack.platform", settings))
+        self.programs.append(python("platform", "stack.platform", settings, self._ports["platform"]))
 
     def _add_stage(self) -> None:
         """Have the stage beside it, where this stack issues the tokens: without their key it could be nobody's fan."""
@@ -132,7 +138,7 @@ class Plan:
                 "STAGE_STACK": str(self.directory.path),
                 "TOKEN_KEYS": self._tokens["TOKEN_KEYS"],
             }
-            self.programs.append(self._python("stage", "stack.stage", settings))
+            self.programs.append(python("stage", "stack.stage", settings, self._ports["stage"]))
 
     def _add_migrations(self) -> None:
         """Have the databases that are ours migrated; a service that has been given one does it by itself."""
@@ -146,7 +152,6 @@ class Plan:
             "database_url": _via(f"{name.upper()}_DATABASE_VIA", self._service_urls[name]),
             **self._broker_offers(name),
             "host": "127.0.0.1",
-            "port": str(self._ports[service.package]),
             "platform_url": f"{self._urls['platform']}/deliveries",
             "platform_secret_file": str(self._handed_out.webhooks(name)),
             **GENEROUS,
@@ -154,8 +159,27 @@ class Plan:
         return service.takes(offers) | {"TOKEN_KEYS": self._tokens["TOKEN_KEYS"]}
 
     def _add_service(self, service: Told) -> None:
-        program = self._python(service.package, f"{service.package}.main", self._environments[service.name])
-        self.programs.append(replace(program, needs=tuple(self._needs), uses=tuple(self._uses)))
+        for name, port in self._places(service.package).items():
+            settings = self._environments[service.name] | service.takes({"port": str(port)})
+            program = python(name, f"{service.package}.main", settings, port)
+            needs = (*self._needs, *self._service_needs)
+            self.programs.append(replace(program, needs=needs, uses=tuple(self._uses)))
+
+    def _places(self, package: str) -> dict[str, int]:
+        """The processes of a service by their names, and where each listens."""
+        count = self._size.replicas
+        names = [package] if count == 1 else [numbered(package, number) for number in self._size.numbers(count)]
+        return {name: self._ports[name] for name in names}
+
+    def _fronts(self) -> Iterator[Front]:
+        """The addresses behind which several stand."""
+        if self._size.replicas > 1:
+            for service in EACH:
+                places = list(self._places(service.package).values())
+                yield Front(service.package, self._ports[service.package], places)
+        if isinstance(self._broker, Cluster):
+            for name in ("rabbitmq", "management"):
+                yield Front(name, self._ports[name], self._broker.ports(name), is_http=False)
 
     def _add_window(self) -> None:
         """Nothing waits for the window, and it waits until the services have been started."""
@@ -177,16 +201,16 @@ class Plan:
             told = settings | {"WINDOW_MIGRATION_URL": owner_url}
             self.onces.append(Once("window-migration", lambda: self._migrate_window(told), needs))
             needs += ("window-migration",)
-        program = self._python(WINDOW, WINDOW, settings)
-        self.programs.append(replace(program, needs=needs, uses=tuple(self._uses)))
+        program = python(WINDOW, WINDOW, settings, self._ports[WINDOW])
+        self.programs.append(replace(program, needs=(*needs, *self._service_needs), uses=tuple(self._uses)))
 
     async def _migrate_window(self, settings: dict[str, str]) -> None:
-        if not await self._runs("window-migration", settings, "window", "migrate"):
-            raise self._failure("window-migration", "the database of the window cannot be migrated")
+        trouble = "the database of the window cannot be migrated"
+        await run(self.directory, "window-migration", settings, "window", "migrate", trouble=trouble)
 
     def _broker_offers(self, service: str) -> dict[str, str]:
         via = f"{service.upper()}_RABBITMQ_VIA"
-        if not isinstance(self._broker, rabbitmq.Node):
+        if isinstance(self._broker, ForeignBroker):
             return {"rabbitmq_url": _via(via, self._broker.url(service))}
         self._handed_out.write_broker(service, self._credentials)
         return {
@@ -194,46 +218,24 @@ class Plan:
             "rabbitmq_password_file": str(self._handed_out.broker(service)),
         }
 
-    def _python(self, name: str, module: str, settings: dict[str, str]) -> Program:
-        return Program(
-            name=name,
-            command=[sys.executable, "-m", module],
-            environment=_without_secrets() | {"PYTHONUNBUFFERED": "1"} | settings,
-            port=self._ports[name],
-            probe=f"{self._urls[name]}/readyz",
-        )
-
     async def _migrate(self) -> None:
         owners = {name: url for (name, kind), url in self._role_urls.items() if kind == "owner" and name != WINDOW}
         settings = {key: value for name in owners for key, value in self._environments[name].items()}
         settings |= {f"{name.upper()}_MIGRATION_URL": url for name, url in owners.items()}
-        if not await self._runs("migrations", settings, "chassis", "migrate", *owners):
-            raise self._failure("migrations", "the databases cannot be migrated")
+        trouble = "the databases cannot be migrated"
+        await run(self.directory, "migrations", settings, "chassis", "migrate", *owners, trouble=trouble)
 
     async def _seed(self) -> None:
         url = self._role_urls.get(("seat", "owner")) or self._database_urls["seat"]
-        if not await self._runs("catalogue", {"SEAT_DATABASE_URL": url}, "seat_svc.catalogue"):
-            raise self._failure("catalogue", "the catalogue cannot be filled")
-
-    async def _runs(self, name: str, settings: dict[str, str], *module: str) -> bool:
-        """Whether a module with arguments runs to a good end."""
-        with self.directory.log(name).open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *[sys.executable, "-m", *module],
-                cwd=ROOT,
-                env=_without_secrets() | settings,
-                stdout=output,
-                stderr=output,
-            )
-        return await process.wait() == 0
-
-    def _failure(self, name: str, what: str) -> StackError:
-        log = self.directory.log(name)
-        return StackError(f"{what}. The last lines of {log}:\n{tail(log)}")
+        settings = {"SEAT_DATABASE_URL": url}
+        await run(self.directory, "catalogue", settings, "seat_svc.catalogue", trouble="the catalogue cannot be filled")
 
     def _describe(self) -> None:
         for service in SERVICES:
             self.environment[f"{service.upper()}_URL"] = self._urls[f"{service}_svc"]
+            if self._size.replicas > 1:
+                for number, port in enumerate(self._places(f"{service}_svc").values(), 1):
+                    self.environment[f"{service.upper()}_URL_{number}"] = f"http://127.0.0.1:{port}"
         self.environment["PLATFORM_URL"] = self._urls["platform"]
         if "TOKEN_SIGNING_KEY" in self._tokens:
             self.environment["STAGE_URL"] = self._urls["stage"]
@@ -253,11 +255,6 @@ class Plan:
         self.environment["RABBITMQ_URL"] = self._broker.url()
         self.environment["RABBITMQ_MANAGEMENT_URL"] = self._broker.management_url
         self.environment |= self._tokens
-
-
-def _without_secrets() -> dict[str, str]:
-    """The caller's environment, without what an env file may have put there that is not for every program."""
-    return {name: value for name, value in os.environ.items() if not name.endswith(_SECRET)}
 
 
 def wants_tls() -> bool:
@@ -286,7 +283,9 @@ def _via(name: str, url: str) -> str:
 
 def ensure_installed(directory: Directory, progress: Progress) -> None:
     """Find or install the programs that a stack of this environment needs."""
-    given = Given.by(os.environ)
+    given, size = Given.by(os.environ), Size.of(os.environ, directory)
+    if size.is_balanced:
+        balancer.ensure_installed(directory, progress)
     if not given.broker:
         rabbitmq.ensure_installed(directory, progress)
     if any(service not in given.databases for service in SERVICES):

@@ -167,7 +167,7 @@ async def supervise(directory: Directory) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     write_private(directory.pids / "supervisor", f"{os.getpid()}\n")
     plan = Plan(directory)
-    plan.write_environment()
+    plan.write_files()
     board = Board(directory, plan.programs, plan.onces)
     async with asyncio.TaskGroup() as tasks:
         keepers = [Keeper(program, board, tasks) for program in plan.programs]

@@ -18,8 +18,9 @@ from stack.ports import Ports
 from stack.program import Program
 from stack.progress import Progress
 from stack.servers.packages import install, tail
-from stack.servers.roles import CLOSED, MAX_CONNECTIONS, create_database, create_roles, let_in
+from stack.servers.roles import CLOSED, MAX_CONNECTIONS, create_database, create_roles, let_in, more_connections
 from stack.servers.tls import Authority
+from stack.services import PROCESSES
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _RULES = """\
@@ -75,6 +76,8 @@ class Server:
     services: tuple[str, ...]
     authority: Authority | None = None
     """Signs the certificate of the server, if it speaks TLS"""
+    replicas: int = 1
+    """How many processes of each service there are"""
 
     @property
     def folder(self) -> Path:
@@ -114,7 +117,7 @@ class Server:
             "listen_addresses": "127.0.0.1",
             "port": self.ports["postgres"],
             "unix_socket_directories": "",
-            "max_connections": MAX_CONNECTIONS,
+            "max_connections": MAX_CONNECTIONS + len(PROCESSES) * more_connections(self.replicas),
             "idle_in_transaction_session_timeout": "60s",
             "log_line_prefix": "%m [%p] %u@%d ",
         }
@@ -205,7 +208,7 @@ class Server:
         existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
         roles = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
         for service in self.services:
-            for statement in create_roles(service, Credentials.of(self.directory).password, roles):
+            for statement in create_roles(service, Credentials.of(self.directory).password, roles, self.replicas):
                 await connection.execute(statement)
             if service not in existing:
                 await connection.execute(create_database(service))

@@ -4,31 +4,29 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
 
 import aio_pika
-import httpx2
 from aio_pika.exceptions import DeliveryError
 from pamqp.common import FieldTable
 
-from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES, USER_LIMITS, VHOST_LIMITS
+from chassis.choreography.rights import MAX_CHANNELS, MAX_MESSAGE_BYTES
 from stack.credentials import ADMIN, Credentials
 from stack.directory import Directory, write_private
 from stack.errors import StackError
 from stack.ports import Ports
-from stack.program import Program
+from stack.program import Once, Program
 from stack.progress import Progress
 from stack.servers import definitions
 from stack.servers.packages import install
 from stack.servers.tls import Authority
-from stack.services import WINDOW, Told
+from stack.services import Told
+from stack.size import numbered
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-_NODE = "concert@localhost"
 _PROBE = "probe"
 _CONFIRMED_WITHIN = 5.0
 
@@ -47,7 +45,6 @@ _CONFIG = """\
 {listeners}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
-load_definitions = {folder}/definitions.json
 # Enough for what is on its way to the disk when the alarm comes: the write-ahead log twice, and as much in segments.
 disk_free_limit.absolute = 256MB
 max_message_size = {message_bytes}
@@ -57,6 +54,16 @@ raft.wal_max_size_bytes = 67108864
 log.console = true
 log.console.level = info
 log.file = false
+"""
+_DEFINITIONS = "load_definitions = {file}\n"
+_CLUSTER = """\
+{peers}
+cluster_formation.peer_discovery_backend = classic_config
+# A node that sees no majority stops serving, instead of saying other things than the majority does.
+cluster_partition_handling = pause_minority
+# Seconds until a node that says nothing any more is taken for lost; a quarter more or less.
+net_ticktime = 15
+queue_leader_locator = balanced
 """
 
 # Erlang: the tracing plugin has no keys in the format of rabbitmq.conf.
@@ -87,16 +94,45 @@ class Node:
     services: tuple[Told, ...]
     authority: Authority | None = None
     """Signs the certificate of the node, if it speaks TLS"""
+    number: int = 1
+    nodes: int = 1
+    """How many there are"""
+
+    @property
+    def name(self) -> str:
+        """What its process is called."""
+        return self._one_of_several("rabbitmq")
+
+    @property
+    def names(self) -> list[str]:
+        """What the processes of the broker are called, if this is the only one."""
+        return [self.name]
 
     @property
     def folder(self) -> Path:
         """Where all files of the node lie."""
-        return self.directory.path / "rabbitmq"
+        return self.directory.path / ("rabbitmq" if self.number == 1 else self.name)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it was started before."""
+        return (self.folder / "data").exists()
 
     @property
     def management_url(self) -> str:
         """The administrator's URL of the HTTP API and the UI."""
-        return f"http://{ADMIN}:{self.credentials.admin}@127.0.0.1:{self.ports['management']}"
+        return f"http://{ADMIN}:{self.credentials.admin}@{self.address('management')}"
+
+    def address(self, what: str = "rabbitmq") -> str:
+        """Where it listens for AMQP, or for something else."""
+        return f"127.0.0.1:{self.port(what)}"
+
+    def port(self, what: str) -> int:
+        """The port on which it listens for AMQP, or for something else."""
+        return self.ports[self._one_of_several(what)]
+
+    def _one_of_several(self, name: str) -> str:
+        return name if self.nodes == 1 else numbered(name, self.number)
 
     def url(self, user: str = ADMIN, vhost: str = "") -> str:
         """The AMQP URL of a user."""
@@ -108,30 +144,29 @@ class Node:
 
     def _url(self, login: str, vhost: str = "") -> str:
         scheme, query = ("amqps", f"?cafile={self.authority.file}") if self.authority else ("amqp", "")
-        return f"{scheme}://{login}@127.0.0.1:{self.ports['rabbitmq']}/{vhost}{query}"
+        return f"{scheme}://{login}@{self.address()}/{vhost}{query}"
 
     def programs(self) -> list[Program]:
-        """The node, and the Erlang port mapper that it would otherwise start and leave behind."""
-        port = self.ports["epmd"]
-        mapper = Program(
-            name="epmd",
-            command=[shutil.which("epmd") or "epmd", "-port", str(port), "-address", "127.0.0.1"],
-            environment=_clean_environment(),
-            port=port,
-            probe=f"tcp://127.0.0.1:{port}",
-            before=self._write_files,
-        )
-        broker = Program(
-            name="rabbitmq",
+        """The node, and what it needs."""
+        return [mapper(self.ports["epmd"]), self.program()]
+
+    def onces(self) -> list[Once]:
+        """Nothing is to be done."""
+        return []
+
+    def program(self, after: tuple[str, ...] = (), peers: Sequence[int] = ()) -> Program:
+        """The node as a process, started after these programs, and joining one of these nodes if it has no data."""
+        return Program(
+            name=self.name,
             command=[str(_SERVER)],
             environment=self._environment(),
-            port=self.ports["rabbitmq"],
+            port=self.port("rabbitmq"),
             probe=self.url(),
-            needs=("epmd",),
+            needs=("epmd", *after),
+            before=partial(self.write_files, peers),
             healthy=self._confirms,
             patience=30,
         )
-        return [mapper, broker]
 
     async def _confirms(self) -> bool:
         """Say whether the node takes messages: after its disk was full it may live, listen, and refuse each of them.
@@ -163,19 +198,29 @@ class Node:
             "RABBITMQ_MNESIA_BASE": f"{self.folder}/data",
             "RABBITMQ_LOG_BASE": f"{self.folder}/log",
             "RABBITMQ_LOGS": "-",
-            "RABBITMQ_NODENAME": _NODE,
-            "RABBITMQ_DIST_PORT": str(self.ports["distribution"]),
+            "RABBITMQ_NODENAME": node_name(self.number),
+            "RABBITMQ_DIST_PORT": str(self.port("distribution")),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            "ERL_EPMD_PORT": str(self.ports["epmd"]),
+            # For tests that put something between the nodes.
+            "ERL_EPMD_PORT": os.environ.get(f"RABBITMQ_{self.number}_EPMD_VIA") or str(self.ports["epmd"]),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
 
-    async def _write_files(self) -> None:
+    def for_tools(self) -> dict[str, str]:
+        """What the command line tools have to be told to find the node, and to be let in."""
+        return {
+            "HOME": str(self.folder),
+            "RABBITMQ_NODENAME": node_name(self.number),
+            "ERL_EPMD_PORT": str(self.ports["epmd"]),
+        }
+
+    async def write_files(self, peers: Sequence[int]) -> None:
+        """Write what the node reads; it joins one of its peers if it has no data."""
         folder = self.folder
         (folder / "traces").mkdir(parents=True, exist_ok=True)
         config = _CONFIG.format(
             listeners=self._listeners(),
-            management=self.ports["management"],
+            management=self.port("management"),
             folder=folder,
             message_bytes=MAX_MESSAGE_BYTES,
             channels=MAX_CHANNELS,
@@ -183,103 +228,56 @@ class Node:
         advanced = _ADVANCED.format(folder=folder, user=ADMIN, password=self.credentials.admin)
         write_private(folder / ".erlang.cookie", self.credentials.erlang_cookie)
         write_private(folder / "rabbitmq-env.conf", "")
-        write_private(folder / "rabbitmq.conf", config)
+        write_private(folder / "rabbitmq.conf", config + self._more(peers))
         write_private(folder / "advanced.config", advanced)
         write_private(folder / "enabled_plugins", "[rabbitmq_management,rabbitmq_tracing].\n")
         write_definitions(self.directory, self.services, self.credentials)
 
+    def _more(self, peers: Sequence[int]) -> str:
+        # What one node imports, all of them have.
+        imports = _DEFINITIONS.format(file=definitions_file(self.directory)) if self.number == 1 else ""
+        names = [f"cluster_formation.classic_config.nodes.{peer} = {node_name(peer)}" for peer in peers]
+        return imports + (_CLUSTER.format(peers="\n".join(names)) if peers else "")
+
     def _listeners(self) -> str:
         if self.authority is None:
-            return _PLAIN.format(amqp=self.ports["rabbitmq"])
+            return _PLAIN.format(amqp=self.port("rabbitmq"))
         files = self.authority.of("rabbitmq")
         return _ENCRYPTED.format(
-            amqp=self.ports["rabbitmq"],
+            amqp=self.port("rabbitmq"),
             authority=self.authority.file,
             certificate=files.certificate,
             key=files.key,
         )
 
 
+def mapper(port: int) -> Program:
+    """The Erlang port mapper of a stack, which a node would otherwise start and leave behind."""
+    return Program(
+        name="epmd",
+        command=[shutil.which("epmd") or "epmd", "-port", str(port), "-address", "127.0.0.1"],
+        environment=_clean_environment(),
+        port=port,
+        probe=f"tcp://127.0.0.1:{port}",
+    )
+
+
+def node_name(number: int) -> str:
+    """What the nodes of a stack call each other; the first is called the same when it is alone."""
+    return "concert@localhost" if number == 1 else f"concert-{number}@localhost"
+
+
+def definitions_file(directory: Directory) -> Path:
+    """What the node of a stack loads each time that it starts."""
+    return directory.path / "rabbitmq" / "definitions.json"
+
+
 def write_definitions(directory: Directory, services: Sequence[Told], credentials: Credentials) -> None:
     """Write what the node of a stack loads each time that it starts."""
     document = definitions.definitions(services, credentials.broker_password, [_PROBE])
-    write_private(directory.path / "rabbitmq" / "definitions.json", json.dumps(document, indent=2))
+    write_private(definitions_file(directory), json.dumps(document, indent=2))
 
 
 def _clean_environment() -> dict[str, str]:
     # Settings of another node in the caller's environment are not meant for this one.
     return {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_"))}
-
-
-@dataclass(frozen=True)
-class ForeignBroker:
-    """A broker that somebody else runs, named by `RABBITMQ_URL`, with its HTTP API if that is known."""
-
-    amqp_url: str
-    management_url: str
-    credentials: Credentials
-    services: tuple[Told, ...]
-
-    def url(self, user: str = ADMIN) -> str:
-        """The AMQP URL of a user; the one that was given, if users of our own cannot be made."""
-        if user == ADMIN or not self.management_url:
-            return self.amqp_url
-        parts = urlsplit(self.amqp_url)
-        place = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"{user}:{self.credentials.broker_password(user)}@{place}").geturl()
-
-    async def create_users(self) -> None:
-        """Make one user and one policy per service through the HTTP API, or bring existing ones up to date."""
-        if not self.management_url:
-            return
-        try:
-            await self._put_users_and_policies()
-        except httpx2.HTTPStatusError as error:
-            # Without the URL: the password is in it.
-            answer = error.response
-            raise StackError(
-                f"RABBITMQ_MANAGEMENT_URL: {answer.status_code} {answer.reason_phrase}; mend it"
-            ) from error
-        except httpx2.HTTPError as error:
-            raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}; mend it, or unset it") from error
-
-    async def _put_users_and_policies(self) -> None:
-        vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")
-        async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
-            for service in self.services:
-                await self._put_user(api, vhost, service)
-            await self._put_window(api, vhost)
-            for name, policy in definitions.limits(self.services).items():
-                await _put(api, f"policies/{vhost}/{name}", policy)
-            for name, limit in VHOST_LIMITS.items():
-                await _put(api, f"vhost-limits/{vhost}/{name}", {"value": limit})
-
-    async def _put_user(self, api: httpx2.AsyncClient, vhost: str, service: Told) -> None:
-        name = service.name
-        await _put(api, f"users/{name}", definitions.user(self.credentials.broker_password(name)))
-        await _put(api, f"permissions/{vhost}/{name}", definitions.rights(service))
-        for right in definitions.topic_rights(service):
-            await _put(api, f"topic-permissions/{vhost}/{name}", right)
-        await _put_user_limits(api, name)
-
-    async def _put_window(self, api: httpx2.AsyncClient, vhost: str) -> None:
-        """The user of the window, and the queue that it may not declare itself."""
-        told = definitions.user(self.credentials.broker_password(WINDOW), definitions.WINDOW_TAGS)
-        await _put(api, f"users/{WINDOW}", told)
-        await _put(api, f"permissions/{vhost}/{WINDOW}", definitions.WINDOW_RIGHTS)
-        await _put_user_limits(api, WINDOW)
-        queue = definitions.WINDOW_QUEUE
-        await _put(api, f"queues/{vhost}/{queue}", definitions.QUEUE)
-        for exchange in definitions.window_hears(self.services):
-            await _put(api, f"exchanges/{vhost}/{exchange}", definitions.EXCHANGE)
-            bound = await api.post(f"/api/bindings/{vhost}/e/{exchange}/q/{queue}", json=definitions.BINDING)
-            bound.raise_for_status()
-
-
-async def _put_user_limits(api: httpx2.AsyncClient, name: str) -> None:
-    for limit, value in USER_LIMITS.items():
-        await _put(api, f"user-limits/{name}/{limit}", {"value": value})
-
-
-async def _put(api: httpx2.AsyncClient, path: str, what: Mapping[str, Any]) -> None:
-    (await api.put(f"/api/{path}", json=what)).raise_for_status()

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Collection, Iterator
 
 from stack.credentials import ROLES, role
+from stack.size import USUAL_REPLICAS
 
 MAX_CONNECTIONS = 450
-"""Of the server; enough for five services and the window"""
+"""Of the server; enough for five services and the window, in their usual number"""
 CONNECTIONS = {"owner": 20, "erasure": 2}
 SERVICE_CONNECTIONS = 60
-"""Of all processes of a service together; one takes 18 at most"""
+"""Of all processes of a service together, up to three; one takes 18 at most"""
+_MORE_CONNECTIONS = 20
+"""For each process of a service beyond those"""
 SETTINGS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
@@ -45,10 +48,18 @@ def retention_of(service: str) -> str:
     return role(service, "retention")
 
 
-def create_roles(service: str, password: Callable[[str], str], existing: Collection[str] = ()) -> Iterator[str]:
+def more_connections(replicas: int) -> int:
+    """How many more connections than usual the processes of a service may need, if there are so many."""
+    return max(0, replicas - USUAL_REPLICAS) * _MORE_CONNECTIONS
+
+
+def create_roles(
+    service: str, password: Callable[[str], str], existing: Collection[str] = (), replicas: int = 1
+) -> Iterator[str]:
     """The statements that make the roles of a service, or bring those that exist up to date."""
+    usual = SERVICE_CONNECTIONS + more_connections(replicas)
     for name in roles_of(service):
-        limit = CONNECTIONS.get(name.removeprefix(f"{service}_"), SERVICE_CONNECTIONS)
+        limit = CONNECTIONS.get(name.removeprefix(f"{service}_"), usual)
         verb = "ALTER" if name in existing else "CREATE"
         yield f"{verb} ROLE \"{name}\" LOGIN CONNECTION LIMIT {limit} PASSWORD '{password(name)}'"
         if name != role(service, "owner"):

@@ -19,7 +19,7 @@ from stack.services import EACH
 MAX_PAUSE = 60.0
 """Seconds after which a paused service goes on by itself"""
 NAMES = tuple(service.package for service in EACH)
-"""Which programs may be broken"""
+"""Which programs may be broken, however many processes each of them has"""
 
 OBEYED_WITHIN = 2.0
 Condition = Literal["running", "starting", "paused", "stopped"]
@@ -115,7 +115,7 @@ class Processes:
 
     def _entries(self) -> dict[str, Entry]:
         state = State.of(self._directory) or State()
-        return {name: state.programs[name] for name in NAMES if name in state.programs}
+        return {name: entry for name, entry in state.programs.items() if name.partition("-")[0] in NAMES}
 
     def _signal(self, name: str, how: signal.Signals) -> None:
         """Send a signal to the process that the supervisor has noted; raises Problem 409 if that is no more."""

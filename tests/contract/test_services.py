@@ -13,10 +13,17 @@ from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.kubernetes.files import BASE
 from stack.ports import Ports
-from stack.published import BEGIN, COMPOSE, DEFINITIONS, ROLES, WALLS, publish, stale
+from stack.published import BALANCER, BEGIN, COMPOSE, DEFINITIONS, ROLES, WALLS, publish, stale
 from stack.services import EACH, SERVICES, Told
 
-FILES = (COMPOSE, DEFINITIONS, ROLES, WALLS, *(path.relative_to(ROOT) for path in (ROOT / BASE).glob("*.yaml")))
+FILES = (
+    COMPOSE,
+    DEFINITIONS,
+    ROLES,
+    BALANCER,
+    WALLS,
+    *(path.relative_to(ROOT) for path in (ROOT / BASE).glob("*.yaml")),
+)
 RAFFLE = Told("raffle", 8050, EACH[0].settings, Service("raffle"))
 
 
@@ -38,10 +45,13 @@ def test_a_new_service_is_published_everywhere(copy: Path) -> None:
     """A service that comes gets a container, a broker user, a database and its place in the walls."""
     written = publish([*EACH, RAFFLE], copy)
 
-    assert set(written) >= {COMPOSE, DEFINITIONS, ROLES, WALLS, BASE / "raffle.yaml", BASE / "kustomization.yaml"}
-    container = yaml.safe_load((copy / COMPOSE).read_text())["services"]["raffle_svc"]
-    assert container["ports"] == ["127.0.0.1:${RAFFLE_HOST_PORT:-8050}:8000"]
-    assert container["environment"]["RAFFLE_RABBITMQ_URL"] == "amqp://raffle:raffle-development@rabbitmq:5672/"
+    published = {COMPOSE, DEFINITIONS, ROLES, BALANCER, WALLS, BASE / "raffle.yaml", BASE / "kustomization.yaml"}
+    assert set(written) >= published
+    containers = yaml.safe_load((copy / COMPOSE).read_text())["services"]
+    environment = containers["raffle_svc"]["environment"]
+    assert environment["RAFFLE_RABBITMQ_URL"] == "amqp://raffle:raffle-development@brokers:5672/"
+    assert "127.0.0.1:${RAFFLE_HOST_PORT:-8050}:8050" in containers["balancer"]["ports"]
+    assert "server-template raffle_svc- 8 raffle_svc:8000" in (copy / BALANCER).read_text()
     assert "raffle" in {user["name"] for user in json.loads((copy / DEFINITIONS).read_text())["users"]}
     assert 'CREATE DATABASE "raffle" OWNER "raffle_owner"' in (copy / ROLES).read_text()
     assert ', "raffle_svc.steps"]' in (copy / WALLS).read_text()

@@ -18,6 +18,7 @@ from stack.demo.pause import until_interrupted
 from stack.directory import ROOT, Directory
 from stack.errors import StackError
 from stack.progress import ConsoleProgress
+from stack.run.failover import Failover
 from stack.run.given import Given
 from stack.run.rotation import Kind, Rotation
 from stack.run.status import processes
@@ -94,7 +95,8 @@ def status() -> None:
     """List the processes of the system that runs: id, port, and whether each answers now."""
     table = Table("process", "pid", "port", "ready")
     for one in asyncio.run(processes(Directory.of())):
-        table.add_row(one.name, str(one.pid or "-"), str(one.port or "-"), "yes" if one.answers else "no")
+        ready = "fenced" if one.fenced else "yes" if one.answers else "no"
+        table.add_row(one.name, str(one.pid or "-"), str(one.port or "-"), ready)
     console.print(table)
 
 
@@ -136,6 +138,22 @@ def rotate(
     if withdraw:
         withdraw_keys(directory, signing_key(directory))
         console.print("tokens that are out: believed for a second more at most", highlight=False)
+
+
+@app.command()
+def failover(
+    force: Annotated[bool, typer.Option("--force", help="Also if the standby may lack what was acknowledged.")] = False,
+) -> None:
+    """Fence the primary of the databases, which ends it for good, and make the standby the primary."""
+    name = asyncio.run(Failover(Directory.of()).fail_over(force=force))
+    console.print(f"{name} is the primary; make the other one its standby:  python -m stack rejoin", highlight=False)
+
+
+@app.command()
+def rejoin() -> None:
+    """Make the database server that is fenced anew, as the standby of the other."""
+    name = asyncio.run(Failover(Directory.of()).rejoin())
+    console.print(f"{name} copies the primary; nothing is acknowledged that it has not", highlight=False)
 
 
 @app.command()

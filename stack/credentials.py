@@ -14,6 +14,8 @@ from stack.services import PROCESSES
 from stack.signing import SigningKey
 
 ADMIN = "admin"
+REPLICA = "replica"
+"""The role with which one database server copies another"""
 ROLES = ("owner", "erasure")
 """The roles of each database that can log in, besides the service's own"""
 _SECRETS = TypeAdapter(dict[str, str])
@@ -34,6 +36,7 @@ class Credentials(BaseModel, frozen=True, extra="allow"):
     __pydantic_extra__: dict[str, str]
 
     admin: str = Field(default_factory=_password)
+    replica: str = Field(default_factory=_password)
     token_signing_key: str = Field(default_factory=lambda: SigningKey.new().text)
     erlang_cookie: str = Field(default_factory=_password)
     platform_secret: str = Field(default_factory=_webhook_secret)

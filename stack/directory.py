@@ -43,6 +43,11 @@ class Directory:
         return self.path / "rests"
 
     @property
+    def fences(self) -> Path:
+        """One file per program that must not be started, see `stack.servers.fence`."""
+        return self.path / "fences"
+
+    @property
     def env_file(self) -> Path:
         """The `NAME=value` lines for people and tests."""
         return self.path / "env"

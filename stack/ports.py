@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -35,14 +36,18 @@ _REMEMBERED = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=_LAST)]])
 class Ports:
     """The ports of one stack, claimed for as long as this object lives and remembered for the next time."""
 
+    @classmethod
+    def chosen(cls, directory: Directory) -> dict[str, int]:
+        """The ports of a stack that runs, which stay its own."""
+        return cls._remembered(directory)
+
     def __init__(self, directory: Directory, size: Size | None = None) -> None:
         """Claim a port for every name in `USUAL`, and for what a larger stack has; what was remembered goes first."""
-        self._file = directory.path / "ports.json"
-        remembered = self._remembered()
+        remembered = self._remembered(directory)
         self._claims: list[socket.socket] = []
         self._chosen = {name: self._claim(remembered.get(name, usual)) for name, usual in _usual(size or Size())}
         # What a smaller stack does without is remembered for when it grows again.
-        write_private(self._file, json.dumps(remembered | self._chosen, indent=2))
+        write_private(_file(directory), json.dumps(remembered | self._chosen, indent=2))
 
     def __getitem__(self, name: str) -> int:
         """The port of `name`."""
@@ -53,9 +58,10 @@ class Ports:
         for claim in self._claims:
             claim.close()
 
-    def _remembered(self) -> dict[str, int]:
+    @staticmethod
+    def _remembered(directory: Directory) -> dict[str, int]:
         try:
-            return _REMEMBERED.validate_json(self._file.read_bytes())
+            return _REMEMBERED.validate_json(_file(directory).read_bytes())
         except (FileNotFoundError, ValidationError):
             # Other ports do as well.
             return {}
@@ -68,6 +74,10 @@ class Ports:
                 self._claims.append(claim)
                 return port
         raise StackError(f"no free port between {first} and {last}")
+
+
+def _file(directory: Directory) -> Path:
+    return directory.path / "ports.json"
 
 
 def _usual(size: Size) -> Iterator[tuple[str, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from stack.credentials import ROLES, Credentials, role
+from stack.credentials import REPLICA, ROLES, Credentials, role
 from stack.directory import Directory
 from stack.ports import Ports
 from stack.program import Once, Program
@@ -14,11 +14,13 @@ from stack.progress import Progress
 from stack.run.given import Given
 from stack.run.python import python, run
 from stack.run.targets import write_targets
-from stack.servers import balancer, postgres, rabbitmq
+from stack.servers import balancer, binaries, rabbitmq
 from stack.servers.balancer import Front
 from stack.servers.cluster import Cluster
 from stack.servers.foreign import ForeignBroker
 from stack.servers.handed_out import HandedOut
+from stack.servers.postgres import Server
+from stack.servers.standby import Pair
 from stack.servers.tls import Authority
 from stack.services import EACH, GENEROUS, PROCESSES, SERVICES, WINDOW, Told
 from stack.size import Size, numbered
@@ -84,9 +86,8 @@ class Plan:
         given = self._given.databases
         wanted = PROCESSES if self._given.has_window else SERVICES
         missing = tuple(name for name in wanted if name not in given)
-        server = postgres.Server(
-            self.directory, self._ports, self._credentials, missing, self._authority, self._size.replicas
-        )
+        one = Server(self.directory, self._ports, self._credentials, missing, self._authority, self._size.replicas)
+        server = Pair(one) if self._size.standby else one
         self._database_urls = {name: given.get(name) or server.url(name, name) for name in wanted}
         # In a database that somebody else runs, the role that is given does everything.
         self._role_urls = {(name, kind): server.url(role(name, kind), name) for name in missing for kind in ROLES}
@@ -94,11 +95,14 @@ class Plan:
             **given,
             **{name: server.url_without_password(name, name, self._handed_out.database(name)) for name in missing},
         }
-        for name in missing:
+        for name in (*missing, REPLICA):
             self._handed_out.write_database(name, self._credentials)
         if missing:
-            self.programs.append(server.program())
-            self._needs.append("postgres")
+            self.programs += server.programs()
+            self.onces += server.onces()
+            self._needs += server.names
+            # Nothing can be committed any more when one of two has gone.
+            self._uses += server.processes
 
     def _add_broker(self) -> None:
         given = self._given
@@ -289,4 +293,4 @@ def ensure_installed(directory: Directory, progress: Progress) -> None:
     if not given.broker:
         rabbitmq.ensure_installed(directory, progress)
     if any(service not in given.databases for service in SERVICES):
-        postgres.ensure_installed(directory, progress, tls=wants_tls())
+        binaries.ensure_installed(directory, progress, tls=wants_tls())

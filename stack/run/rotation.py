@@ -125,5 +125,5 @@ class Rotation:
     def _admin_url(self) -> str:
         place = urlsplit(self._directory.running()[f"{SERVICES[0].upper()}_OWNER_DATABASE_URL"])
         password = Credentials.of(self._directory).admin
-        netloc = f"{ADMIN}:{password}@{place.hostname}:{place.port}"
+        netloc = f"{ADMIN}:{password}@{place.netloc.rpartition('@')[2]}"
         return place._replace(netloc=netloc, path="/postgres").geturl()

@@ -18,6 +18,8 @@ class Entry(BaseModel):
     started: int | None = None
     ready_after: float | None = None
     exits_unready: int = 0
+    fenced: bool = False
+    """Whether it must not run, see `stack.servers.fence`"""
 
     def lives(self) -> bool:
         """Say whether the process that is meant lives; a later one that got the same id is not it."""
@@ -45,8 +47,8 @@ class State(BaseModel):
         write_private(directory.state_file, self.model_dump_json(indent=2))
 
     def unready(self) -> list[str]:
-        """The names of what is not ready."""
-        return [name for name, entry in self.programs.items() if entry.ready_after is None]
+        """The names of what is not ready, and should be."""
+        return [name for name, entry in self.programs.items() if entry.ready_after is None and not entry.fenced]
 
 
 def start_time(pid: int) -> int | None:

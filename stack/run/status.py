@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from stack.directory import Directory
 from stack.run.probe import answers
 from stack.run.state import State
+from stack.servers.fence import is_fenced
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,18 @@ class Process:
     pid: int | None
     port: int | None
     answers: bool
+    fenced: bool = False
+    """Whether it must not run, see `stack.servers.fence`"""
 
 
 async def processes(directory: Directory) -> list[Process]:
     """The processes of the stack, else whatever the env file names; raises `StackError` if there is neither."""
     known = _kept(directory) if directory.is_supervised else _named(directory.running())
     ready = await asyncio.gather(*(answers(probe) for _, _, _, probe in known))
-    return [Process(name, pid, port, ok) for (name, pid, port, _), ok in zip(known, ready, strict=True)]
+    return [
+        Process(name, pid, port, ok, is_fenced(directory, name))
+        for (name, pid, port, _), ok in zip(known, ready, strict=True)
+    ]
 
 
 def _kept(directory: Directory) -> list[tuple[str, int | None, int | None, str]]:

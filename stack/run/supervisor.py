@@ -15,6 +15,7 @@ from stack.run.plan import Plan
 from stack.run.probe import answers
 from stack.run.rest import rested
 from stack.run.state import Entry, State, start_time
+from stack.servers.fence import is_fenced, until_free
 
 _PROBE_EVERY = 0.1
 _HEALTH_EVERY = 5.0
@@ -69,6 +70,16 @@ class Board:
         (self.directory.pids / name).unlink(missing_ok=True)
         self._state.save(self.directory)
 
+    async def until_allowed(self, name: str) -> None:
+        """Wait while a program is fenced; nobody waits for it meanwhile."""
+        entry = self._state.programs[name]
+        if is_fenced(self.directory, name):
+            entry.fenced = True
+            self._state.save(self.directory)
+            await until_free(self.directory, name)
+            entry.fenced = False
+            self._state.save(self.directory)
+
     def failed(self, reason: str) -> None:
         """Something will not come up however long one waits."""
         self._state.failure = reason
@@ -95,6 +106,7 @@ class Keeper:
             self._board.ended(self.program.name)
 
     async def _keep(self) -> None:
+        await self._board.until_allowed(self.program.name)
         await self._board.until_ready(self.program.needs)
         try:
             await self.program.before()
@@ -104,6 +116,7 @@ class Keeper:
         delays = (0.0,) if RESTART_AT_ONCE in os.environ else _DELAYS
         failures = 0
         while True:
+            await self._board.until_allowed(self.program.name)
             await rested(self._board.directory, self.program.name)
             life = await self._live()
             failures = 0 if life > _WELL_AFTER else min(failures + 1, len(delays))

@@ -18,7 +18,7 @@ import asyncpg
 from stack.credentials import ADMIN, Credentials, role
 from stack.directory import ROOT, Directory
 from stack.run.rest import MAX_SECONDS, rest, wake
-from stack.servers.postgres import binaries
+from stack.servers.binaries import binaries
 from stack.servers.roles import create_database, let_in
 from stack.services import SERVICES
 from tests.chaos.node import command

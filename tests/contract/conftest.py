@@ -12,7 +12,8 @@ from stack.directory import Directory
 from stack.program import start, stop
 from stack.progress import Progress
 from stack.run.probe import answers
-from stack.servers.postgres import Server, ensure_installed
+from stack.servers.binaries import ensure_installed
+from stack.servers.postgres import Server
 
 if TYPE_CHECKING:
     from stack.ports import Ports

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from stack.demo.invariants import examine
@@ -19,6 +21,12 @@ RATE = 6.0
 
 Fault = Callable[[Site], Awaitable[int]]
 """Breaks something, heals it, and says how many times it did so."""
+
+
+def longest_gap(moments: Iterable[datetime]) -> float | None:
+    """The longest time between two moments that follow each other, in seconds; None if there are no two."""
+    gaps = (later - earlier for earlier, later in pairwise(sorted(moments)))
+    return max((gap.total_seconds() for gap in gaps), default=None)
 
 
 def at_once(*faults: Fault) -> Fault:
@@ -66,7 +74,8 @@ class Drill:
         wrong += [f"{one} was started again" for one, pid in processes.items() if self.site.programs.pid(one) != pid]
         counts = await self._counts(self.site.accepted - earlier)
         recovered = is_well - healed if is_well else None
-        row = Row(name, injections, counts["COMPLETED"], counts["FAILED"], wrong, recovered, parts or {})
+        gap = longest_gap(await self.site.platform.received(self.site.accepted - earlier))
+        row = Row(name, injections, counts["COMPLETED"], counts["FAILED"], wrong, recovered, parts or {}, gap)
         self.ledger.rows.append(row)
         assert not wrong, (wrong[:20], dict(shoppers.gone))
         assert counts["COMPLETED"], ("nobody bought anything", dict(shoppers.gone))

@@ -18,6 +18,8 @@ class Row:
     violations: Sequence[str]
     recovered: float | None
     parts: Mapping[str, int] = field(default_factory=dict)
+    gap: float | None = None
+    """The longest time, in seconds, in which no checkout came to its end at the platform, as that has seen it"""
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Ledger:
 
     def table(self) -> Iterator[str]:
         """The lines of the table."""
-        names = ("fault", "injections", "completed", "failed", "violations", "recovered")
+        names = ("fault", "injections", "completed", "failed", "violations", "longest gap", "recovered")
         cells = [names, *(line for row in self.rows for line in _cells(row))]
         widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
         for line in cells:
@@ -51,6 +53,7 @@ class Ledger:
 def _cells(row: Row) -> Iterator[tuple[str, ...]]:
     recovered = "never" if row.recovered is None else f"{row.recovered:.1f} s"
     counts = (row.injections, row.completed, row.failed, len(row.violations))
-    yield (row.fault, *map(str, counts), recovered)
+    gap = "-" if row.gap is None else f"{row.gap:.1f} s"
+    yield (row.fault, *map(str, counts), gap, recovered)
     for part, injections in row.parts.items():
-        yield (f"  {part}", str(injections), "", "", "", "")
+        yield (f"  {part}", str(injections), "", "", "", "", "")

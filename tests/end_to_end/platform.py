@@ -1,5 +1,7 @@
 """The external platform: what it received, and how it fails."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +30,12 @@ class Platform:
         """What the platform keeps of a checkout."""
         answer = await self._system.ask("GET", "platform", f"/deliveries/{checkout_id}")
         return dict(answer.json()) if answer.status_code == OK else None
+
+    async def received(self, checkout_ids: Iterable[UUID]) -> list[datetime]:
+        """When the platform was first told of each of these checkouts of which it was told."""
+        wanted = {str(checkout_id) for checkout_id in checkout_ids}
+        kept = (await self._system.ask("GET", "platform", "/deliveries")).json()
+        return [datetime.fromisoformat(one["received_at"]) for one in kept if one["webhook_id"] in wanted]
 
     async def delivered(self, checkout_id: UUID) -> dict[str, Any]:
         """What the platform keeps of a checkout, once it does."""

@@ -61,6 +61,10 @@ class Failover:
         await self._pair.attach()
         return standby.name
 
+    async def waits_for_copy(self) -> bool:
+        """Whether the primary acknowledges nothing that the standby has not."""
+        return await self._pair.waits_for_copy()
+
     async def _require_copy(self, *, force: bool) -> None:
         try:
             is_complete = await self._pair.waits_for_copy()

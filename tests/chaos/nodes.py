@@ -16,6 +16,7 @@ from stack.directory import Directory
 from stack.run.rest import rest, wake
 from stack.run.supervisor import RESTART_AT_ONCE
 from stack.servers.rabbitmq import node_name
+from tests.chaos.crashes import gone
 from tests.chaos.node import OwnNode, command
 from tests.chaos.programs import Programs, variables
 from tests.chaos.site import Site
@@ -25,7 +26,7 @@ from tests.end_to_end.eventually import eventually
 from tests.end_to_end.system import System
 
 NUMBERS = (1, 2, 3)
-WHOLE_WITHIN = 120.0
+WHOLE_WITHIN, GONE_WITHIN = 120.0, 10.0
 _BIN = Path("/usr/lib/rabbitmq/bin")
 
 
@@ -49,7 +50,7 @@ class Nodes:
         directory, name = Directory.of(self.programs.path), _process(number)
         rest(directory, name, seconds)
         pid = await self.programs.send(name, signal.SIGKILL)
-        await eventually(lambda: _is_gone(pid))
+        await gone([Path(f"/proc/{pid}")], GONE_WITHIN)
         shutil.rmtree(self.programs.path / name / "data")
 
     def wake(self, number: int) -> None:
@@ -124,10 +125,6 @@ async def _ask(site: Site, path: str) -> Any:
     url = site.environment["RABBITMQ_MANAGEMENT_URL"]
     async with httpx2.AsyncClient(base_url=url, timeout=10, trust_env=False) as management:
         return (await management.get(f"/api/{path}")).raise_for_status().json()
-
-
-async def _is_gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists()
 
 
 def _process(number: int) -> str:

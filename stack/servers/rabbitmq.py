@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -89,7 +89,7 @@ class Node:
     """The broker of one stack, with one user per service besides the administrator."""
 
     directory: Directory
-    ports: Ports
+    ports: Ports | Mapping[str, int]
     credentials: Credentials
     services: tuple[Told, ...]
     authority: Authority | None = None

@@ -93,6 +93,10 @@ class Gate:
         old, self.weather = self.weather, weather
         old.cleared.set()
 
+    def lead(self, target: Callable[[], int]) -> None:
+        """Pass new connections on to another port."""
+        self._target = target
+
     def reset(self) -> int:
         """Break every connection; says how many."""
         return self._do(Line.reset)

@@ -119,3 +119,17 @@ async def test_single_frames_get_lost() -> None:
         writer.write(OTHER + ACK + OTHER)
         assert await reader.readexactly(2 * len(OTHER)) == OTHER + OTHER
         assert weather.lost == 1
+
+
+async def test_gate_can_be_led_elsewhere() -> None:
+    """New connections go where it leads now; those that stand go on."""
+    async with _through() as (gate, reader, writer), _echo() as elsewhere:
+        writer.write(b"x")
+        await reader.readexactly(1)
+        gate.lead(lambda: elsewhere)
+        writer.write(b"y")
+        assert await reader.readexactly(1) == b"y"
+        other_reader, other = await asyncio.open_connection(HERE, gate.port)
+        other.write(b"z")
+        assert await other_reader.readexactly(1) == b"z"
+        other.close()

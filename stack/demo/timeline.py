@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
+from chassis.broker.nodes import connect
 from stack.services import SERVICES
 
 
@@ -75,7 +75,7 @@ class Observer:
 async def observing(rabbitmq_url: str) -> AsyncIterator[Observer]:
     """Look at all events from now on, through a queue that goes with the connection."""
     observer = Observer()
-    connection = await aio_pika.connect(rabbitmq_url, timeout=10)
+    connection = await connect(rabbitmq_url)
     async with connection:
         channel = await connection.channel()
         queue = await channel.declare_queue(exclusive=True)

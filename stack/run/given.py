@@ -1,7 +1,8 @@
 """Servers that somebody else runs, as the environment gives them to a stack: a broker, or databases of services."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+import contextlib
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import aiormq
 import asyncpg
 from aiormq.exceptions import AMQPError
 
+from chassis.addresses import each_of
 from stack.errors import StackError
 from stack.services import PROCESSES, SERVICES, WINDOW
 
@@ -70,13 +72,16 @@ class Given:
 def _require_url(name: str, url: str) -> None:
     # Without quoting it: a password may be in it.
     schemes = _SCHEMES[name]
+    if not all(_is_url(one, schemes) for one in each_of(url)):
+        raise StackError(f"{name} is wrong: it has to begin with {schemes[0]}:// and to name a host; or unset it")
+
+
+def _is_url(url: str, schemes: Collection[str]) -> bool:
     try:
         parts = urlsplit(url)
-        is_one = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_one = False
-    if not is_one:
-        raise StackError(f"{name} is wrong: it has to begin with {schemes[0]}:// and to name a host; or unset it")
+        return False
 
 
 async def _require_answer(name: str, url: str, signing_in: Awaitable[None]) -> None:
@@ -94,5 +99,14 @@ async def _sign_in_to_database(url: str) -> None:
 
 
 async def _sign_in_to_broker(url: str) -> None:
+    *others, last = each_of(url)
+    for one in others:
+        with contextlib.suppress(OSError, AMQPError):
+            await _sign_in_to_node(one)
+            return
+    await _sign_in_to_node(last)
+
+
+async def _sign_in_to_node(url: str) -> None:
     # A connection of aio-pika that failed wants to close itself later, when no loop may run any more.
     await (await aiormq.connect(url)).close()

@@ -1,5 +1,6 @@
 """A broker that somebody else runs: users and policies of ours are made there through its HTTP API."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
+from chassis.addresses import each_of
 from chassis.choreography.rights import USER_LIMITS, VHOST_LIMITS
 from stack.credentials import ADMIN, Credentials
 from stack.errors import StackError
@@ -47,8 +49,16 @@ class ForeignBroker:
             raise StackError(f"RABBITMQ_MANAGEMENT_URL: {error}; mend it, or unset it") from error
 
     async def _put_users_and_policies(self) -> None:
+        *others, last = each_of(self.management_url)
+        for url in others:
+            with contextlib.suppress(httpx2.TransportError):
+                await self._put_all(url)
+                return
+        await self._put_all(last)
+
+    async def _put_all(self, management_url: str) -> None:
         vhost = urlsplit(self.amqp_url).path.removeprefix("/") or quote("/", safe="")
-        async with httpx2.AsyncClient(base_url=self.management_url, trust_env=False) as api:
+        async with httpx2.AsyncClient(base_url=management_url, trust_env=False) as api:
             for service in self.services:
                 await self._put_user(api, vhost, service)
             await self._put_window(api, vhost)

@@ -12,6 +12,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import BaseModel
 
+from chassis.broker.nodes import connect
 from chassis.choreography.loading import load
 from chassis.web.problem import Problem, not_found
 from contracts.event import Event
@@ -60,7 +61,7 @@ class Poison:
 
 
 async def _publish(rabbitmq_url: str, queue: str, message: aio_pika.Message) -> None:
-    connection = await aio_pika.connect(rabbitmq_url, timeout=_TIMEOUT)
+    connection = await connect(rabbitmq_url, _TIMEOUT)
     async with connection:
         channel = await connection.channel(on_return_raises=True)
         await channel.default_exchange.publish(message, queue, timeout=_TIMEOUT)

@@ -15,6 +15,7 @@ from stack.credentials import Credentials
 from stack.directory import MIN_FREE, SUPERVISOR_LOCK, Directory
 from stack.errors import StackError
 from stack.ports import USUAL, Ports
+from stack.run import given
 from stack.run.given import Given
 from stack.run.state import State
 from stack.run.status import processes
@@ -103,6 +104,22 @@ async def test_address_where_nobody_answers_is_named(name: str, url: str) -> Non
         await Given.by({name: url}).require_answers()
 
     assert "secret" not in str(refused.value)
+
+
+async def test_address_may_name_several_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them that answers is enough."""
+    asked: list[str] = []
+
+    async def sign_in(url: str) -> None:
+        asked.append(url)
+        if "dead" in url:
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(given, "_sign_in_to_node", sign_in)
+
+    await Given.by({"RABBITMQ_URL": "amqp://me@dead:5672,alive:5672,spare:5672/"}).require_answers()
+
+    assert asked == ["amqp://me@dead:5672/", "amqp://me@alive:5672/"]
 
 
 @pytest.mark.parametrize("text", DAMAGED)

@@ -2,8 +2,8 @@
 
 from chassis.store.migrations import index_said_by_saga, unindex_said_by_saga
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

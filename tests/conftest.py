@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 import stack
 from stack.errors import StackError
@@ -17,10 +19,23 @@ LONGEST_FIRST = ("simulation", "end_to_end", "attacks", "contract", "chaos")
 ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos", TESTS / "attacks", TESTS / "browser")
 
 
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    """Where several processes share the tests out (`make test`), those of one folder share its servers.
+
+    The marker `xdist_group` would say the same, and is not heard by every release of pytest.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("/")[1]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """Who shares the tests out."""
+    return ByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests out (`make test`), those of one folder share its servers."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_folder(item)))
+    """Begin with what takes longest, where several share the tests out."""
     if _is_one_of_several():
         order = (*LONGEST_FIRST, *sorted({_folder(item) for item in items} - set(LONGEST_FIRST)))
         items.sort(key=lambda item: order.index(_folder(item)))

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Annotated
 
-import asyncpg
 import typer
 from pydantic import ValidationError
 
@@ -25,6 +24,7 @@ from chassis.store.failures import DATABASE_ERRORS
 from chassis.store.memory import Memory
 from chassis.store.postgres import SERVER_SETTINGS, Postgres
 from chassis.store.revision import CONNECT_TIMEOUT
+from chassis.store.servers import Servers
 from chassis.telemetry import logs
 from chassis.web import Definition
 
@@ -140,9 +140,8 @@ async def _memories(services: Collection[str]) -> AsyncIterator[dict[str, Memory
     async with AsyncExitStack() as stack:
         found = {}
         for service in services:
-            connection = await asyncpg.connect(
-                service_database_url(service), timeout=CONNECT_TIMEOUT, server_settings=SERVER_SETTINGS
-            )
+            servers = Servers(service_database_url(service))
+            connection = await servers.connect(timeout=CONNECT_TIMEOUT, server_settings=SERVER_SETTINGS)
             stack.push_async_callback(connection.close, timeout=CONNECT_TIMEOUT)
             found[service] = Memory(connection)
         yield found

@@ -1,8 +1,7 @@
 """Failover of the databases: the primary is fenced, its standby takes its place, and later it comes back as a copy."""
 
 import asyncio
-import os
-import signal
+import contextlib
 import time
 
 import asyncpg
@@ -11,6 +10,7 @@ from stack.credentials import Credentials
 from stack.directory import Directory
 from stack.errors import StackError
 from stack.ports import Ports
+from stack.run import family
 from stack.run.state import State
 from stack.servers.fence import fence, is_fenced, let_go
 from stack.servers.postgres import Server
@@ -78,10 +78,11 @@ class Failover:
             )
 
     async def _end(self, name: str) -> None:
-        """Kill a process that may not even listen to signals any more, and see that it is gone."""
+        """Kill a server that may not even listen any more, with all its sessions, and see that it is gone."""
         deadline = time.monotonic() + _GONE_WITHIN
         while (pid := self._pid(name)) is not None:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                family.kill(pid)
             if time.monotonic() > deadline:
                 raise StackError(f"{name} cannot be ended: end process {pid}, and run this again")
             await asyncio.sleep(_PAUSE)

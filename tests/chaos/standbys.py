@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 from stack.directory import Directory
+from stack.run import family
 from stack.run.failover import Failover
 from stack.servers.standby import primary_number
 from stack.size import numbered
@@ -22,7 +23,7 @@ async def failed_over(site: Site) -> int:
 
 async def failed_over_frozen(site: Site) -> int:
     """The same where the primary stands still: it would wake up, and believe that it is one."""
-    await site.programs.send(_primary(site), signal.SIGSTOP)
+    family.freeze(await site.programs.running(_primary(site)))
     await asyncio.sleep(BESIDE_SECONDS)
     await _command(site).fail_over()
     return 1

@@ -26,6 +26,10 @@ async def _wired(path: Path) -> AsyncIterator[Wires]:
 
         async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             request = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+            if request == b"n":
+                writer.write(ports["epmd"].to_bytes(4) + b"name concert at port 1\n")
+                writer.close()
+                return
             known = {b"zconcert": 1, b"zconcert-2": 2}.get(request)
             port = ports[f"distribution-{known}"].to_bytes(2) if known else b""
             writer.write((b"w\x00" + port + b"rest") if known else b"w\x01")
@@ -75,6 +79,18 @@ async def test_a_node_is_led_over_a_gate(tmp_path: Path) -> None:
 
     assert (answer[:2], answer[4:]) == (b"w\x00", b"rest")
     assert int.from_bytes(answer[2:4]) != Programs(tmp_path).port("distribution-2")
+
+
+async def test_a_mapper_says_that_it_is_the_one_that_was_asked(tmp_path: Path) -> None:
+    """A node believes nothing of a mapper that names another port than its own."""
+    async with _wired(tmp_path) as wires:
+        port = int(wires.variables["RABBITMQ_1_EPMD_VIA"])
+        reader, writer = await asyncio.open_connection(HERE, port)
+        writer.write(b"\x00\x01n")
+        answer = await reader.read()
+        writer.close()
+
+    assert answer == port.to_bytes(4) + b"name concert at port 1\n"
 
 
 async def test_a_node_that_nobody_knows_is_not_found(tmp_path: Path) -> None:

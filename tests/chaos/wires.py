@@ -1,7 +1,7 @@
 """The lines between the nodes of a cluster: a gate for each node and each other, so that some can be cut.
 
 A node asks the port mapper where another one listens, and is told of the gate that stands before it. See "Distribution
-Protocol" in the documentation of Erlang, for the two messages that are read here.
+Protocol" in the documentation of Erlang, for the messages that are read here.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from stack.servers.rabbitmq import node_name
 from tests.chaos.gate import HERE, Gate, Weather
 from tests.chaos.programs import Programs
 
+_ASKS_FOR_NAMES = b"n"
 _ASKS_FOR_PORT, _TELLS_PORT, _FOUND = b"z", 119, 0
 _LENGTH = 2
 
@@ -84,6 +85,11 @@ class Wires:
                     if request[:1] == _ASKS_FOR_PORT and number not in (None, asker):
                         gate = self._gates[asker, number]
                         near.write(Answer(await far_reader.read()).at(gate.port))
+                        await near.drain()
+                    elif request == _ASKS_FOR_NAMES:
+                        # It begins with the port of the mapper, which has to be the one that was asked.
+                        named = await far_reader.read()
+                        near.write(self._mappers[asker].to_bytes(4) + named[4:])
                         await near.drain()
                     else:
                         # A node is known for as long as the connection stands over which it has said so.

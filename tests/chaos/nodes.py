@@ -68,9 +68,9 @@ class Nodes:
         return await command(str(_BIN / tool), *arguments, environment=environment)
 
     async def leader(self, site: Site, queue: str) -> int:
-        """Which node leads a queue."""
+        """Which node leads a queue, 0 while its members are choosing."""
         found = await _ask(site, f"queues/%2F/{queue}")
-        return _number(found["leader"])
+        return _number(found["leader"]) if found.get("leader") else 0
 
     async def of_connections(self, site: Site, user: str) -> int:
         """A node that a service is connected to."""

@@ -44,7 +44,7 @@ compose-env: $(READY) ## have every command use a running `docker compose up`
 test: $(READY) ## all tests, on a stack of their own
 	@$(BIN)/python -m stack prepare
 	@rm -rf .stack/coverage && mkdir -p .stack/coverage
-	$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
 
 browser: $(READY) ## the pages of the window in Chromium, by clicking
 	@$(BIN)/python -m stack prepare

@@ -13,40 +13,46 @@ import stack
 from stack.errors import StackError
 
 TESTS = Path(__file__).parent
-LONGEST_FIRST = ("simulation", "end_to_end", "attacks", "contract", "chaos")
+LONGEST_FIRST = ("end_to_end", "attacks", "contract", "chaos", "simulation")
 """The folders that take longest; who begins with one of them late is waited for in the end"""
+WITHOUT_SERVERS = ("simulation", "unit", "window_pages", "memory", "bench", "supply")
+"""Of these folders each module may go to another process"""
 # The tests in these folders bring a stack up, unless STACK_ENV names one that runs.
 ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos", TESTS / "attacks", TESTS / "browser")
 
 
-class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+class ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """Where several processes share the tests out (`make test`), those of one folder share its servers.
 
     The marker `xdist_group` would say the same, and is not heard by every release of pytest.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.split("/")[1]
+        _, folder, *_ = nodeid.split("/")
+        return nodeid.partition("::")[0] if folder in WITHOUT_SERVERS else folder
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
     """Who shares the tests out."""
-    return ByFolder(config, log)
+    return ByServers(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, where several share the tests out."""
     if _is_one_of_several():
-        order = (*LONGEST_FIRST, *sorted({_folder(item) for item in items} - set(LONGEST_FIRST)))
-        items.sort(key=lambda item: order.index(_folder(item)))
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    """What waits for processes of its own begins first."""
+    folder = item.path.relative_to(TESTS).parts[0]
+    waits = "every_seed" in getattr(item, "fixturenames", ())
+    return not waits, LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def _is_one_of_several() -> bool:
     return "PYTEST_XDIST_WORKER" in os.environ
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).parts[0]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

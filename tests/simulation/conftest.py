@@ -37,21 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin with what takes longest before anything else runs, unless others may be the ones who run it."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        _begin(session)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin, as this process has been given these tests."""
-    _begin(item.session)
-
-
-def _begin(session: pytest.Session) -> None:
-    if LOOKING in session.config.stash:
-        return
+    """Begin with what takes longest before anything else runs, unless another process may be the one that needs it."""
     asking = [item for item in session.items if isinstance(item, pytest.Function) and "every_seed" in item.fixturenames]
-    if asking and not session.config.option.collectonly:
+    if asking and not session.config.option.collectonly and "PYTEST_XDIST_WORKER" not in os.environ:
         session.config.stash[LOOKING] = asking[0].module.begin()
 
 

@@ -66,5 +66,4 @@ async def test_service_goes_to_another_node_when_its_own_dies(system: System, se
         # then
         await eventually(look, lambda seen: seen.get("status") == "ready", within=SOON)
         await second.aclose()
-        gone = await eventually(look, lambda seen: seen.get("status") == "not ready")
-        assert gone["broker"] != "ok", "it was there, and nowhere else"
+        await eventually(look, lambda seen: seen.get("broker") not in (None, "ok"))  # it was there, and nowhere else

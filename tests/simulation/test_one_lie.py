@@ -62,12 +62,10 @@ def completed_for_less(reserved: seat.Reserved, attempt: Checkout, **_: Any) -> 
     return checkout.Completed.after(reserved, amount=attempt.amount, completed_at=attempt.created_at)
 
 
-def sold_as_others(paid: payment.Paid, seats: list[Seat], dates: list[Any], **_: Any) -> Any:
+def sold_as_others(paid: payment.Paid, seats: list[Seat], **_: Any) -> Any:
     """As `seat_svc.steps.reserve`, but it names other seats."""
     for row in seats:
         row.reserve()
-    for date in dates:
-        date.count(-len(seats))
     return seat.Reserved.after(paid, seat_ids=(99, 100))
 
 

@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether the server will still be there: it closes connections that were idle for 5 s."""
+        """Whether the server will surely be there: it closes connections that were idle for long."""
         is_open = self._transport is not None and not self._transport.is_closing()
         return is_open and time.monotonic() - self._used < IDLE
 

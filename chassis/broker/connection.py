@@ -7,7 +7,7 @@ here tries to repair a connection: it is closed, and a new one is set up from th
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 import aio_pika
@@ -163,6 +163,20 @@ async def exists(connection: AbstractConnection, queue: str) -> bool:
     except ChannelNotFoundEntity:
         return False
     return True
+
+
+async def missing(connection: AbstractConnection, queues: Iterable[str]) -> list[str]:
+    """Those of the queues that are not there, each of which costs a channel; all others are asked for over one."""
+    left, found = list(queues), list[str]()
+    while left:
+        try:
+            async with connection.channel(publisher_confirms=False) as channel:
+                while left:
+                    await answered(channel.declare_queue(left[0], passive=True))
+                    left.pop(0)
+        except ChannelNotFoundEntity:
+            found.append(left.pop(0))
+    return found
 
 
 async def answered(call: Awaitable[Answer]) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from chassis.broker.connection import Pauses, exists, has_ended
+from chassis.broker.connection import Pauses, has_ended, missing
 from chassis.errors import QueueLostError, describe
 
 log = structlog.get_logger(__name__)
@@ -58,8 +58,7 @@ class Declarations:
         Nor would who publishes to it, once an observer is bound as well: then the broker gives nothing back.
         """
         while True:
-            missing = [queue for queue in queues if not await exists(self._connection, queue)]
-            if missing:
-                self._lost.update(missing)
+            if gone := await missing(self._connection, queues):
+                self._lost.update(gone)
                 await self.declare()
             await asyncio.sleep(LOOK_INTERVAL)

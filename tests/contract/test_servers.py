@@ -76,3 +76,19 @@ async def test_database_that_answers_and_does_not_commit_is_in_trouble(url: str)
     assert answered
     assert "read-only transaction" in str(trouble)
     await database.drain(1)
+
+
+async def test_witness_leaves_nothing_behind(url: str) -> None:
+    """What it writes was never said: nobody may say it again, compare it, or look in it for a user."""
+    # given
+    database = Database(Postgres(url, pool_size=1), Departures())
+    # when
+    assert await database.trouble() is None
+    # then
+    assert await database.run(_rows_of_the_chassis) == 0
+    await database.drain(1)
+
+
+async def _rows_of_the_chassis(transaction: Transaction) -> int:
+    counted = [await transaction.fetch(f"SELECT count(*) FROM {table}") for table in ("inbox", "outbox", "said")]  # noqa: S608  # names from above
+    return sum(int(found[0]["count"]) for found in counted)

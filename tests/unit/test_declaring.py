@@ -1,7 +1,7 @@
 """What a service declares is there as a whole, or is declared again."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -84,15 +84,15 @@ async def test_queue_that_nobody_consumes_is_looked_for(monkeypatch: pytest.Monk
     # given
     there, broker, declared = {"fans.parked"}, Broker(), asyncio.Event()
 
-    async def exists(_: object, queue: str) -> bool:
-        return queue in there
+    async def missing(_: object, queues: Sequence[str]) -> list[str]:
+        return [queue for queue in queues if queue not in there]
 
     async def set_up(lost: Collection[str]) -> None:
         await broker.set_up(lost)
         there.update(lost)
         declared.set()
 
-    monkeypatch.setattr(declaring, "exists", exists)
+    monkeypatch.setattr(declaring, "missing", missing)
     monkeypatch.setattr(declaring, "LOOK_INTERVAL", 0.0)
     watch = asyncio.create_task(
         Declarations(cast("AbstractConnection", broker), set_up).watch(["fans.parked", "fans.retry.1s"])

@@ -25,14 +25,17 @@ _TABLES = """
     SELECT table_name FROM information_schema.columns
     WHERE table_schema = 'public' AND column_name = 'user_id' ORDER BY table_name
     """
-# The names of tables and columns come from the code and from the catalogue.
+# The names of tables and columns come from the code and from the catalogue. A body may be empty: before, what a witness
+# had written was kept for a while.
 _ROWS = 'SELECT row_to_json(t)::text AS row FROM "{table}" AS t WHERE user_id = $1'
-_NAMING = """SELECT row_to_json(t)::text AS row FROM "{table}" AS t WHERE "{column}"::jsonb ->> 'user_id' = $1"""
+_NAMING = (
+    """SELECT row_to_json(t)::text AS row FROM "{table}" AS t WHERE nullif("{column}", '')::jsonb ->> 'user_id' = $1"""
+)
 _FORGET = 'DELETE FROM "{table}" WHERE user_id = $1'
 _RENAME = 'UPDATE "{table}" SET user_id = $2 WHERE user_id = $1'
 _RENAME_IN = """
     UPDATE "{table}" SET "{column}" = ("{column}"::jsonb || jsonb_build_object('user_id', $2::text))::text
-    WHERE "{column}"::jsonb ->> 'user_id' = $1
+    WHERE nullif("{column}", '')::jsonb ->> 'user_id' = $1
     """
 
 

@@ -134,17 +134,18 @@ async def _green(site: Site) -> AsyncIterator[Place]:
         return
     directory = Directory.of(site.programs.path / "green")
     directory.create()
-    ports = {name: _free_port() for name in ("rabbitmq", "management", "distribution", "epmd")}
+    ports = {name: free_port() for name in ("rabbitmq", "management", "distribution", "epmd")}
     node = Node(directory, ports, Credentials.of(Directory.of(site.programs.path)), EACH)
     await node.write_files([])
     (node.folder / "enabled_plugins").write_text(_PLUGINS)
-    async with _running(directory, mapper(ports["epmd"])), _running(directory, node.program()):
+    async with kept(directory, mapper(ports["epmd"])), kept(directory, node.program()):
         yield Place(node.url(), node.management_url)
     shutil.rmtree(directory.path)
 
 
 @contextlib.asynccontextmanager
-async def _running(directory: Directory, program: Program) -> AsyncIterator[None]:
+async def kept(directory: Directory, program: Program) -> AsyncIterator[None]:
+    """Have a program run while the context lasts."""
     process = start(program, directory.log(program.name))
     try:
         await eventually(partial(answers, program.probe), within=UP_WITHIN)
@@ -153,7 +154,8 @@ async def _running(directory: Directory, program: Program) -> AsyncIterator[None
         await stop(process, program.stop_signal, program.patience)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has."""
     with socket.socket() as probe:
         probe.bind((HERE, 0))
         return int(probe.getsockname()[1])

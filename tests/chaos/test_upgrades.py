@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.chaos import greens, upgrades
+from tests.chaos import greens, moving, upgrades
 from tests.chaos.drill import Drill
 from tests.chaos.programs import PROGRAMS
 
@@ -20,3 +20,10 @@ async def test_versions_run_side_by_side(drill: Drill) -> None:
 async def test_broker_is_replaced_by_another_and_back(drill: Drill) -> None:
     """While services move to an empty broker one by one, shovels bring them what waits at the old one; and back."""
     await drill.run("another broker, and back", greens.moved_and_moved_back, spares=PROGRAMS)
+
+
+@pytest.mark.skipif("STACK_ENV" in os.environ, reason="needs gates before the databases")
+async def test_database_of_one_service_moves_to_another_server_and_back(drill: Drill) -> None:
+    """While a service is away its events wait, and whatever it knew and was promised moves with its database."""
+    others = [name for name in PROGRAMS if name != f"{moving.SERVICE}_svc"]
+    await drill.run("a database moved, and back", moving.moved_and_moved_back, spares=others)

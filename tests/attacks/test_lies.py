@@ -15,8 +15,9 @@ from uuid import UUID
 import aio_pika
 import pytest
 
-from tests.end_to_end.broker import SAID_BY, Broker, Observer
+from tests.end_to_end.broker import SAID_BY, Broker
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.system import System
 
 EVE = "eve"

@@ -18,9 +18,10 @@ from chassis.cli.app import app
 from contracts import point
 from stack.directory import ROOT
 from tests.attacks.here import in_our_stack
-from tests.end_to_end.broker import MARK, Broker
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.observing import MARK
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 from tests.unit.examples import an

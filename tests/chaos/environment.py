@@ -9,10 +9,10 @@ from stack.services import SERVICES
 from tests.chaos.drill import Fault
 from tests.chaos.site import Site
 from tests.chaos.trouble import TROUBLE
-from tests.end_to_end.broker import is_made_up
 from tests.end_to_end.catalogue import CHEAP
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.observing import is_made_up
 
 SHORT, LONG = 8.0, 60.0
 RED_WITHIN = 20.0

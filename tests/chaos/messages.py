@@ -11,7 +11,8 @@ from typing import Any
 from aio_pika.abc import AbstractIncomingMessage
 
 from tests.chaos.site import Site
-from tests.end_to_end.broker import MARK, Binding, Broker, Diversion
+from tests.end_to_end.broker import Binding, Broker, Diversion
+from tests.end_to_end.observing import MARK
 
 SECONDS = 8.0
 ROUNDS = 6

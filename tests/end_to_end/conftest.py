@@ -9,10 +9,11 @@ import pytest
 import stack
 from stack.demo.invariants import examine
 from stack.directory import read_environment
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.stores import KINDS, Store, opened
 from tests.end_to_end.system import System

@@ -3,10 +3,10 @@
 import json
 
 from tests.choreography import completed
-from tests.end_to_end.broker import Observer
 from tests.end_to_end.catalogue import CHEAP, Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.standing import Checkout, Date, Payment, Reservation, Seat, Standing, standing
 from tests.end_to_end.system import System

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.refusals import HEARS, REFUSALS, Refusal, saga
 from tests.end_to_end.standing import standing

@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from tests.choreography import completed, way_out
-from tests.end_to_end.broker import Broker, Diversion, Observer
+from tests.end_to_end.broker import Broker, Diversion
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.quiet import quiet
 from tests.end_to_end.standing import standing
 from tests.end_to_end.system import System

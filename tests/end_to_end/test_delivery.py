@@ -5,8 +5,9 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.standing import standing
 from tests.end_to_end.system import System

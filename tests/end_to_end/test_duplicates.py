@@ -3,10 +3,11 @@
 import asyncio
 
 from tests.choreography import ENDS
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import DEAR, Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.quiet import quiet, stand_still
 from tests.end_to_end.refusals import HEARS, REFUSALS, Refusal

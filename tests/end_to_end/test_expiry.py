@@ -3,10 +3,11 @@
 import asyncio
 
 from tests.choreography import way_out
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import CHEAP, Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.standing import Payment, Reservation, Seat, Standing, standing
 from tests.end_to_end.system import System
 

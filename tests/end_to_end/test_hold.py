@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.end_to_end.broker import Observer
 from tests.end_to_end.catalogue import CHEAP, DEAR, Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.standing import Payment, Reservation, Seat, Standing, standing
 from tests.end_to_end.system import System
 

@@ -4,8 +4,9 @@ import json
 import uuid
 
 from tests.choreography import HEARS_AND_SAYS
-from tests.end_to_end.broker import MARK, Broker
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
+from tests.end_to_end.observing import MARK
 from tests.end_to_end.test_poison import BODY, HEADERS, SOLD_TO_NOBODY
 
 

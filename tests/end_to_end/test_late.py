@@ -8,10 +8,11 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from stack.services import SERVICES
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.quiet import quiet, stand_still
 from tests.end_to_end.standing import standing

@@ -10,10 +10,11 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from stack.services import SERVICES
 from tests.choreography import completed
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import DEAR, Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.refusals import saga
 
 ENVELOPE = {

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from stack.services import SERVICES
-from tests.end_to_end.broker import MARK, Broker
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import MARK
 from tests.end_to_end.system import System
 
 SERVICE, STEP, OTHER_STEP = "point", "point.spend", "point.refund"

@@ -11,9 +11,10 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from chassis.broker.retry import MAX_COUNTED
 from tests.choreography import HEARS_AND_SAYS
-from tests.end_to_end.broker import MARK, Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import CHEAP, Catalogue
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.observing import MARK, Observer
 from tests.end_to_end.system import System
 
 BODY = {

@@ -15,10 +15,11 @@ import pytest
 
 import stack
 from stack.services import EACH
-from tests.end_to_end.broker import Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan
+from tests.end_to_end.observing import Observer
 from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 

@@ -20,9 +20,10 @@ from chassis.cli.app import app
 from stack.servers.definitions import WINDOW_QUEUE
 from stack.services import SERVICES
 from tests.chaos.programs import Programs
-from tests.end_to_end.broker import MARK, Broker, Observer
+from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
+from tests.end_to_end.observing import MARK, Observer
 from tests.end_to_end.system import System
 
 DONE = [

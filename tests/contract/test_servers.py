@@ -9,6 +9,7 @@ from chassis.store import Database, Transaction, revision
 from chassis.store.committing import Committing
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
+from chassis.store.privacy import Personal, records
 from chassis.store.servers import connect
 from tests.contract.test_migrations import migrated_database, scripts_of
 
@@ -87,6 +88,23 @@ async def test_witness_leaves_nothing_behind(url: str) -> None:
     # then
     assert await database.run(_rows_of_the_chassis) == 0
     await database.drain(1)
+
+
+async def test_empty_body_names_no_user(url: str) -> None:
+    """Such as the witness left for a while, before it cleaned up after itself."""
+    # given
+    connection = await connect(url, 5)
+    await connection.execute(
+        "INSERT INTO said (event_id, saga_id, routing_key, mandatory, headers, body, at) "
+        "VALUES (gen_random_uuid(), gen_random_uuid(), '', false, '{}', '', now())"
+    )
+    await connection.close()
+    # when
+    async with records(url, Personal()) as known:
+        await known.erase("7", "erased-1")
+        found = await known.export("7")
+    # then
+    assert found == {}
 
 
 async def _rows_of_the_chassis(transaction: Transaction) -> int:

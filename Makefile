@@ -10,7 +10,7 @@ ENV := $(or $(STACK_DIR),$(CURDIR)/.stack)/env
 # Every shell has a USER of its own, which is not the one that is meant.
 GIVEN_USER := $(filter command,$(origin USER))
 
-.PHONY: help demo test browser checkout chaos chaos-compose soak bench e2e-compose up down status token rotate compose-env lint publish lock audit sbom clean
+.PHONY: help demo test coverage browser checkout chaos chaos-compose soak bench e2e-compose up down status token rotate compose-env lint publish lock audit sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,17 @@ rotate: $(READY) ## new secrets for the system that runs, without an outage: KIN
 compose-env: $(READY) ## have every command use a running `docker compose up`
 	@$(BIN)/python -m stack compose-env
 
+# Four, because tests wait more than they compute; see tests/conftest.py for who gets which.
+SHARED_OUT := --numprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test: $(READY) ## all tests, on a stack of their own
 	@$(BIN)/python -m stack prepare
+	$(BIN)/pytest $(SHARED_OUT)
+
+coverage: $(READY) ## the same, and how much of the code they run, in the processes of the stack as well
+	@$(BIN)/python -m stack prepare
 	@rm -rf .stack/coverage && mkdir -p .stack/coverage
-	$(BIN)/pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/pytest $(SHARED_OUT) --cov --cov-report=term
 
 browser: $(READY) ## the pages of the window in Chromium, by clicking
 	@$(BIN)/python -m stack prepare

@@ -16,7 +16,7 @@ from chassis.choreography.step import Kind
 from chassis.cli.address import env_file, known, service_database_url, unreachable
 from chassis.cli.differences import Form, Told
 from chassis.cli.here import here
-from chassis.errors import describe
+from chassis.errors import NoPrimaryError, describe
 from chassis.run.comparing import SETTLED, Comparison, paged
 from chassis.run.replaying import Replay
 from chassis.settings import ServiceSettings
@@ -33,6 +33,7 @@ CHUNK = 500
 EARLIER = 0.99
 """How much of what is kept is looked at: what is about to be deleted may be gone on one side only"""
 POOL = 2
+OUT_OF_REACH: tuple[type[Exception], ...] = (NoPrimaryError, *DATABASE_ERRORS)
 
 Since = Annotated[float, typer.Option("--since", min=0.01, help="How many hours back.")]
 SayAgain = Annotated[bool, typer.Option("--say-again", help="Have it done or said again.")]
@@ -61,7 +62,7 @@ def reconcile(
         _ask()
     try:
         asyncio.run(_run(_back(since), told, say_again=say_again, while_running=while_running))
-    except DATABASE_ERRORS as error:
+    except OUT_OF_REACH as error:
         raise unreachable(f"a database cannot be asked: {describe(error)}") from error
     told.end()
     if told.differs:

@@ -16,10 +16,11 @@ from chassis.store.said import COLUMNS, Fetches
 PAGE = 2_000
 NOBODY = UUID(int=0)
 
-# The confirmation comes after the event, so nothing that was said since then is left out.
+# The confirmation comes after the event, so nothing that was said since then is left out. What has no name was said by
+# nobody: the witness of older code has left it.
 _SAID = """
     SELECT event_id, saga_id, routing_key, headers ->> 'ce-time' AS time, at FROM said
-    WHERE at >= $1 AND at < $2 AND (at, event_id) > ($1, $3) ORDER BY at, event_id LIMIT $4
+    WHERE at >= $1 AND at < $2 AND (at, event_id) > ($1, $3) AND routing_key <> '' ORDER BY at, event_id LIMIT $4
     """
 _HEARD = """
     SELECT event_id, saga_id, heard FROM inbox

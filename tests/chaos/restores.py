@@ -116,7 +116,8 @@ class Restore:
             stderr=asyncio.subprocess.PIPE,
         )
         written, errors = await process.communicate()
-        assert process.returncode in (0, SHOWN), errors.decode()
+        assert b"Traceback" not in errors, errors.decode()[-3000:]
+        assert process.returncode in (0, SHOWN), errors.decode()[-3000:]
         return process.returncode, [json.loads(line) for line in written.splitlines()]
 
     async def others_have_caught_up(self) -> None:

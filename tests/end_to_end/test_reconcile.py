@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -23,6 +23,7 @@ from tests.end_to_end.quiet import quiet
 from tests.end_to_end.system import System
 
 STEP, EVENT = "reservation.confirm", "point.spent"
+LEFT = "INSERT INTO said SELECT $1, $1, '', false, '{}', '', clock_timestamp()"
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +90,18 @@ async def test_event_that_a_step_has_missed_is_listed_and_said_again(
         assert {"what": "said again", "service": "point", "count": 1} in done or before
     await quiet(system, broker)
     assert str(checkout_id) not in {one["saga"] for one in (await _run(system))[1]}
+
+
+async def test_what_the_witness_of_older_code_has_left_is_no_event(system: System) -> None:
+    """It has neither a name nor a time, and was said by nobody."""
+    left, gone = uuid4(), "DELETE FROM said WHERE event_id = $1"
+    await system.databases.change("point", LEFT, left)
+    try:
+        _, found = await _run(system)
+    finally:
+        await system.databases.change("point", gone, left)
+
+    assert str(left) not in {one["event_id"] for one in found}
 
 
 async def test_pipe_needs_a_yes(system: System) -> None:

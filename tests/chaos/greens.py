@@ -34,7 +34,7 @@ GREEN = "GREEN_RABBITMQ_URL", "GREEN_RABBITMQ_MANAGEMENT_URL"
 """Where the other broker is, with an administrator's password, unless it is to be a node of this machine"""
 _OWN_QUEUES = ".retry."
 """What rests there comes back to the queue of its step by itself"""
-_PLUGINS = "[rabbitmq_management,rabbitmq_shovel].\n"
+_PLUGINS = "[rabbitmq_management,rabbitmq_shovel_management].\n"
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Place:
     def port(self) -> int:
         """Where it listens."""
         return urlsplit(self.url).port or 0
+
+    @property
+    def for_shovels(self) -> str:
+        """The address as shovels read it: with a slash at its end they would look for a virtual host without a name."""
+        return self.url.rstrip("/")
 
     async def ask(self, method: str, path: str, json: Any = None) -> Any:
         """What its HTTP API answers."""
@@ -109,10 +114,10 @@ async def _shovelling(at: Place, queues: Iterable[str], source: Place, target: P
     for queue, path in paths.items():
         way = {
             "src-protocol": "amqp091",
-            "src-uri": source.url,
+            "src-uri": source.for_shovels,
             "src-queue": queue,
             "dest-protocol": "amqp091",
-            "dest-uri": target.url,
+            "dest-uri": target.for_shovels,
             "dest-queue": queue,
             # Taken away there when it is safe here.
             "ack-mode": "on-confirm",
@@ -120,10 +125,16 @@ async def _shovelling(at: Place, queues: Iterable[str], source: Place, target: P
         }
         await at.ask("PUT", path, {"value": way})
     try:
+        await eventually(partial(_at_work, at), lambda found: set(found) == set(paths), within=UP_WITHIN)
         yield
     finally:
         for path in paths.values():
             await at.ask("DELETE", path)
+
+
+async def _at_work(at: Place) -> list[str]:
+    """The shovels that do what they should."""
+    return [one["name"] for one in await at.ask("GET", "shovels") if one.get("state") == "running"]
 
 
 @contextlib.asynccontextmanager

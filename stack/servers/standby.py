@@ -26,6 +26,8 @@ from stack.size import numbered
 COPYING = "standby"
 """What waits until the standby copies everything, and the slot from which it does"""
 _COPIES_WITHIN = 60.0
+_ANSWERS_WITHIN = 2.0
+"""For a primary that is believed to be dead"""
 _PAUSE = 0.2
 _PLACES = ("postgres", "postgres-2")
 _COPIES = "SELECT count(*) FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'"
@@ -162,7 +164,7 @@ class Pair:
 
     async def waits_for_copy(self) -> bool:
         """Whether nothing is acknowledged that the standby has not; raises OSError where the primary is gone."""
-        async with admin(self.primary) as session:
+        async with admin(self.primary, _ANSWERS_WITHIN) as session:
             return bool(await session.fetchval(_WAITS, self.standby.name))
 
 
@@ -184,9 +186,9 @@ def _file(directory: Directory) -> Path:
 
 
 @asynccontextmanager
-async def admin(server: Server) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def admin(server: Server, seconds: float = 5) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A session of the administrator on one of the servers."""
-    session = await asyncpg.connect(server.url(), timeout=5)
+    session = await asyncpg.connect(server.url(), timeout=seconds)
     try:
         yield session
     finally:

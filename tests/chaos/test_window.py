@@ -14,6 +14,5 @@ async def test_a_window_that_was_away_tells_the_same(drill: Drill) -> None:
     witness = windows.Witness(drill.site)
     async with witness.listening():
         await drill.run("window: killed for a minute", windows.away, spares=PROGRAMS)
-        stories = witness.stories()
-    assert len(stories) > len(PROGRAMS), "hardly anything was heard"
-    assert not await windows.differing(drill.site, stories)
+        assert len(witness.stories()) > len(PROGRAMS), "hardly anything was heard"
+        assert not await windows.differing(drill.site, witness)

@@ -23,7 +23,7 @@ from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Operator
 from window.choreography import load
 from window.message import Message
-from window.reading import Arrived, seen
+from window.reading import Arrived, seen, with_user
 from window.rendering import as_json
 from window.telling import tell
 
@@ -50,9 +50,10 @@ class Witness:
         """Every saga of which anything was heard."""
         now, sagas = datetime.now(UTC), defaultdict[UUID, list[Message]](list)
         for number, one in enumerate(self._heard):
-            message = seen(_arrived(one), now).message
+            kept = seen(_arrived(one), now)
+            message = replace(kept.message, number=number, body=with_user(kept.message.body, kept.user_id))
             if message.saga_id is not None:
-                sagas[message.saga_id].append(replace(message, number=number))
+                sagas[message.saga_id].append(message)
         choreography = load(ROOT / "contracts" / "published")
         return {saga_id: _told(as_json(tell(one, choreography, now), now)) for saga_id, one in sagas.items()}
 
@@ -71,13 +72,18 @@ async def away(site: Site) -> int:
     return 1
 
 
-async def differing(site: Site, stories: Mapping[UUID, Mapping[str, Any]]) -> list[str]:
-    """The sagas that the window tells otherwise than these, once it has had time to catch up."""
+async def differing(site: Site, witness: Witness) -> list[str]:
+    """What the window tells otherwise than the witness, who goes on hearing, once it has had time to catch up."""
     operator = Operator(site.system)
 
     async def look() -> list[str]:
-        found = [(saga_id, story, await _asked(operator, saga_id)) for saga_id, story in stories.items()]
-        return [f"{saga_id}: {there}, not {story}" for saga_id, story, there in found if there != story]
+        found = [(saga_id, story, await _asked(operator, saga_id)) for saga_id, story in witness.stories().items()]
+        return [
+            f"{saga_id}: {name} is {there.get(name)}, not {story[name]}"
+            for saga_id, story, there in found
+            for name in story
+            if there.get(name) != story[name]
+        ]
 
     with contextlib.suppress(AssertionError):
         await eventually(look, lambda found: not found, CAUGHT_UP_WITHIN)
@@ -88,7 +94,8 @@ def _told(story: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is to be the same, whoever tells it and whenever he heard it."""
     told: dict[str, Any] = json.loads(json.dumps({name: story[name] for name in _TOLD}, default=str))
     for happening in told["happenings"]:
-        del happening["seen_at"]
+        # When it was seen, and what its headers became on their way through this client or that one.
+        del happening["seen_at"], happening["headers"]
         for attempt in happening["attempts"]:
             del attempt["at"]
     return told

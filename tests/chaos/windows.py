@@ -94,8 +94,7 @@ def _told(story: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is to be the same, whoever tells it and whenever he heard it."""
     told: dict[str, Any] = json.loads(json.dumps({name: story[name] for name in _TOLD}, default=str))
     for happening in told["happenings"]:
-        # When it was seen, and what its headers became on their way through this client or that one.
-        del happening["seen_at"], happening["headers"]
+        del happening["seen_at"]
         for attempt in happening["attempts"]:
             del attempt["at"]
     return told

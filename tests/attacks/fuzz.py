@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.status import Status
 
 import stack
 from chassis.broker.parked import discard, looking, parked_queues, resting_queues
@@ -40,6 +38,7 @@ from tests.attacks.messages import Messages
 from tests.attacks.probes import probe
 from tests.attacks.queues import Aside, Barrage, Tally, discarding, handled
 from tests.attacks.requests import Requests, Tokens, operations
+from tests.attacks.teller import Teller
 from tests.attacks.watch import Watch
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Operator
@@ -49,38 +48,9 @@ RATE = 200.0
 LEAST_IN_A_MINUTE = 10_000
 EMPTY_WITHIN = 600.0
 SETTLED_WITHIN = 240.0
-TELL_EVERY = 5.0
 DISCARDED_BY_HAND = 20
 """How many messages of each service are discarded as an operator does it"""
 LISTED_WITHIN = 400.0
-
-
-class Teller:
-    """Says how far the run is: one live line on a terminal, lines where there is none."""
-
-    def __init__(self) -> None:
-        self._console = Console()
-        self._live: Status = self._console.status("starting")
-        self._began = time.monotonic()
-        self._last = 0.0
-
-    def now(self, text: str, *, at_once: bool = False) -> None:
-        """What is going on."""
-        elapsed = time.monotonic() - self._began
-        if self._console.is_terminal:
-            self._live.update(f"{elapsed:4.0f} s  {text}")
-            self._live.start()
-        elif at_once or elapsed - self._last >= TELL_EVERY:
-            self._last = elapsed
-            self._print(f"{elapsed:4.0f} s  {text}")
-
-    def done(self, text: str) -> None:
-        """A line that stays."""
-        self._live.stop()
-        self._print(text)
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 class Fuzz:

@@ -10,6 +10,7 @@ from uuid import UUID
 from stack.demo.invariants import examine
 from stack.services import SERVICES
 from tests.chaos.ledger import Ledger, Row
+from tests.chaos.programs import PROGRAMS
 from tests.chaos.shoppers import USUAL, Shoppers
 from tests.chaos.site import Site
 from tests.chaos.trouble import TROUBLE
@@ -18,6 +19,8 @@ BEFORE, AFTER = 2.0, 3.0
 """Seconds under load before the fault, and after it was healed."""
 ENDED_WITHIN = 60.0
 RATE = 6.0
+OFTEN = 8.0
+"""Fans a second, all of whom buy: so that a gap in completions is seen"""
 
 Fault = Callable[[Site], Awaitable[int]]
 """Breaks something, heals it, and says how many times it did so."""
@@ -80,6 +83,10 @@ class Drill:
         assert not wrong, (wrong[:20], dict(shoppers.gone))
         assert counts["COMPLETED"], ("nobody bought anything", dict(shoppers.gone))
         assert injections, "nothing was broken"
+
+    async def run_busily(self, name: str, fault: Fault) -> None:
+        """Run one script while everybody buys; every service has to get over it in the same process."""
+        await self.run(name, fault, spares=PROGRAMS, ways=("buy",), rate=OFTEN)
 
     async def _break(self, fault: Fault) -> tuple[int, list[str]]:
         """Let a fault do its work; how many times it did it, and what stopped it if it was stopped."""

@@ -10,14 +10,11 @@ from tests.chaos import clusters
 from tests.chaos.drill import Drill, Fault
 from tests.chaos.ledger import Ledger
 from tests.chaos.nodes import Nodes, cluster
-from tests.chaos.programs import PROGRAMS
 
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.skipif("STACK_ENV" in os.environ, reason="needs nodes of its own"),
 ]
-OFTEN = 8.0
-"""Fans a second, all of whom buy: so that a gap in completions is seen"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Cluster:
 
     async def run(self, name: str, fault: Fault) -> None:
         """Run one script; every service gets over it in the same process."""
-        await self.drill.run(f"cluster: {name}", fault, spares=PROGRAMS, ways=("buy",), rate=OFTEN)
+        await self.drill.run_busily(f"cluster: {name}", fault)
 
 
 @pytest.fixture(scope="module")

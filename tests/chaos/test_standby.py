@@ -11,14 +11,11 @@ from tests.chaos import standbys
 from tests.chaos.drill import Drill, Fault
 from tests.chaos.ledger import Ledger
 from tests.chaos.nodes import running
-from tests.chaos.programs import PROGRAMS
 
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.skipif("STACK_ENV" in os.environ, reason="needs servers of its own"),
 ]
-OFTEN = 8.0
-"""Fans a second, all of whom buy: so that a gap in completions is seen"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Pair:
 
     async def run(self, name: str, fault: Fault) -> None:
         """Run one script; every service gets over it in the same process."""
-        await self.drill.run(f"standby: {name}", fault, spares=PROGRAMS, ways=("buy",), rate=OFTEN)
+        await self.drill.run_busily(f"standby: {name}", fault)
 
 
 @pytest.fixture(scope="module")

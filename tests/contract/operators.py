@@ -29,6 +29,16 @@ _CLUSTER = {"name": str, "namespace": str, "connectionSecret": _NAMED}
 _STORAGE = {"size": str, "storageClass": str, "resizeInUseVolumes": bool, "pvcTemplate": _KUBERNETES}
 _RESOURCES = {"requests": Mapped(str), "limits": Mapped(str)}
 _QUEUES = {"queues", "classic_queues", "quorum_queues", "streams", "exchanges", "all"}
+_DECLARED = {
+    "rabbitmqClusterReference!": _CLUSTER,
+    "name!": str,
+    "vhost": str,
+    "type": str,
+    "durable": bool,
+    "autoDelete": bool,
+    "arguments": Mapped(object),
+}
+"""What an exchange and a queue say alike"""
 _RULES = {"configure": str, "write": str, "read": str}
 _SPREAD = {
     "maxSkew!": int,
@@ -113,24 +123,8 @@ SPECS: dict[tuple[str, str], Shape] = {
         "priority": int,
         "definition!": Mapped(object),
     },
-    ("rabbitmq.com/v1beta1", "Exchange"): {
-        "rabbitmqClusterReference!": _CLUSTER,
-        "name!": str,
-        "vhost": str,
-        "type": str,
-        "durable": bool,
-        "autoDelete": bool,
-        "arguments": Mapped(object),
-    },
-    ("rabbitmq.com/v1beta1", "Queue"): {
-        "rabbitmqClusterReference!": _CLUSTER,
-        "name!": str,
-        "vhost": str,
-        "type": str,
-        "durable": bool,
-        "autoDelete": bool,
-        "arguments": Mapped(object),
-    },
+    ("rabbitmq.com/v1beta1", "Exchange"): _DECLARED,
+    ("rabbitmq.com/v1beta1", "Queue"): _DECLARED,
     ("rabbitmq.com/v1beta1", "Binding"): {
         "rabbitmqClusterReference!": _CLUSTER,
         "vhost": str,

@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -17,12 +14,11 @@ from chassis.cli.app import app
 from chassis.run import comparing
 from chassis.store import memory
 from tests.end_to_end.broker import Broker
-from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.missed import EVENT, STEP, missed
 from tests.end_to_end.quiet import quiet
 from tests.end_to_end.system import System
 
-STEP, EVENT = "reservation.confirm", "point.spent"
 LEFT = "INSERT INTO said SELECT $1, $1, '', false, '{}', '', clock_timestamp()"
 
 
@@ -50,19 +46,6 @@ async def _others(system: System) -> set[str]:
     return {one["event_id"] for one in (await _run(system))[1]}
 
 
-@asynccontextmanager
-async def _missed(system: System, broker: Broker, fan: Fan, hold: Hold) -> AsyncIterator[UUID]:
-    """A checkout whose second event was confirmed, because an observer took it, and reached no step."""
-    await fan.charge(hold.total)
-    async with broker.observe(["point"]) as observer, broker.unheard(STEP, EVENT):
-        checkout_id = await fan.begin(hold)
-        await observer.heard(checkout_id, EVENT)
-        kept = "SELECT count(*) FROM said WHERE saga_id = $1"
-        await eventually(partial(system.databases.value, "point", kept, checkout_id))
-    yield checkout_id
-    assert (await fan.end_of(checkout_id))["status"] == "completed"
-
-
 async def test_nothing_differs_when_all_is_well(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
     """All that was said in a checkout was heard, and all that was heard was said, page after page."""
     await fan.charge(hold.total)
@@ -79,7 +62,7 @@ async def test_event_that_a_step_has_missed_is_listed_and_said_again(
 ) -> None:
     """It is in the list of what is unheard until the command has had it said again; then there is no more to do."""
     before = await _others(system)
-    async with _missed(system, broker, fan, hold) as checkout_id:
+    async with missed(system, broker, fan, hold) as checkout_id:
         status, listed = await _run(system)
         new = [one for one in listed if one["event_id"] not in before]
         assert status == 1

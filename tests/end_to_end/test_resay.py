@@ -16,10 +16,9 @@ from stack.services import SERVICES
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold
+from tests.end_to_end.missed import EVENT, STEP, kept, missed
 from tests.end_to_end.quiet import quiet
 from tests.end_to_end.system import System
-
-STEP, EVENT = "reservation.confirm", "point.spent"
 
 
 @pytest.fixture(autouse=True)
@@ -47,29 +46,11 @@ async def _command(system: System, *options: str) -> Result:
     return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["resay", *options], env=environment))
 
 
-async def _kept(system: System, saga_id: UUID) -> int:
-    """How many confirmed events point_svc keeps of a saga."""
-    count = await system.databases.value("point", "SELECT count(*) FROM said WHERE saga_id = $1", saga_id)
-    return int(count)
-
-
-@asynccontextmanager
-async def _lost(system: System, broker: Broker, fan: Fan, hold: Hold) -> AsyncIterator[UUID]:
-    """A checkout whose second event was confirmed, because an observer took it, and reached no step."""
-    await fan.charge(hold.total)
-    async with broker.observe(["point"]) as observer, broker.unheard(STEP, EVENT):
-        checkout_id = await fan.begin(hold)
-        await observer.heard(checkout_id, EVENT)
-        await eventually(partial(_kept, system, checkout_id))
-    yield checkout_id
-    assert (await fan.end_of(checkout_id))["status"] == "completed"
-
-
 async def test_event_that_only_an_observer_took_is_said_again_for_a_queue_that_is_new(
     system: System, broker: Broker, fan: Fan, hold: Hold
 ) -> None:
     """A step's queue is lost: its service declares it anew, asks, and the checkout completes."""
-    async with _lost(system, broker, fan, hold):
+    async with missed(system, broker, fan, hold):
         await _delete(system.environment, f"queues/%2F/{STEP}")
 
 
@@ -77,7 +58,7 @@ async def test_event_that_was_said_before_its_step_had_a_queue_is_said_again(
     system: System, broker: Broker, fan: Fan, hold: Hold
 ) -> None:
     """Where everything starts for the first time, an observer may have taken it."""
-    async with _lost(system, broker, fan, hold):
+    async with missed(system, broker, fan, hold):
         await system.databases.rows("reservation", "DELETE FROM own_queue WHERE name = $1 RETURNING name", STEP)
         await _delete(system.environment, f"queues/%2F/{STEP}")
 
@@ -87,13 +68,13 @@ async def test_lost_queue_that_nobody_consumes_is_noticed(
     system: System, broker: Broker, fan: Fan, hold: Hold, queue: str
 ) -> None:
     """Its service looks for it, declares it anew, and asks for whatever may have been in it."""
-    async with _lost(system, broker, fan, hold):
+    async with missed(system, broker, fan, hold):
         await _delete(system.environment, f"queues/%2F/{queue}")
 
 
 async def test_operator_has_an_event_said_again(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
     """A binding was missing for a while, which no service can see; the command asks for what the queue missed."""
-    async with _lost(system, broker, fan, hold):
+    async with missed(system, broker, fan, hold):
         result = await _command(system, "--queue", STEP, "--hours", "1")
         assert (result.exit_code, result.output) == (0, f"asked point for {EVENT}\n")
 
@@ -120,9 +101,9 @@ async def test_queue_that_was_never_there_is_not_asked_for(system: System) -> No
         assert {row["lost_at"] for row in rows} == {None}
 
 
-async def test_queue_of_asks_that_is_lost(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
+async def test_queue_of_asks_that_ismissed(system: System, broker: Broker, fan: Fan, hold: Hold) -> None:
     """Nobody knows what was asked for with it, so everything is said again."""
-    async with _lost(system, broker, fan, hold):
+    async with missed(system, broker, fan, hold):
         await _delete(system.environment, "queues/%2F/point.resay")
 
 
@@ -133,7 +114,7 @@ async def test_broker_that_comes_back_empty(system: System, broker: Broker, fan:
     async with broker.diverted(STEP, EVENT) as diverted:
         checkout_id = await fan.begin(hold)
         await diverted.heard(checkout_id, EVENT)
-        await eventually(partial(_kept, system, checkout_id))
+        await eventually(partial(kept, system, checkout_id))
         durable = [one["name"] for one in await broker.ask("queues/%2F") if one["durable"]]
         queues = [name for name in durable if name.split(".")[0] in SERVICES]
         exchanges = [f"{service}{kind}" for service in SERVICES for kind in ("", ".retry", ".redeliver")]

@@ -7,7 +7,7 @@ This is its face for `steps.py`: how to declare steps. What else a service needs
 from chassis.choreography.agreement import agree
 from chassis.choreography.awaiting import awaited
 from chassis.choreography.cadence import ask_again
-from chassis.choreography.declaration import By, Service, Via
+from chassis.choreography.declaration import By, Service, Unlocked, Via
 from chassis.errors import ContradictedError, DeclarationError, NeedsPersonError
 from chassis.ids import new_id
 
@@ -17,6 +17,7 @@ __all__ = [
     "DeclarationError",
     "NeedsPersonError",
     "Service",
+    "Unlocked",
     "Via",
     "agree",
     "ask_again",

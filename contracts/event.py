@@ -162,6 +162,38 @@ class Checkout(Event):
         return self.checkout_id
 
 
+class Refund(Event):
+    """An event of the saga that takes back a completed checkout; a payment may see several refunds, one at a time."""
+
+    saga: ClassVar[str] = "refund"
+
+    refund_id: UUID
+    checkout_id: UUID
+    payment_id: UUID
+    user_id: UserId
+
+    @property
+    def saga_id(self) -> UUID:
+        """The refund."""
+        return self.refund_id
+
+
+class Call(Event):
+    """What a service calls out about the seats of a payment, whatever goes on for it: it does not know whose they are.
+
+    It is kept with the hold of the payment.
+    """
+
+    saga: ClassVar[str] = "hold"
+
+    payment_id: UUID
+
+    @property
+    def saga_id(self) -> UUID:
+        """The payment, as of its hold."""
+        return self.payment_id
+
+
 class Timed(Event):
     """A request that nobody may act on after its deadline. Mixed into the events on the way to the pivot."""
 

@@ -1,6 +1,6 @@
 """What payment_svc says about a payment."""
 
-from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
+from contracts.event import Checkout, Hold, Points, Reason, Refund, Refusal, SeatId, Timed
 from contracts.seat import PricedSeat
 
 
@@ -47,5 +47,15 @@ class Sent(Checkout, end=True):
 
 class SendFailed(Checkout, end=True):
     """The external platform refuses this delivery for good; a person has to look."""
+
+    reason: Reason
+
+
+class RefundSent(Refund, end=True):
+    """The external platform knows that the payment was refunded."""
+
+
+class RefundSendFailed(Refund, end=True):
+    """The external platform refuses to hear of the refund for good; a person has to look."""
 
     reason: Reason

@@ -1,6 +1,6 @@
 """What point_svc says."""
 
-from contracts.event import Checkout, Points, Reason, Refusal, Timed
+from contracts.event import Checkout, Points, Reason, Refund, Refusal, Timed
 
 
 class Spent(Checkout, Timed):
@@ -21,6 +21,13 @@ class Unspent(Checkout):
 
 class Refunded(Checkout):
     """What `spent` took is back in the wallet."""
+
+    amount: Points
+    reason: Reason
+
+
+class Repaid(Refund):
+    """What `spent` took is back in the wallet, long after."""
 
     amount: Points
     reason: Reason

@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime
 
-from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
+from contracts.event import Checkout, Hold, Points, Reason, Refund, Refusal, SeatId, Timed
 
 
 class Requested(Hold, Timed):
@@ -30,6 +30,13 @@ class Expired(Hold):
     reason: Reason
 
 
+class GivenUp(Hold):
+    """The user gave the hold back, or its seats were revoked; everything that it took is to be given back."""
+
+    seat_ids: tuple[SeatId, ...]
+    reason: Reason
+
+
 class Confirmed(Checkout, Timed):
     """The reservation of these seats is confirmed; `amount` is the sum of their prices."""
 
@@ -44,4 +51,11 @@ class Rejected(Checkout, Refusal):
 class Reverted(Checkout):
     """The reservation is back to what it was before `confirmed`."""
 
+    reason: Reason
+
+
+class Cancelled(Refund):
+    """The reservation that the checkout had confirmed is no more; `amount` is the sum of its prices."""
+
+    amount: Points
     reason: Reason

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.event import Checkout, Hold, Points, Reason, Refusal, SeatId, Timed
+from contracts.event import Call, Checkout, Hold, Points, Reason, Refund, Refusal, SeatId, Timed
 
 
 class PricedSeat(BaseModel):
@@ -39,3 +39,20 @@ class Reserved(Checkout):
 
 class Rejected(Checkout, Refusal):
     """The seats could not be sold to this payment."""
+
+
+class Revoked(Call):
+    """The payment cannot keep its seats, held or sold, because of `reason`. Said again until it has none any more."""
+
+    reason: Reason
+
+
+class Vacated(Refund):
+    """What was sold to the payment is nobody's any more: the point of no return of a refund."""
+
+    seat_ids: tuple[SeatId, ...]
+    reason: Reason
+
+
+class Kept(Refund, Refusal):
+    """The seats stay sold."""

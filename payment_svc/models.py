@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 from chassis import ask_again
 from chassis.store import Personal, state_field, timestamp_field
 from contracts.event import overdue_at
+from contracts.refund import Asker
 
 PERSONAL = Personal(
     bodies=(("delivery", "refused"),),
@@ -31,16 +32,29 @@ class Table(SQLModel, registry=registry()):
 
 
 class PaymentStatus(StrEnum):
-    """How far a payment has come. PROCESSING is a semantic lock: the payment is spoken for by its checkout."""
+    """How far a payment has come.
+
+    PROCESSING and REFUNDING are semantic locks: the payment is spoken for by its checkout, or by its refund.
+    """
 
     PUBLISHED = "PUBLISHED"
     PROCESSING = "PROCESSING"
     PAID = "PAID"
     CANCELLED = "CANCELLED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
 
 
 class CheckoutStatus(StrEnum):
     """How a checkout ended, if it did."""
+
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class RefundStatus(StrEnum):
+    """How a refund ended, if it did."""
 
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
@@ -73,6 +87,8 @@ class Payment(Table, table=True):
     checkout_id: UUID | None = None
     undone_id: UUID | None = None
     """The last checkout that was taken back, and so may not pay any more"""
+    refund_id: UUID | None = None
+    """The refund that has locked it, or has given it back"""
     created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
     paid_at: datetime | None = timestamp_field(default=None)
 
@@ -99,6 +115,18 @@ class Payment(Table, table=True):
         """The payment can never be paid; a checkout under way still has to come back to close itself."""
         self.status = PaymentStatus.CANCELLED
 
+    def give_back(self, refund_id: UUID) -> None:
+        """The refund speaks for what is paid from now on."""
+        self.status, self.refund_id = PaymentStatus.REFUNDING, refund_id
+
+    def keep(self) -> None:
+        """The refund is refused, and what is paid stays paid."""
+        self.status, self.refund_id = PaymentStatus.PAID, None
+
+    def refund(self) -> None:
+        """What was paid is given back, for good."""
+        self.status = PaymentStatus.REFUNDED
+
     def is_for(self, seat_ids: Iterable[int]) -> bool:
         """Whether these are its seats, in any order, as far as it knows them."""
         return self.seats in (None, listed(seat_ids))
@@ -110,6 +138,15 @@ class Payment(Table, table=True):
     def is_paid_by(self, checkout_id: UUID) -> bool:
         """Whether this checkout has paid."""
         return self.status == PaymentStatus.PAID and self.checkout_id == checkout_id
+
+    def was_paid_by(self, checkout_id: UUID) -> bool:
+        """Whether this checkout has paid, whatever was given back since."""
+        has_been = (PaymentStatus.PAID, PaymentStatus.REFUNDING, PaymentStatus.REFUNDED)
+        return self.status in has_been and self.checkout_id == checkout_id
+
+    def is_refunded_by(self, refund_id: UUID) -> bool:
+        """Whether this refund speaks for the payment, and has not given it back yet."""
+        return self.status == PaymentStatus.REFUNDING and self.refund_id == refund_id
 
 
 class Checkout(Table, table=True):
@@ -151,6 +188,47 @@ class Checkout(Table, table=True):
         self.status, self.reason, self.finished_at = CheckoutStatus.FAILED, reason, now
 
 
+class Refund(Table, table=True):
+    """One attempt to give a paid payment back, by its buyer, an operator, or because its seats were revoked."""
+
+    __table_args__ = (
+        sa.Index("ix_refund_ask_at", "ask_at", postgresql_where=sa.text("status = 'PENDING'")),
+        sa.Index("ix_refund_finished_at", "finished_at"),
+    )
+
+    refund_id: UUID = Field(primary_key=True)
+    checkout_id: UUID
+    payment_id: UUID
+    user_id: str = Field(max_length=64)
+    amount: int = Field(sa_type=sa.BigInteger)
+    asked_by: Asker = state_field(Asker)
+    cause: str = Field(max_length=64)
+    """Why somebody wants it"""
+    ask_at: datetime = timestamp_field()
+    """When the clock asks next what has become of it"""
+    status: RefundStatus = state_field(RefundStatus, default=RefundStatus.PENDING)
+    reason: str | None = Field(default=None, max_length=64)
+    """Why it was refused"""
+    created_at: datetime = timestamp_field()
+    finished_at: datetime | None = timestamp_field(default=None)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether the clock has to ask, for the first time or again."""
+        return self.status == RefundStatus.PENDING and self.ask_at <= now
+
+    def ask(self, now: datetime) -> None:
+        """The clock asks, and will again."""
+        self.ask_at = ask_again(self.created_at, now)
+
+    def complete(self, now: datetime) -> None:
+        """Everything is given back."""
+        self.status, self.finished_at = RefundStatus.COMPLETED, now
+
+    def fail(self, reason: str, now: datetime) -> None:
+        """Nothing is given back, because of `reason`."""
+        self.status, self.reason, self.finished_at = RefundStatus.FAILED, reason, now
+
+
 class Delivery(Table, table=True):
     """A payment that the external platform has answered for good."""
 
@@ -163,3 +241,19 @@ class Delivery(Table, table=True):
     refused: str | None = Field(default=None, sa_type=sa.Text)
     """The event that the platform refused to be told of, as JSON"""
     delivered_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC), index=True)
+
+
+class Notice(Table, table=True):
+    """Another outcome that the external platform has answered for good, by the id of what ended."""
+
+    __table_args__ = (sa.Index("ix_notice_refused", "at", postgresql_where=sa.text("status = 'FAILED'")),)
+
+    notice_id: UUID = Field(primary_key=True)
+    payment_id: UUID
+    kind: str = Field(max_length=32)
+    """What it was told, as the type of the webhook"""
+    status: DeliveryStatus = state_field(DeliveryStatus)
+    reason: str | None = Field(default=None, max_length=64)
+    refused: str | None = Field(default=None, sa_type=sa.Text)
+    """The event that the platform refused to be told of, as JSON"""
+    at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC), index=True)

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from chassis import NeedsPersonError
-from contracts.checkout import Completed
+from contracts.event import Event
 
 ATTEMPTS = 3
 TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -51,8 +51,8 @@ class Platform:
     ) -> None:
         await self._client.close()
 
-    async def deliver(self, delivery_id: UUID, completed: Completed) -> str | None:
-        """Deliver a paid payment; returns why the platform refuses it for good, or None when it took it.
+    async def deliver(self, delivery_id: UUID, kind: str, event: Event) -> str | None:
+        """Deliver an event as a webhook of this type; returns why it is refused for good, or None when it is taken.
 
         `delivery_id` is the same in every attempt, and the platform stores a delivery once by its id. Raises
         PlatformUnavailableError when some attempts in a row have found it unable, and NotUnderstoodError.
@@ -63,7 +63,7 @@ class Platform:
             wait=wait_random_exponential(multiplier=0.2, max=1),
             reraise=True,
         )
-        return await retrying(self._attempt, delivery_id, _body(completed))
+        return await retrying(self._attempt, delivery_id, _body(kind, event))
 
     async def _attempt(self, delivery_id: UUID, body: str) -> str | None:
         status = await self._post(body, self._headers(str(delivery_id), body))
@@ -93,5 +93,5 @@ class Platform:
         }
 
 
-def _body(completed: Completed) -> str:
-    return f'{{"type":"payment.paid","data":{completed.model_dump_json()}}}'
+def _body(kind: str, event: Event) -> str:
+    return f'{{"type":"{kind}","data":{event.model_dump_json()}}}'

@@ -2,14 +2,30 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from typing import Annotated
+from uuid import UUID, uuid5
 
-from chassis import ContradictedError, Service, agree
-from contracts import checkout, payment, point, reservation, seat
-from payment_svc.models import Checkout, CheckoutStatus, Delivery, DeliveryStatus, Payment, PaymentStatus, listed
+from chassis import ContradictedError, Service, Via, agree, ask_again
+from contracts import checkout, payment, point, refund, reservation, seat
+from contracts.refund import Asker
+from payment_svc.models import (
+    Checkout,
+    CheckoutStatus,
+    Delivery,
+    DeliveryStatus,
+    Notice,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    listed,
+)
 from payment_svc.platform import Platform
 
 service = Service("payment")
+
+Attempts = Annotated[list[Checkout], Via("owed")]
+"""The checkout that has locked or paid the payment"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +51,7 @@ def publish(
 
 
 @service.undo(publish)
-def cancel(lost: reservation.Expired, owed: Payment | None) -> payment.Cancelled | None:
+def cancel(lost: reservation.Expired | reservation.GivenUp, owed: Payment | None) -> payment.Cancelled | None:
     """Withdraw the payment of a hold that is over; a paid one cannot be, as its reservation is confirmed.
 
     One that is not there is withdrawn as well. Should it still be made, reservation_svc says again that the hold is
@@ -43,8 +59,8 @@ def cancel(lost: reservation.Expired, owed: Payment | None) -> payment.Cancelled
     """
     # Whose hold it is, reservation_svc knows: where seat_svc has named somebody else, the payment ends all the same.
     if owed is not None:
-        if owed.status == PaymentStatus.PAID:
-            raise ContradictedError(f"the hold of payment {owed.payment_id}, which is paid, cannot have run out")
+        if owed.status in (PaymentStatus.PAID, PaymentStatus.REFUNDING, PaymentStatus.REFUNDED):
+            raise ContradictedError(f"the hold of payment {owed.payment_id}, which was paid, cannot be over")
         owed.cancel()
     return payment.Cancelled.after(lost)
 
@@ -101,7 +117,7 @@ def pay(
     confirmed: reservation.Confirmed, owed: Payment | None, now: datetime
 ) -> payment.Paid | payment.Rejected | None:
     """Mark the payment as paid."""
-    if owed is not None and owed.is_paid_by(confirmed.checkout_id):
+    if owed is not None and owed.was_paid_by(confirmed.checkout_id):
         return None
     if owed is None or owed.user_id != confirmed.user_id:
         return payment.Rejected.after(confirmed, reason="unknown-payment")
@@ -146,7 +162,7 @@ def close(
     agree(lost, attempt, "payment_id", "user_id")
     if attempt.status == CheckoutStatus.FAILED:
         return None
-    if owed.is_paid_by(attempt.checkout_id):
+    if owed.was_paid_by(attempt.checkout_id):
         raise ContradictedError(f"the points of checkout {attempt.checkout_id}, which has paid, cannot be back")
     attempt.fail(lost.reason, now)
     if owed.is_locked_by(lost.checkout_id):
@@ -157,7 +173,7 @@ def close(
 @service.effect
 async def send(completed: checkout.Completed, platform: Platform) -> tuple[payment.Sent | payment.SendFailed, Delivery]:
     """Tell the external platform about the payment. The checkout's id makes a repetition harmless."""
-    refusal = await platform.deliver(completed.checkout_id, completed)
+    refusal = await platform.deliver(completed.checkout_id, "payment.paid", completed)
     status = DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT
     answered = Delivery(
         checkout_id=completed.checkout_id,
@@ -171,6 +187,126 @@ async def send(completed: checkout.Completed, platform: Platform) -> tuple[payme
     return payment.Sent.after(completed), answered
 
 
+@service.start
+def give_back(
+    owed: Payment, refund_id: UUID, asked_by: Asker, reason: str, now: datetime
+) -> tuple[refund.Requested, Refund]:
+    """Begin to give back a payment that is paid: lock it, and ask the others to take back their parts."""
+    if owed.checkout_id is None:
+        raise ValueError(f"payment {owed.payment_id} is not paid")
+    owed.give_back(refund_id)
+    new = Refund(
+        refund_id=refund_id,
+        checkout_id=owed.checkout_id,
+        payment_id=owed.payment_id,
+        user_id=owed.user_id,
+        amount=owed.total_price,
+        asked_by=asked_by,
+        cause=reason,
+        ask_at=ask_again(now, now),
+        created_at=now,
+    )
+    event = refund.Requested(
+        refund_id=refund_id,
+        checkout_id=owed.checkout_id,
+        payment_id=owed.payment_id,
+        user_id=owed.user_id,
+        asked_by=asked_by,
+        reason=reason,
+    )
+    return event, new
+
+
+@service.set_off(give_back)
+def revoke(
+    revoked: seat.Revoked, owed: Payment | None, attempts: Attempts, now: datetime
+) -> tuple[refund.Requested, Refund] | None:
+    """Begin to give back a payment whose seats cannot be had any more, once its checkout has ended.
+
+    seat_svc says it again as long as the payment has seats.
+    """
+    if owed is None or owed.status != PaymentStatus.PAID:
+        return None
+    if not attempts or attempts[0].status != CheckoutStatus.COMPLETED:
+        return None
+    refund_id = uuid5(attempts[0].checkout_id, f"{revoked.reason} {now.isoformat()}")
+    return give_back(owed, refund_id, Asker.OPERATOR, revoked.reason, now)
+
+
+@service.recall(give_back)
+def remember_refund(
+    known: seat.Vacated | seat.Kept, owed: Payment, now: datetime
+) -> tuple[refund.Requested, Refund] | None:
+    """Begin a refund again that a restored database has forgotten; who had asked for it is not known any more."""
+    if owed.status != PaymentStatus.PAID or owed.checkout_id != known.checkout_id:
+        return None
+    return give_back(owed, known.refund_id, Asker.OPERATOR, known.reason, now)
+
+
+@service.inquiry
+def chase_refund(wanted: Refund, now: datetime) -> refund.Overdue | None:
+    """Ask seat_svc, which alone knows whether the seats were given back, about a refund that should have ended."""
+    if not wanted.is_overdue(now):
+        return None
+    wanted.ask(now)
+    return refund.Overdue(
+        refund_id=wanted.refund_id,
+        checkout_id=wanted.checkout_id,
+        payment_id=wanted.payment_id,
+        user_id=wanted.user_id,
+        asked_by=wanted.asked_by,
+        reason=wanted.cause,
+    )
+
+
+@service.undo(give_back)
+def keep(lost: seat.Kept, wanted: Refund, owed: Payment, now: datetime) -> refund.Failed | None:
+    """Finish a refund that was refused; the payment stays paid."""
+    agree(lost, wanted, "checkout_id", "payment_id", "user_id")
+    if wanted.status == RefundStatus.COMPLETED:
+        raise ContradictedError(f"the seats of refund {wanted.refund_id} were given back before they were kept")
+    if wanted.status == RefundStatus.FAILED:
+        return None
+    wanted.fail(lost.reason, now)
+    owed.keep()
+    return refund.Failed.after(lost)
+
+
+@service.reversal(pay)
+def settle(repaid: point.Repaid, wanted: Refund, owed: Payment, now: datetime) -> refund.Completed | None:
+    """Finish the refund: the user has the points, and nobody has the seats."""
+    agree(repaid, wanted, "checkout_id", "payment_id", "user_id", "amount")
+    if wanted.status == RefundStatus.COMPLETED:
+        return None
+    if not owed.is_refunded_by(wanted.refund_id):
+        raise ContradictedError(f"payment {owed.payment_id} was repaid, and not to be given back")
+    owed.refund()
+    wanted.complete(now)
+    return refund.Completed.after(repaid, reason=wanted.cause, completed_at=now)
+
+
+@service.effect
+async def tell(
+    completed: refund.Completed, platform: Platform
+) -> tuple[payment.RefundSent | payment.RefundSendFailed, Notice]:
+    """Tell the external platform about the refund. The refund's id makes a repetition harmless."""
+    refusal = await platform.deliver(completed.refund_id, "payment.refunded", completed)
+    answered = Notice(
+        notice_id=completed.refund_id,
+        payment_id=completed.payment_id,
+        kind="payment.refunded",
+        status=DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT,
+        reason=refusal,
+        refused=completed.model_dump_json() if refusal else None,
+    )
+    if refusal:
+        return payment.RefundSendFailed.after(completed, reason=refusal), answered
+    return payment.RefundSent.after(completed), answered
+
+
+service.shows(
+    "refund", {payment.RefundSent: "completed", payment.RefundSendFailed: "completed", refund.Failed: "failed"}
+)
 service.shows("checkout", {payment.Sent: "completed", payment.SendFailed: "completed", checkout.Failed: "failed"})
 
 

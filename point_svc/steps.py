@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from chassis import By, Service, Via, agree
+from chassis import By, ContradictedError, Service, Via, agree
 from contracts import checkout, point, reservation
 from point_svc.models import EntryType, PointHistory, Tombstone, Wallet
 
@@ -44,3 +44,19 @@ def refund(
         raise LookupError(f"no wallet of whoever has spent for checkout {lost.checkout_id}")
     back = [] if EntryType.REFUND in entries else [payers[0].refund(spent.amount, lost.checkout_id)]
     return point.Refunded.after(lost, amount=spent.amount), back
+
+
+@service.reversal(spend)
+def repay(
+    cancelled: reservation.Cancelled, history: History, payers: Payers
+) -> tuple[point.Repaid, list[PointHistory]]:
+    """Put the price of a checkout back, once, into the wallet that it came from. It answers every time."""
+    entries = {entry.type: entry for entry in history}
+    spent = entries.get(EntryType.USE)
+    if spent is None:
+        raise ContradictedError(f"checkout {cancelled.checkout_id}, which is to be repaid, has spent nothing")
+    agree(cancelled, spent, "user_id", "amount")
+    if not payers:
+        raise LookupError(f"no wallet of whoever has spent for checkout {cancelled.checkout_id}")
+    back = [] if EntryType.REFUND in entries else [payers[0].refund(spent.amount, cancelled.checkout_id)]
+    return point.Repaid.after(cancelled), back

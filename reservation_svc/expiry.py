@@ -20,7 +20,9 @@ LONG = timedelta(minutes=5)
 # As the indexes say it: what comes as an argument is not compared with the condition of an index.
 _IS_HELD = sa.text("reservation.status = 'TEMP'")
 _IS_REQUESTED = sa.text("reservation.status = 'REQUESTED'")
-_IS_UNANSWERED = sa.text("reservation.ask_at IS NOT NULL AND reservation.status IN ('REQUESTED', 'EXPIRED')")
+_IS_UNANSWERED = sa.text(
+    "reservation.ask_at IS NOT NULL AND reservation.status IN ('REQUESTED', 'EXPIRED', 'CANCELLED')"
+)
 
 
 async def expire_due(database: Database) -> None:
@@ -38,7 +40,7 @@ async def oldest_requested(transaction: Transaction) -> datetime | None:
 async def alarms(transaction: Transaction) -> list[str]:
     """What operators should look at: seats of holds that were over long ago, and that nobody has given back."""
     before = datetime.now(UTC) - LONG
-    is_over = (sa.text("reservation.status = 'EXPIRED'"), col(Reservation.expires_at) < before)
+    is_over = (sa.text("reservation.status IN ('EXPIRED', 'CANCELLED')"), col(Reservation.expires_at) < before)
     kept = sa.select(col(Reservation.seat_id)).where(*is_over, _IS_UNANSWERED)
     count = await transaction.count(kept, MAX_COUNTED)
     return [f"{count} seats of holds that are over for {LONG} are not given back"] if count else []

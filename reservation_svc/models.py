@@ -90,9 +90,18 @@ class Reservation(Table, table=True):
         """The time of the hold is up; the clock goes on asking until everything is given back."""
         if self.status == Status.REQUESTED:
             self.expires_at = now
-        if self.status != Status.EXPIRED:
+        if self.status in (Status.REQUESTED, Status.TEMP):
             self.reason = "hold-expired" if self.status == Status.TEMP else "deadline-passed"
-        self.status, self.ask_at = Status.EXPIRED, ask_again(self.expires_at or now, now)
+            self.status = Status.EXPIRED
+        self.ask_at = ask_again(self.expires_at or now, now)
+
+    def give_up(self, reason: str, now: datetime) -> None:
+        """Nobody wants the hold any more, or can have it; the clock asks until everything is given back."""
+        self.status, self.reason, self.expires_at, self.ask_at = Status.CANCELLED, reason, now, ask_again(now, now)
+
+    def cancel(self, reason: str) -> None:
+        """What the checkout had confirmed is no more; the checkout is remembered."""
+        self.status, self.reason = Status.CANCELLED, reason
 
     def close(self, reason: str) -> None:
         """Nothing of the reservation is left anywhere."""
@@ -104,12 +113,21 @@ class Reservation(Table, table=True):
         """Whether the clock has to act: the time of the hold is up, or nobody has said that it is open or closed."""
         if self.status == Status.TEMP:
             return not self.is_open(now)
-        is_waiting = self.status in (Status.REQUESTED, Status.EXPIRED)
+        is_waiting = self.status in (Status.REQUESTED, Status.EXPIRED, Status.CANCELLED)
         return is_waiting and self.ask_at is not None and self.ask_at <= now
 
     def is_confirmed_by(self, checkout_id: UUID) -> bool:
         """Whether this checkout owns the reservation."""
         return self.status == Status.CONFIRMED and self.checkout_id == checkout_id
+
+    def is_cancelled_of(self, checkout_id: UUID) -> bool:
+        """Whether this checkout owned the reservation until it was taken back."""
+        return self.status == Status.CANCELLED and self.checkout_id == checkout_id
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether the hold is requested or open, and not paid."""
+        return self.status in (Status.REQUESTED, Status.TEMP)
 
     def is_open(self, now: datetime) -> bool:
         """Whether the reservation can be confirmed."""

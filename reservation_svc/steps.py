@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from chassis import By, ContradictedError, Service, agree
@@ -14,6 +14,7 @@ from reservation_svc.models import Reservation, Status
 service = Service("reservation")
 
 Reservations = Annotated[list[Reservation], By("payment_id")]
+Over = TypeVar("Over", reservation.Expired, reservation.GivenUp)
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ def remember(known: seat.Held, reservations: Reservations) -> tuple[reservation.
 @service.step
 def open_(
     published: payment.Published, reservations: Reservations, policy: HoldPolicy, now: datetime
-) -> reservation.Opened | reservation.Expired | None:
+) -> reservation.Opened | reservation.Expired | reservation.GivenUp | None:
     """Let the user pay for the seats until the hold's time is up; give them back when the hold is over already."""
     for row in reservations:
         agree(published, row, "user_id")
-    if any(row.status in (Status.EXPIRED, Status.REJECTED) for row in reservations):
-        return _expired(reservations)
+    if any(row.status in (Status.EXPIRED, Status.REJECTED, Status.CANCELLED) for row in reservations):
+        return _over(reservations)
     requested = [row for row in reservations if row.status == Status.REQUESTED]
     if not requested:
         return None
@@ -74,7 +75,7 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
         agree(lost, row, "user_id")
         if row.status in (Status.TEMP, Status.CONFIRMED):
             raise ContradictedError(f"the hold of payment {row.payment_id} is {row.status.lower()}, and not over")
-    if any(row.status not in (Status.REQUESTED, Status.EXPIRED) for row in reservations):
+    if any(row.status == Status.REJECTED or row.checkout_id for row in reservations):
         return None
     for row in reservations:
         row.close(lost.reason)
@@ -82,7 +83,7 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
 
 
 @service.lapse(open_)
-def expire(reservations: Reservations, now: datetime) -> reservation.Expired | None:
+def expire(reservations: Reservations, now: datetime) -> reservation.Expired | reservation.GivenUp | None:
     """Give up a hold whose time is up or that nobody has opened; say so again until everything is given back.
 
     Whoever finds the rows first has them, this clock, `open_` or a checkout, so nobody else needs to be asked.
@@ -91,7 +92,22 @@ def expire(reservations: Reservations, now: datetime) -> reservation.Expired | N
         return None
     for row in reservations:
         row.expire(now)
-    return _expired(reservations)
+    return _over(reservations)
+
+
+@service.lapse(open_)
+def give_up(reservations: Reservations, now: datetime) -> reservation.GivenUp | None:
+    """Give a hold back that its user does not want any more, unless it is over, or a checkout has it."""
+    return _given_up(reservations, "given-up", now)
+
+
+@service.lapse(open_)
+def revoke(revoked: seat.Revoked, reservations: Reservations, now: datetime) -> reservation.GivenUp | None:
+    """Give up a hold whose seats cannot be had any more. One that a checkout has waits for how that ends.
+
+    seat_svc says it again as long as the payment has seats.
+    """
+    return _given_up(reservations, revoked.reason, now)
 
 
 @service.step
@@ -117,16 +133,46 @@ def revert(lost: payment.Rejected | payment.Reverted, reservations: Reservations
     return reservation.Reverted.after(lost)
 
 
-service.shows("reservation", {reservation.Opened: "temp", reservation.Closed: "rejected or expired"})
+@service.reversal(confirm)
+def cancel(vacated: seat.Vacated, reservations: Reservations) -> reservation.Cancelled:
+    """Take back the reservation of a completed checkout, whose seats were given back. It answers every time."""
+    for row in reservations:
+        agree(vacated, row, "user_id")
+        if not (row.is_confirmed_by(vacated.checkout_id) or row.is_cancelled_of(vacated.checkout_id)):
+            raise ContradictedError(f"checkout {vacated.checkout_id} has no reservation of payment {row.payment_id}")
+    if {row.seat_id for row in reservations} != set(vacated.seat_ids):
+        raise ContradictedError(f"other seats of payment {vacated.payment_id} were given back than are reserved")
+    for row in reservations:
+        row.cancel(vacated.reason)
+    return reservation.Cancelled.after(vacated, amount=sum(row.price or 0 for row in reservations))
 
 
-def _expired(reservations: list[Reservation]) -> reservation.Expired:
-    return reservation.Expired(
-        payment_id=reservations[0].payment_id,
-        user_id=reservations[0].user_id,
+service.shows("reservation", {reservation.Opened: "temp", reservation.Closed: "rejected, expired or cancelled"})
+
+
+def _over(reservations: list[Reservation]) -> reservation.Expired | reservation.GivenUp:
+    """What there is to say of a hold that is over, for the first time or again."""
+    if reservations[0].status == Status.CANCELLED:
+        return _said(reservation.GivenUp, reservations)
+    return _said(reservation.Expired, reservations)
+
+
+def _said(over: type[Over], reservations: list[Reservation]) -> Over:
+    first = reservations[0]
+    return over(
+        payment_id=first.payment_id,
+        user_id=first.user_id,
         seat_ids=tuple(row.seat_id for row in reservations),
-        reason=reservations[0].reason or "hold-expired",
+        reason=first.reason or "hold-expired",
     )
+
+
+def _given_up(reservations: list[Reservation], reason: str, now: datetime) -> reservation.GivenUp | None:
+    if not reservations or not all(row.is_on_its_way for row in reservations):
+        return None
+    for row in reservations:
+        row.give_up(reason, now)
+    return _said(reservation.GivenUp, reservations)
 
 
 def _objection(spent: point.Spent, reservations: list[Reservation], now: datetime) -> str | None:
@@ -139,6 +185,8 @@ def _objection(spent: point.Spent, reservations: list[Reservation], now: datetim
         return "deadline-passed"
     if any(row.status == Status.CONFIRMED for row in reservations):
         return "already-confirmed"
+    if any(row.status == Status.CANCELLED for row in reservations):
+        return reservations[0].reason
     if any(row.status not in (Status.TEMP, Status.EXPIRED) for row in reservations):
         return "not-held"
     if any(not row.is_open(now) for row in reservations):

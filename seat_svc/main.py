@@ -8,7 +8,7 @@ from chassis.web import Definition, run
 from seat_svc.api import router
 from seat_svc.models import RIGHTS
 from seat_svc.settings import Settings
-from seat_svc.steps import service
+from seat_svc.steps import RefundPolicy, service
 
 
 def definition(settings: Settings) -> Definition:
@@ -18,7 +18,11 @@ def definition(settings: Settings) -> Definition:
         settings,
         router,
         migrations=Path(__file__).parent / "migrations",
-        retentions=(Retention("idempotency", "at", timedelta(days=settings.idempotency_days)),),
+        dependencies={RefundPolicy: RefundPolicy(timedelta(hours=settings.refund_notice_hours))},
+        retentions=(
+            Retention("idempotency", "at", timedelta(days=settings.idempotency_days)),
+            Retention("vacancy", "at", timedelta(days=settings.vacancy_days)),
+        ),
         rights=RIGHTS,
     )
 

@@ -30,10 +30,11 @@ class SeatStatus(StrEnum):
 
 
 class DateStatus(StrEnum):
-    """Whether a date still has seats that are not sold."""
+    """Whether a date still has seats that are not sold, and whether there will be anything to hear."""
 
     AVAILABLE = "AVAILABLE"
     SOLD_OUT = "SOLD_OUT"
+    CALLED_OFF = "CALLED_OFF"
 
 
 class Concert(Table, table=True):
@@ -57,6 +58,7 @@ class ConcertDate(Table, table=True):
     )
     """For the release before, as `open_seats`: out of date, read by nobody, and dropped by the next release"""
     open_seats: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    called_off_at: datetime | None = timestamp_field(default=None)
 
 
 class Seat(Table, table=True):
@@ -66,6 +68,7 @@ class Seat(Table, table=True):
         sa.CheckConstraint("price > 0", name="price_positive"),
         sa.Index("ix_seat_date_id_seat_id", "date_id", "seat_id"),
         sa.Index("ix_seat_open", "date_id", postgresql_where=sa.text(OPEN)),
+        sa.Index("ix_seat_revoke_at", "revoke_at", postgresql_where=sa.text("revoke_at IS NOT NULL")),
     )
 
     seat_id: int = Field(primary_key=True)
@@ -76,6 +79,10 @@ class Seat(Table, table=True):
     holder: UUID | None = Field(default=None, index=True)
     refused_id: UUID | None = None
     """The last checkout that is too late for the seat, whatever it says"""
+    revoked: str | None = Field(default=None, max_length=64)
+    """Why nobody can keep the seat or have it, if so"""
+    revoke_at: datetime | None = timestamp_field(default=None)
+    """When its holder is told so next, as long as it has one"""
 
     def hold(self, payment_id: UUID) -> None:
         """The seat is occupied in the name of the payment."""
@@ -83,9 +90,18 @@ class Seat(Table, table=True):
 
     def release(self) -> None:
         """Nobody holds the seat any more; a withdrawn one stays withdrawn."""
-        self.holder = None
+        self.holder, self.revoke_at = None, None
         if self.status == SeatStatus.OCCUPIED:
             self.status = SeatStatus.AVAILABLE
+
+    def vacate(self) -> None:
+        """Nobody has the seat any more that was sold; one that was revoked is off sale."""
+        self.holder, self.revoke_at = None, None
+        self.status = SeatStatus.WITHDRAWN if self.revoked else SeatStatus.AVAILABLE
+
+    def revoke(self, reason: str, now: datetime) -> None:
+        """Whoever has bought the seat cannot keep it."""
+        self.revoked, self.revoke_at = reason, now
 
     def reserve(self) -> None:
         """The seat is its holder's for good."""
@@ -101,6 +117,7 @@ class Seat(Table, table=True):
 
     def put_back(self) -> None:
         """The seat is on sale again, or its holder's again."""
+        self.revoked = None
         self.status = SeatStatus.OCCUPIED if self.holder else SeatStatus.AVAILABLE
 
     def belongs_to(self, payment_id: UUID) -> bool:
@@ -114,3 +131,14 @@ class Seat(Table, table=True):
     def is_reserved_by(self, payment_id: UUID) -> bool:
         """Whether the seat has been sold to this payment."""
         return self.status == SeatStatus.RESERVED and self.holder == payment_id
+
+
+class Vacancy(Table, table=True):
+    """What was decided about a refund: its seats were given back, or kept where there is a `reason`."""
+
+    refund_id: UUID = Field(primary_key=True)
+    payment_id: UUID
+    seats: str = Field(sa_type=sa.Text)
+    """What was given back, apart by blanks"""
+    reason: str | None = Field(default=None, max_length=64)
+    at: datetime = timestamp_field(index=True)

@@ -6,11 +6,15 @@ from chassis.settings import ServiceSettings, settings_of
 
 
 class Settings(ServiceSettings):
-    """What every service needs, and a port of its own."""
+    """How long tickets may be given back, and a port of its own."""
 
     model_config = settings_of("seat")
 
     port: int = Field(default=8004, ge=1, le=65535)
     """The port of the REST interface"""
+    refund_notice_hours: float = Field(default=24, ge=0)
+    """Until how many hours before an evening begins its buyers may give their tickets back"""
+    vacancy_days: float = Field(default=90, gt=0)
+    """How long it is remembered what was decided about a refund"""
     idempotency_days: float = Field(default=1, gt=0)
     """How long the answer to an Idempotency-Key is kept"""

@@ -51,7 +51,12 @@ class Step:
     @property
     def hears_nothing(self) -> bool:
         """Whether a request or the clock sets it off, and no event."""
-        return self.kind in FROM_OUTSIDE
+        return self.kind in FROM_OUTSIDE and not self.hears
+
+    @property
+    def is_called(self) -> bool:
+        """Whether what a service calls out to all sagas sets it off: its cause may belong to another saga."""
+        return self.kind is Kind.START and bool(self.hears)
 
     @property
     def is_clock(self) -> bool:

@@ -54,6 +54,8 @@ def _causes(told: Sequence[Told], choreography: Choreography) -> Iterator[Oddity
     known = {one.message.event_id for one in told}
     for one in told:
         message = one.message
+        if one.step and one.step.is_called:
+            continue
         if message.cause is not None and one.cause is None:
             circular = message.cause in known
             what = "comes before its cause: causes go round in a circle" if circular else "has a cause that nobody saw"

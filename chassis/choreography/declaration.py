@@ -5,7 +5,7 @@ be said. Of the other parameters
 
 - one whose class is a table is a row to load and lock: `Row` must exist, `Row | None` may, `list[Row]` are all
   that there are; rows are found by `Annotated` markers `By` and `Via`, else by the table's primary key, in the
-  attribute of the event with that name or its plural;
+  attribute of the event with that name or its plural; with `Unlocked` they are only read;
 - `now: datetime` is the time of the attempt;
 - any other class is a dependency that the service provides.
 
@@ -43,6 +43,11 @@ class Via:
     parameter: str
 
 
+@dataclass(frozen=True)
+class Unlocked:
+    """Rows are read and not locked: what the step finds may change before it has committed, and it changes nothing."""
+
+
 class Service:
     """The steps of one service, in the order of their declaration."""
 
@@ -75,12 +80,36 @@ class Service:
             raise DeclarationError(f"{function.__qualname__} does I/O, so it has to be `async def`")
         return self._declare(function, Kind.EFFECT)
 
+    def reversal(self, reversed_: Callable[..., Any], *, pivot: bool = False) -> Callable[[Function], Function]:
+        """Declare a step on the way out that takes back `reversed_`, a step of another saga that went well long ago."""
+
+        def declare(function: Function) -> Function:
+            kind = Kind.PIVOT if pivot else Kind.STEP
+            return self._declare(function, kind, reverses=self.declared(reversed_))
+
+        return declare
+
     def start(self, function: Function) -> Function:
         """Declare what begins a saga from outside: a request."""
         return self._declare(function, Kind.START)
 
+    def set_off(self, start: Callable[..., Any]) -> Callable[[Function], Function]:
+        """Declare what begins the saga of `start` in its place, because of what a service calls out."""
+
+        def declare(function: Function) -> Function:
+            return self._declare(function, Kind.START, answers_for=self.declared(start))
+
+        return declare
+
+    def call(self, function: Function) -> Function:
+        """Declare what a service calls out to all sagas, by itself: it belongs to none, but others begin or end."""
+        return self._declare(function, Kind.CALL)
+
     def lapse(self, undone: Callable[..., Any]) -> Callable[[Function], Function]:
-        """Declare what undoes `undone` from outside, without a refusal: the clock. The saga goes all the way back."""
+        """Declare what undoes `undone` from outside, without a refusal, so that the saga goes all the way back.
+
+        The clock does, a request, or what a service calls out: then it is what the function hears.
+        """
 
         def declare(function: Function) -> Function:
             return self._declare(function, Kind.LAPSE, undoes=self.declared(undone))
@@ -132,9 +161,15 @@ class Service:
         return [step for step in self.steps if step.has_queue]
 
     def _declare(
-        self, function: Function, kind: Kind, undoes: Step | None = None, answers_for: Step | None = None
+        self,
+        function: Function,
+        kind: Kind,
+        undoes: Step | None = None,
+        answers_for: Step | None = None,
+        reverses: Step | None = None,
     ) -> Function:
-        step = replace(_read(self.name, function, kind), undoes=undoes, answers_for=answers_for)
+        read = _read(self.name, function, kind)
+        step = replace(read, undoes=undoes, answers_for=answers_for, reverses=reverses)
         if any(known.name == step.name for known in self.steps):
             raise DeclarationError(f"{step.queue} is declared twice")
         self.steps.append(step)
@@ -144,7 +179,10 @@ class Service:
 def _read(service: str, function: Callable[..., Any], kind: Kind) -> Step:
     hints = typing.get_type_hints(function, include_extras=True)
     says = tuple(_events(hints.pop("return", None)))
-    hears = () if kind in FROM_OUTSIDE else tuple(_events(hints.pop(next(iter(hints), ""), None)))
+    first = next(iter(hints), "")
+    hears = tuple(_events(hints.get(first)))
+    if hears or kind not in FROM_OUTSIDE:
+        hints.pop(first, None)
     if not says or (kind not in FROM_OUTSIDE and not hears):
         raise DeclarationError(f"{function.__qualname__} must hear an event and return events")
     rows = tuple(_rows(name, hint) for name, hint in hints.items() if _is_rows(hint))
@@ -201,6 +239,7 @@ def _rows(name: str, hint: Any) -> RowParameter:
         column=by.column if by else _primary_key(name, model),
         via=next((marker.parameter for marker in markers if isinstance(marker, Via)), None),
         of=by.of if by else None,
+        locked=not any(isinstance(marker, Unlocked) for marker in markers),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chassis.choreography.declaration import Service
-from chassis.choreography.step import Kind, Step
+from chassis.choreography.step import FROM_OUTSIDE, Kind, Step
 from contracts.event import Event, Refusal
 
 EventType = type[Event]
@@ -46,7 +46,7 @@ class Choreography:
 
     def way_out(self, saga: str) -> list[Step]:
         """The steps forward, each after those that it hears."""
-        starts = (step for step in self.steps if step.saga == saga and step.kind is Kind.START)
+        starts = (step for step in self.steps if step.saga == saga and step.kind is Kind.START and not step.answers_for)
         return list(_walk(starts, self._forward))
 
     def way_back(self, saga: str) -> list[Step]:
@@ -56,9 +56,9 @@ class Choreography:
         return sorted(back, key=lambda step: -_index(order, step.undoes))
 
     def asked(self, saga: str) -> list[Step]:
-        """What the clock asks about a saga that should have ended, and the steps that answer."""
+        """What comes from the side: what the clock asks, what is called out, and what stands for others then."""
         steps = (step for step in self.steps if step.saga == saga)
-        return [step for step in steps if step.kind is Kind.INQUIRY or step.answers_for]
+        return [step for step in steps if step.kind in (Kind.INQUIRY, Kind.CALL) or step.answers_for]
 
     def before(self, step: Step) -> list[Step]:
         """The forward steps that have committed when `step` runs, the latest first.
@@ -67,8 +67,7 @@ class Choreography:
         """
         if step.answers_for:
             return self.before(step.answers_for)
-        causes = [sayer for event in step.hears for sayer in self.saying(event) if sayer.is_forward]
-        return list(_walk(causes, lambda cause: [s for e in cause.hears for s in self.saying(e) if s.is_forward]))
+        return list(_walk(self._causes(step), self._causes))
 
     def compensations(self, event: EventType) -> list[Step]:
         """The steps back that an event sets off, one after the other."""
@@ -82,6 +81,13 @@ class Choreography:
     def _turns(self, event: EventType) -> bool:
         hearers = self.hearing(event)
         return issubclass(event, Refusal) or bool(hearers and all(one.kind is Kind.UNDO for one in hearers))
+
+    def _causes(self, step: Step) -> list[Step]:
+        """The forward steps that set a step off; nothing comes before a start, whoever calls for it."""
+        if step.kind in FROM_OUTSIDE:
+            return []
+        sayers = (sayer for event in step.hears for sayer in self.saying(event) if sayer.is_forward)
+        return [sayer.answers_for if sayer.kind is Kind.START and sayer.answers_for else sayer for sayer in sayers]
 
     def _forward(self, step: Step) -> list[Step]:
         return [next_ for event in step.says for next_ in self.hearing(event) if next_.is_forward]

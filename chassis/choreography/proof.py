@@ -117,6 +117,41 @@ def unanswered(graph: Choreography) -> Iterator[Flaw]:
             yield Flaw("unanswered", step.queue, what, "let it return exactly the events of the pivot")
 
 
+def calls(graph: Choreography) -> Iterator[Flaw]:
+    """What is called out begins a saga, ends one by undoing it all, or both; and nothing else begins one."""
+    for step in graph.steps:
+        for event in step.says if step.kind is Kind.CALL else ():
+            for hearer in graph.hearing(event):
+                if hearer.kind not in (Kind.START, Kind.LAPSE):
+                    mend = f"declare {hearer.queue} with @service.set_off(…) or @service.lapse(…)"
+                    yield Flaw("call", hearer.queue, f"hears {event.name}, which is called out to all sagas", mend)
+        for event in step.hears if step.kind in (Kind.START, Kind.LAPSE) else ():
+            if any(sayer.kind is not Kind.CALL for sayer in graph.saying(event)):
+                what = f"stands outside of the saga in which {event.name} is said"
+                yield Flaw("call", step.queue, what, f"say {event.name} in an @service.call, or declare a plain step")
+
+
+def reversals(graph: Choreography) -> Iterator[Flaw]:
+    """A saga that takes back another one takes back each of its steps that may be undone, and its pivot, once."""
+    for saga in graph.sagas:
+        reversed_ = [step.reverses for step in graph.steps if step.saga == saga and step.reverses]
+        for other in dict.fromkeys(step.saga for step in reversed_):
+            done = [step for step in graph.way_out(other) if _is_to_reverse(graph, step)]
+            for one in done:
+                if reversed_.count(one) != 1:
+                    what = f"is taken back {reversed_.count(one)} times in the saga {saga}, which takes back {other}"
+                    mend = f"let one @service.reversal({one.function.__name__}) of {one.service} do it"
+                    yield Flaw("reversal", one.queue, what, mend)
+            for one in reversed_:
+                if one.saga == other and one not in done:
+                    mend = "declare a plain step instead"
+                    yield Flaw("reversal", one.queue, f"is taken back in {saga}, and leaves nothing behind", mend)
+
+
+def _is_to_reverse(graph: Choreography, step: Step) -> bool:
+    return step.kind is Kind.PIVOT or (step.kind is Kind.STEP and bool(graph.undoing(step)))
+
+
 def cycles(graph: Choreography) -> Iterator[Flaw]:
     """No step forward comes after itself."""
     for step in graph.steps:
@@ -162,6 +197,8 @@ RULES: tuple[Rule, ...] = (
     refusing_compensations,
     pivots,
     unanswered,
+    calls,
+    reversals,
     cycles,
     two_voices,
     foreign_voices,

@@ -15,7 +15,7 @@ from chassis.choreography.graph import EventType
 from chassis.choreography.step import Kind, Step
 from contracts.event import TOLERANCE, Refusal
 
-CLOCKS = (Kind.LAPSE, Kind.INQUIRY)
+CLOCKS = (Kind.LAPSE, Kind.INQUIRY, Kind.CALL)
 Place = tuple[str, UUID]
 """A step, by its queue, and the id of an event that it hears"""
 
@@ -67,7 +67,9 @@ def says_by_clock(service: Service) -> set[str]:
 
 def starting(service: Service) -> dict[str, Step]:
     """The starts of a service, by the names of the events with which they begin."""
-    return {event.name: step for step in service.steps if step.kind is Kind.START for event in step.says}
+    return {
+        event.name: step for step in service.steps if step.kind is Kind.START and not step.hears for event in step.says
+    }
 
 
 def matched(service: Service, causes: Iterable[tuple[Step, Known]], effects: Sequence[Known]) -> dict[Place, Known]:

@@ -18,10 +18,11 @@ class Kind(StrEnum):
     START = "start"
     LAPSE = "lapse"
     INQUIRY = "inquiry"
+    CALL = "call"
 
 
-FROM_OUTSIDE = frozenset({Kind.START, Kind.LAPSE, Kind.INQUIRY})
-"""The kinds that hear no event: a request or the clock sets them off."""
+FROM_OUTSIDE = frozenset({Kind.START, Kind.LAPSE, Kind.INQUIRY, Kind.CALL})
+"""The kinds that no event of their own saga sets off: a request does, the clock, or what is called out to all sagas."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class RowParameter:
     column: str
     via: str | None
     of: str | None = None
+    locked: bool = True
 
     @property
     def field(self) -> str:
@@ -75,6 +77,9 @@ class Step:
     takes_now: bool
     undoes: "Step | None" = None
     answers_for: "Step | None" = None
+    """The pivot or the start in whose place it stands"""
+    reverses: "Step | None" = None
+    """The step of another saga, long committed, that this one takes back"""
 
     @property
     def queue(self) -> str:
@@ -89,7 +94,7 @@ class Step:
     @property
     def has_queue(self) -> bool:
         """Whether the step hears events."""
-        return self.kind not in FROM_OUTSIDE
+        return bool(self.hears)
 
     @property
     def is_forward(self) -> bool:

@@ -50,7 +50,12 @@ def _sections(graph: Choreography, known: Portrait) -> Iterator[tuple[str, str]]
 
 def _step(step: Step) -> tuple[str, ...]:
     hears = _names(event.name for event in step.hears)
-    outside = {Kind.START: "a request", Kind.LAPSE: "the clock", Kind.INQUIRY: "the clock"}
+    outside = {
+        Kind.START: "a request",
+        Kind.LAPSE: "the clock or a request",
+        Kind.INQUIRY: "the clock",
+        Kind.CALL: "the clock",
+    }
     says = _names(event.name for event in step.says)
     return _code(step.queue), hears or outside[step.kind], says, first_line(step.function)
 
@@ -74,8 +79,12 @@ def _promise(graph: Choreography, step: Step) -> Iterator[str]:
         yield f"What {_code(step.queue)} did is taken back by {undone} when the saga fails or lapses."
     if step.kind is Kind.PIVOT:
         yield f"{_code(step.queue)} is the pivot: once it has succeeded, the saga only goes forward."
-    if step.answers_for:
+    if step.answers_for and step.kind is Kind.START:
+        yield f"{_code(step.queue)} begins what {_code(step.answers_for.queue)} begins, because somebody called for it."
+    elif step.answers_for:
         yield f"{_code(step.queue)} answers the clock in the place of {_code(step.answers_for.queue)}, for good."
+    if step.reverses:
+        yield f"{_code(step.queue)} takes back what {_code(step.reverses.queue)} did in another saga, long ago."
     if step.kind is Kind.EFFECT:
         yield f"{_code(step.queue)} acts on the world at least once; the key that it sends makes a repetition harmless."
 

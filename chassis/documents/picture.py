@@ -60,7 +60,10 @@ def document(graph: Choreography) -> str:
         parts += ["The way out:", _fenced(mermaid(graph, saga, back=False))]
         parts += ["The way back:", _fenced(mermaid(graph, saga, back=True))]
         if asked := graph.asked(saga):
-            parts += ["What the clock asks when nothing is heard:", _fenced(_flowchart(graph, asked))]
+            parts += [
+                "What the clock asks when nothing is heard, and what is called out:",
+                _fenced(_flowchart(graph, asked)),
+            ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -102,8 +105,9 @@ def _name(step: Step) -> str:
         Kind.PIVOT: " (pivot)",
         Kind.EFFECT: " (effect)",
         Kind.START: " (from outside)",
-        Kind.LAPSE: " (the clock)",
+        Kind.LAPSE: " (from outside)" if step.hears else " (the clock or a request)",
         Kind.INQUIRY: " (the clock)",
+        Kind.CALL: " (called out)",
     }
     return step.queue + notes.get(step.kind, "")
 
@@ -116,6 +120,8 @@ def _says(step: Step) -> str:
 def _undone(graph: Choreography, step: Step) -> str:
     if step.undoes:
         return f"undoes {step.undoes.queue}"
+    if step.reverses:
+        return f"takes back {step.reverses.queue}"
     return ", ".join(other.queue for other in graph.undoing(step))
 
 
@@ -133,6 +139,7 @@ def _data(graph: Choreography, step: Step) -> dict[str, Any]:
         "ends": [event.name for event in step.says if event.end],
         "undoes": step.undoes.queue if step.undoes else None,
         "undone_by": [other.queue for other in graph.undoing(step)],
+        "reverses": step.reverses.queue if step.reverses else None,
     }
 
 

@@ -20,13 +20,14 @@ class LockedRows:
 
     @classmethod
     async def of(cls, transaction: Transaction, step: Step, arrived: Sequence[Envelope]) -> "LockedRows":
-        """Load and lock, parameter by parameter."""
+        """Load and lock, parameter by parameter; what is only read is not locked."""
         rows = cls(step)
         for parameter in step.rows:
             wanted = {key for envelope in arrived for key in rows._keys(parameter, envelope.event)}
             found: defaultdict[Any, list[Any]] = defaultdict(list)
-            locked: list[Any] = await transaction.lock(parameter.model, parameter.column, wanted)
-            for row in locked:
+            load = transaction.lock if parameter.locked else transaction.find
+            loaded: list[Any] = await load(parameter.model, parameter.column, wanted)
+            for row in loaded:
                 found[getattr(row, parameter.column)].append(row)
             rows._found[parameter.name] = found
         return rows

@@ -83,7 +83,7 @@ class Facade:
 
     async def deliver(self, completed: Completed) -> None:
         """Tell the platform, and store that it knows."""
-        refusal = await self.platform.deliver(completed.checkout_id, completed)
+        refusal = await self.platform.deliver(completed.checkout_id, "payment.paid", completed)
         status = DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT
         answered = Delivery(
             checkout_id=completed.checkout_id, payment_id=completed.payment_id, status=status, reason=refusal

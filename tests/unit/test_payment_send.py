@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from contracts import checkout, payment
+from contracts.event import Event
 from payment_svc.models import DeliveryStatus
 from payment_svc.platform import Platform, PlatformUnavailableError
 from payment_svc.steps import send
@@ -18,7 +19,7 @@ class FakePlatform(Platform):
         self.answer = answer
         self.asked: list[UUID] = []
 
-    async def deliver(self, delivery_id: UUID, completed: checkout.Completed) -> str | None:
+    async def deliver(self, delivery_id: UUID, kind: str, event: Event) -> str | None:
         """Take it or refuse it."""
         self.asked.append(delivery_id)
         if isinstance(self.answer, Exception):

@@ -199,8 +199,8 @@ def test_reserve_sells_the_seats() -> None:
 
 def test_no_step_takes_the_row_of_an_evening() -> None:
     """All sales of an evening would wait for each other, in whatever process they are made."""
-    loaded = {rows.model for step in service.steps for rows in step.rows}
-    assert loaded == {Seat}
+    locked = {rows.model for step in service.steps for rows in step.rows if rows.locked}
+    assert locked == {Seat, Vacancy}
 
 
 @pytest.mark.parametrize(

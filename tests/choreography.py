@@ -1,13 +1,14 @@
-"""The two choreographies, written out by hand once: what the tests believe of them is here, or follows from it."""
+"""The three choreographies, written out by hand once: what the tests believe of them is here, or follows from it."""
 
 HEARS_AND_SAYS = {
     # the hold
     "seat.hold": ("reservation.requested", "seat.held / seat.hold-rejected"),
     "payment.publish": ("seat.held", "payment.published / payment.publish-rejected"),
-    "reservation.open": ("payment.published", "reservation.opened / reservation.expired"),
-    # its way back: from a refusal, or (the last two) from a hold whose time is up
+    "reservation.open": ("payment.published", "reservation.opened / reservation.expired / reservation.given-up"),
+    # its way back: from a refusal, or (the last two) from a hold whose time is up, or that nobody wants any more
     "reservation.reject": ("seat.hold-rejected / seat.released", "reservation.closed"),
-    "payment.cancel": ("reservation.expired", "payment.cancelled"),
+    "payment.cancel": ("reservation.expired / reservation.given-up", "payment.cancelled"),
+    "reservation.revoke": ("seat.revoked", "reservation.given-up"),
     "seat.release": ("payment.publish-rejected / payment.cancelled", "seat.released"),
     # the checkout
     "point.spend": ("checkout.requested", "point.spent / point.rejected"),
@@ -23,25 +24,56 @@ HEARS_AND_SAYS = {
     "payment.close": ("point.rejected / point.refunded / point.unspent", "checkout.failed"),
     # what the clock asks about a checkout that nobody has ended
     "seat.decide": ("checkout.overdue", "seat.reserved / seat.rejected"),
+    # the refund, begun by a request or by what is called out
+    "payment.revoke": ("seat.revoked", "refund.requested"),
+    "seat.vacate": ("refund.requested", "seat.vacated / seat.kept"),
+    "reservation.cancel": ("seat.vacated", "reservation.cancelled"),
+    "point.repay": ("reservation.cancelled", "point.repaid"),
+    "payment.settle": ("point.repaid", "refund.completed"),
+    "payment.tell": ("refund.completed", "payment.refund-sent / payment.refund-send-failed"),
+    # its way back, and what the clock asks
+    "payment.keep": ("seat.kept", "refund.failed"),
+    "seat.vouch": ("refund.overdue", "seat.vacated / seat.kept"),
 }
 BEGUN = {
     "reservation.request": "reservation.requested",
-    "reservation.expire": "reservation.expired",
+    "reservation.expire": "reservation.expired / reservation.given-up",
+    "reservation.give_up": "reservation.given-up",
+    "reservation.revoke": "reservation.given-up",
+    "seat.revoke": "seat.revoked",
     "payment.request": "checkout.requested",
     "payment.chase": "checkout.overdue",
+    "payment.give_back": "refund.requested",
+    "payment.revoke": "refund.requested",
+    "payment.chase_refund": "refund.overdue",
 }
 UNDOES = {
     "seat.release": "seat.hold",
     "payment.cancel": "payment.publish",
     "reservation.reject": "reservation.request",
     "reservation.expire": "reservation.open",
+    "reservation.give_up": "reservation.open",
+    "reservation.revoke": "reservation.open",
     "point.refund": "point.spend",
     "reservation.revert": "reservation.confirm",
     "payment.revert": "payment.pay",
     "payment.close": "payment.request",
+    "payment.keep": "payment.give_back",
+}
+REVERSES = {
+    "seat.vacate": "seat.reserve",
+    "reservation.cancel": "reservation.confirm",
+    "point.repay": "point.spend",
+    "payment.settle": "payment.pay",
 }
 PIVOT = "seat.reserve"
-ENDS = {"reservation.opened", "reservation.closed", "payment.sent", "payment.send-failed", "checkout.failed"}
+PIVOTS = [PIVOT, "seat.vacate"]
+EFFECTS = ["payment.send", "payment.tell"]
+ENDS = {
+    *("reservation.opened", "reservation.closed"),
+    *("payment.sent", "payment.send-failed", "checkout.failed"),
+    *("payment.refund-sent", "payment.refund-send-failed", "refund.failed"),
+}
 
 
 def names(cell: str) -> set[str]:
@@ -50,8 +82,8 @@ def names(cell: str) -> set[str]:
 
 
 def exchange(event: str) -> str:
-    """The service that says an event: what is about a checkout as a whole is said by payment_svc."""
-    return "payment" if event.startswith("checkout.") else event.partition(".")[0]
+    """The service that says an event: what is about a checkout or a refund as a whole is said by payment_svc."""
+    return "payment" if event.startswith(("checkout.", "refund.")) else event.partition(".")[0]
 
 
 def heard_by(step: str) -> list[str]:

@@ -14,9 +14,9 @@ from chassis.choreography.graph import Choreography
 from chassis.choreography.loading import load, packages
 from chassis.choreography.proof import Flaw, check
 from chassis.choreography.step import Kind, Step
-from contracts import checkout, payment, point, reservation
+from contracts import checkout, payment, point, reservation, seat
 from contracts.event import Checkout, Event
-from tests.choreography import BEGUN, UNDOES
+from tests.choreography import BEGUN, REVERSES, UNDOES
 
 ROOT = Path(__file__).parents[2]
 Change = Callable[[Step], Step | None]
@@ -39,11 +39,12 @@ def _copy(service: Service, changes: Mapping[str, Change]) -> Service:
 
 
 def _changed(step: Step, changes: Mapping[str, Change]) -> Step | None:
-    """The step after its change; a step that it undoes is the changed one, too."""
+    """The step after its change; a step that it undoes, stands for or takes back is the changed one, too."""
     changed = changes[step.queue](step) if step.queue in changes else step
-    if changed is not None and changed.undoes is not None:
-        return replace(changed, undoes=_changed(changed.undoes, changes))
-    return changed
+    if changed is None:
+        return None
+    others = {"undoes": changed.undoes, "answers_for": changed.answers_for, "reverses": changed.reverses}
+    return replace(changed, **{name: other and _changed(other, changes) for name, other in others.items()})
 
 
 def says(*events: type[Event]) -> Change:
@@ -59,6 +60,11 @@ def hears(*events: type[Event]) -> Change:
 def becomes(kind: Kind) -> Change:
     """A step of another kind."""
     return lambda step: replace(step, kind=kind)
+
+
+def takes_back(other: Step | None) -> Change:
+    """A step that takes back another one of a saga, or none."""
+    return lambda step: replace(step, reverses=other)
 
 
 def gone(_: Step) -> None:
@@ -102,6 +108,45 @@ def test_a_missing_compensation_leaves_its_step_standing(compensation: str, stan
 def test_every_compensation_of_the_system_was_taken_out_once() -> None:
     """The test above covers all compensations that hear an event."""
     assert set(UNDONE) == {step.queue for step in load(ROOT).steps if step.kind is Kind.UNDO}
+
+
+@pytest.mark.parametrize(("reversal", "standing"), REVERSES.items())
+def test_a_refund_that_leaves_a_step_out_is_noticed(reversal: str, standing: str) -> None:
+    """A refund takes back each step that a checkout has to undo, and its pivot: the one that stays is named."""
+    assert found(broken({reversal: takes_back(None)}), "reversal", standing)
+
+
+def test_a_step_that_is_taken_back_twice_is_noticed() -> None:
+    """A second step that takes back the same would do it twice."""
+    spend = next(step for step in load(ROOT).steps if step.queue == "point.spend")
+    flaws = broken({"reservation.cancel": takes_back(spend)})
+
+    assert found(flaws, "reversal", "point.spend", "2 times")
+
+
+def test_a_step_that_leaves_nothing_behind_cannot_be_taken_back() -> None:
+    """Only what may be undone, and the pivot, has done something that stays."""
+    complete = next(step for step in load(ROOT).steps if step.queue == "payment.complete")
+    flaws = broken({"payment.settle": takes_back(complete)})
+
+    assert found(flaws, "reversal", "payment.complete")
+
+
+def test_a_call_that_a_plain_step_hears_is_noticed() -> None:
+    """What is called out belongs to no saga, so no step of one may follow it."""
+    assert found(broken({"payment.revoke": becomes(Kind.STEP)}), "call", "payment.revoke", "seat.revoked")
+
+
+def test_a_start_that_hears_an_event_of_a_saga_is_noticed() -> None:
+    """A saga does not begin another one: only what is called out does."""
+    assert found(broken({"payment.revoke": hears(seat.Reserved)}), "call", "payment.revoke", "seat.reserved")
+
+
+def test_a_call_that_nobody_hears_is_noticed() -> None:
+    """Somebody has to act on it."""
+    flaws = broken({"payment.revoke": gone, "reservation.revoke": gone})
+
+    assert found(flaws, "unheard", "seat.revoke", "seat.revoked")
 
 
 def test_a_compensation_that_hears_too_early_a_refusal_undoes_too_much() -> None:

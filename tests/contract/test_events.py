@@ -18,7 +18,8 @@ from chassis.choreography.envelope import parse, type_of
 from chassis.choreography.loading import load
 from chassis.documents.examples import enveloped, example
 from chassis.errors import MalformedMessageError
-from contracts.event import Checkout, Event, Hold
+from contracts.event import Call, Checkout, Event, Hold, Refund
+from contracts.refund import Asker
 from contracts.seat import PricedSeat
 
 EventType = type[Event]
@@ -48,6 +49,8 @@ INSTANTS = st.datetimes(
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "payment_id": st.uuids(),
     "checkout_id": st.uuids(),
+    "refund_id": st.uuids(),
+    "asked_by": st.sampled_from(Asker),
     "user_id": st.from_regex(r"[A-Za-z0-9._@:-]{1,64}", fullmatch=True),
     "amount": POINTS,
     "total_price": POINTS,
@@ -63,6 +66,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 WRONG: dict[str, list[Any]] = {
     "payment_id": ["", "1", "not-a-uuid"],
     "checkout_id": ["", "1", "not-a-uuid"],
+    "refund_id": ["", "1", "not-a-uuid"],
+    "asked_by": ["", "BUYER", "somebody", 1],
     "user_id": ["", "x" * 65, "an n", "ann\n", "안나"],
     "amount": [0, -1, 10**12 + 1, 1.5, "1", True],
     "total_price": [0, -1, 10**12 + 1, 1.5, "1", True],
@@ -167,24 +172,26 @@ def test_an_event_is_told_from_all_others(event: EventType) -> None:
 
 @every_event
 def test_an_event_is_named_after_its_module_and_class(event: EventType) -> None:
-    """`seat.HoldRejected` is `seat.hold-rejected`, and said by seat_svc unless it is about a checkout as a whole."""
+    """`seat.HoldRejected` is `seat.hold-rejected`, and said by seat_svc unless it is about a checkout or refund as a whole."""
     # given
     module = event.__module__.removeprefix("contracts.")
     words = re.findall("[A-Z][a-z]*", event.__name__)
     # when, then
     assert event.name == f"{module}.{'-'.join(words).lower()}"
     assert type_of(event) == f"{event.name}.v{event.version}"
-    assert event.service == ("payment" if module == "checkout" else module)
+    assert event.service == ("payment" if module in ("checkout", "refund") else module)
 
 
 @every_event
 def test_an_event_belongs_to_one_saga(event: EventType) -> None:
-    """A hold is the saga of its payment, a checkout is its own."""
+    """A hold is the saga of its payment, and so is a call; a checkout and a refund are their own."""
     # given
     happened = example(event)
     # when, then
-    assert isinstance(happened, Hold | Checkout)
-    if isinstance(happened, Checkout):
+    assert isinstance(happened, Hold | Call | Checkout | Refund)
+    if isinstance(happened, Refund):
+        assert (happened.saga, happened.saga_id) == ("refund", happened.refund_id)
+    elif isinstance(happened, Checkout):
         assert (happened.saga, happened.saga_id) == ("checkout", happened.checkout_id)
     else:
         assert (happened.saga, happened.saga_id) == ("hold", happened.payment_id)

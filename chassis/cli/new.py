@@ -132,8 +132,9 @@ def _values(name: str, graph: Choreography, previous: Step, port: int) -> dict[s
 
 
 def _undo(graph: Choreography, step: Step) -> list[EventType]:
-    """What the undoing of a step hears."""
-    return [event for undo in graph.undoing(step) for event in undo.hears]
+    """What the compensation of a step hears."""
+    undoing = (undo for undo in graph.undoing(step) if undo.kind is Kind.UNDO)
+    return [event for undo in undoing for event in undo.hears]
 
 
 def _rendered(name: str, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:

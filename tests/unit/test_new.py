@@ -33,7 +33,7 @@ def everything(tree: Path) -> dict[Path, bytes]:
     [
         ("payment.pay", "payment.Paid", "seat.Rejected"),
         ("payment.request", "checkout.Requested", "point.Rejected | point.Refunded | point.Unspent"),
-        ("payment.publish", "payment.Published", "reservation.Expired"),
+        ("payment.publish", "payment.Published", "reservation.Expired | reservation.GivenUp"),
         ("seat.hold", "seat.Held", "payment.PublishRejected | payment.Cancelled"),
     ],
 )

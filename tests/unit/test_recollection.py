@@ -72,7 +72,7 @@ def test_what_a_clock_says_is_no_evidence() -> None:
     """A hold that ran out later was open before: its step is not blamed for what the clock has said."""
     open_, published = step(reservation_steps.steps, "open"), known(payment.Published, 0, PAYMENT_ID)
 
-    assert says_by_clock(reservation_steps) == {reservation.Expired.name}
+    assert says_by_clock(reservation_steps) == {reservation.Expired.name, reservation.GivenUp.name}
     assert not matched(reservation_steps, [(open_, published)], [known(reservation.Expired, 1, PAYMENT_ID)])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts import checkout, payment, reservation, seat
-from seat_svc.models import Seat, SeatStatus
+from seat_svc.models import Seat, SeatStatus, Vacancy
 from seat_svc.steps import decide, hold, release, reserve, service
 from tests.unit.examples import DEADLINE, NOW, OTHER_CHECKOUT_ID, OTHER_PAYMENT_ID, PAYMENT_ID, an, seats
 

@@ -16,8 +16,7 @@ def upgrade() -> None:
     """Apply."""
     op.add_column("payment", sa.Column("refund_id", sa.Uuid))
     op.drop_constraint("paymentstatus", "payment", type_="check")
-    # What is there is one of the states before, so nobody has to wait while all rows are looked at.
-    op.create_check_constraint("paymentstatus", "payment", SINCE, postgresql_not_valid=True)
+    op.create_check_constraint("paymentstatus", "payment", SINCE)
     op.create_table(
         "refund",
         sa.Column("refund_id", sa.Uuid, primary_key=True),

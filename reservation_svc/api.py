@@ -29,7 +29,7 @@ from chassis.web import (
 from contracts.event import SeatId
 from reservation_svc.models import Reservation, Status
 from reservation_svc.quota import Quota, held
-from reservation_svc.steps import HoldPolicy, request
+from reservation_svc.steps import HoldPolicy, give_up, request
 
 router = APIRouter(
     prefix="/reservations",
@@ -89,6 +89,22 @@ class HoldRequest:
     quota: Quota
 
 
+@dataclass(frozen=True)
+class GiveBackRequest:
+    """What `DELETE /reservations/{payment_id}` asks for."""
+
+    user_id: str
+    payment_id: UUID
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """A hold that is on its way back, or closed."""
+
+    state: ReservationState
+    is_closed: bool
+
+
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
@@ -121,6 +137,27 @@ async def reservation(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRu
     return await _find(runtime, payment_id, user_id)
 
 
+@router.delete(
+    "/{payment_id}",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={
+        200: {"model": ReservationState, "description": "Nothing of the hold is left"},
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
+)
+async def give_back(
+    payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime, response: Response
+) -> ReservationState:
+    """Give back a hold that is not paid. Ask again: 202 while it is on its way back, 200 when it is closed."""
+    given = await runtime.requests.together(give_back_holds, GiveBackRequest(user_id, payment_id))
+    response.headers["Location"] = given.state.location
+    if given.is_closed:
+        response.status_code = HTTPStatus.OK
+    else:
+        response.headers["Retry-After"] = "1"
+    return given.state
+
+
 async def accept(transaction: Transaction, requests: Sequence[HoldRequest]) -> list[ReservationState | Problem]:
     """Begin the sagas, once for each key; the answers to all requests."""
 
@@ -136,6 +173,22 @@ async def accept(transaction: Transaction, requests: Sequence[HoldRequest]) -> l
 def _begin(transaction: Transaction, asked: HoldRequest) -> ReservationState:
     begun = request(new_id(), asked.keyed.user_id, asked.seat_ids, asked.deadline)
     return _state(transaction.apply(begun, trace=asked.keyed.trace))
+
+
+async def give_back_holds(transaction: Transaction, requests: Sequence[GiveBackRequest]) -> list[GivenBack | Problem]:
+    """Begin the way back of holds, once for each; the answers to all requests."""
+    rows = await transaction.lock(Reservation, "payment_id", {one.payment_id for one in requests})
+    return [_give_back(transaction, one, [row for row in rows if row.payment_id == one.payment_id]) for one in requests]
+
+
+def _give_back(transaction: Transaction, asked: GiveBackRequest, rows: list[Reservation]) -> GivenBack | Problem:
+    if not rows or rows[0].user_id != asked.user_id:
+        return not_found("reservation")
+    if any(row.status == Status.CONFIRMED for row in rows):
+        detail = f"Checkout {rows[0].checkout_id} has the seats. Once it is completed, refund it instead."
+        return Problem(HTTPStatus.CONFLICT, detail, "reservation-confirmed")
+    transaction.apply(give_up(rows, transaction.now()))
+    return GivenBack(_state(rows), all(row.is_closed for row in rows))
 
 
 async def _find(runtime: Runtime, payment_id: UUID, user_id: str) -> ReservationState:

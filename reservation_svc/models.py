@@ -15,8 +15,11 @@ LATE_ENOUGH = sa.text("now() + interval '10 minutes'")
 """When the clock asks about a hold of a version that did not know about asking"""
 
 
-OVER = "status IN ('REJECTED', 'EXPIRED', 'CANCELLED') AND ask_at IS NULL"
-"""Of which holds nothing is left and nothing more will come"""
+OVER = "status IN ('REJECTED', 'EXPIRED', 'CANCELLED') AND ask_at IS NULL AND checkout_id IS NULL"
+"""Of which holds nothing is left and nothing more will come. What was bought stays, also when it was given back: the
+clock of the refund may ask again"""
+OVER_BEFORE = "status IN ('REJECTED', 'EXPIRED', 'CANCELLED') AND ask_at IS NULL"
+"""The same in the release before, which knows of no refunds"""
 
 
 PERSONAL = Personal(
@@ -51,7 +54,9 @@ class Reservation(Table, table=True):
         sa.UniqueConstraint("payment_id", "seat_id"),
         sa.Index("ix_reservation_due", "expires_at", postgresql_where=sa.text("status = 'TEMP'")),
         sa.Index("ix_reservation_ask_at", "ask_at", postgresql_where=sa.text("ask_at IS NOT NULL")),
-        sa.Index("ix_reservation_over", "created_at", postgresql_where=sa.text(OVER)),
+        sa.Index("ix_reservation_ended", "created_at", postgresql_where=sa.text(OVER)),
+        # For the release before, and dropped by the next one.
+        sa.Index("ix_reservation_over", "created_at", postgresql_where=sa.text(OVER_BEFORE)),
         sa.Index("ix_reservation_held", "user_id", postgresql_where=sa.text("status IN ('REQUESTED', 'TEMP')")),
         sa.Index("ix_reservation_requested", "created_at", postgresql_where=sa.text("status = 'REQUESTED'")),
     )
@@ -123,6 +128,21 @@ class Reservation(Table, table=True):
     def is_cancelled_of(self, checkout_id: UUID) -> bool:
         """Whether this checkout owned the reservation until it was taken back."""
         return self.status == Status.CANCELLED and self.checkout_id == checkout_id
+
+    def was_confirmed_by(self, checkout_id: UUID) -> bool:
+        """Whether this checkout owns the reservation, or did until it was taken back."""
+        return self.is_confirmed_by(checkout_id) or self.is_cancelled_of(checkout_id)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the hold has ended, and not because it was paid."""
+        is_cancelled = self.status == Status.CANCELLED and self.checkout_id is None
+        return is_cancelled or self.status in (Status.EXPIRED, Status.REJECTED)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is left of it, and nothing is on its way back."""
+        return self.ask_at is None and self.status in (Status.REJECTED, Status.EXPIRED, Status.CANCELLED)
 
     @property
     def is_on_its_way(self) -> bool:

@@ -52,7 +52,7 @@ def open_(
     """Let the user pay for the seats until the hold's time is up; give them back when the hold is over already."""
     for row in reservations:
         agree(published, row, "user_id")
-    if any(row.status in (Status.EXPIRED, Status.REJECTED, Status.CANCELLED) for row in reservations):
+    if any(row.is_over for row in reservations):
         return _over(reservations)
     requested = [row for row in reservations if row.status == Status.REQUESTED]
     if not requested:
@@ -114,8 +114,8 @@ def revoke(revoked: seat.Revoked, reservations: Reservations, now: datetime) -> 
 def confirm(
     spent: point.Spent, reservations: Reservations, now: datetime
 ) -> reservation.Confirmed | reservation.Rejected | None:
-    """Make the reservation of the paid seats final."""
-    if reservations and all(row.is_confirmed_by(spent.checkout_id) for row in reservations):
+    """Make the reservation of the paid seats final, once, whatever was given back since."""
+    if reservations and all(row.was_confirmed_by(spent.checkout_id) for row in reservations):
         return None
     if reason := _objection(spent, reservations, now):
         return reservation.Rejected.after(spent, reason=reason)
@@ -138,7 +138,7 @@ def cancel(vacated: seat.Vacated, reservations: Reservations) -> reservation.Can
     """Take back the reservation of a completed checkout, whose seats were given back. It answers every time."""
     for row in reservations:
         agree(vacated, row, "user_id")
-        if not (row.is_confirmed_by(vacated.checkout_id) or row.is_cancelled_of(vacated.checkout_id)):
+        if not row.was_confirmed_by(vacated.checkout_id):
             raise ContradictedError(f"checkout {vacated.checkout_id} has no reservation of payment {row.payment_id}")
     if {row.seat_id for row in reservations} != set(vacated.seat_ids):
         raise ContradictedError(f"other seats of payment {vacated.payment_id} were given back than are reserved")
@@ -185,8 +185,8 @@ def _objection(spent: point.Spent, reservations: list[Reservation], now: datetim
         return "deadline-passed"
     if any(row.status == Status.CONFIRMED for row in reservations):
         return "already-confirmed"
-    if any(row.status == Status.CANCELLED for row in reservations):
-        return reservations[0].reason
+    if cancelled := [row for row in reservations if row.status == Status.CANCELLED]:
+        return cancelled[0].reason or "not-held"
     if any(row.status not in (Status.TEMP, Status.EXPIRED) for row in reservations):
         return "not-held"
     if any(not row.is_open(now) for row in reservations):

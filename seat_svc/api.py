@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlmodel import col, select
 
@@ -21,20 +21,17 @@ from chassis.web import (
     not_found,
     once,
 )
-from seat_svc.models import OPEN, Concert, ConcertDate, DateStatus, Seat, SeatStatus
+from seat_svc.calling_off import OPERATIONS, CatalogueId, date_status
+from seat_svc.calling_off import router as calling_off
+from seat_svc.models import OPEN, Concert, ConcertDate, Seat, SeatStatus
 
 router = APIRouter(responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
-OPERATIONS = documented(
-    HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
-)
-
+router.include_router(calling_off)
 _EVENINGS = f"""
-    SELECT date_id, concert_id, starts_at,
+    SELECT date_id, concert_id, starts_at, called_off_at,
         (SELECT count(*) FROM seat WHERE seat.date_id = concert_date.date_id AND {OPEN}) AS open_seats
     FROM concert_date WHERE concert_id = ANY($1::int[]) ORDER BY concert_id, date_id
     """  # noqa: S608  # a condition of the models
-
-CatalogueId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 class ConcertView(BaseModel):
@@ -45,7 +42,7 @@ class ConcertView(BaseModel):
 
 
 class DateView(BaseModel):
-    """One evening of a concert; `status` is available or sold_out."""
+    """One evening of a concert; `status` is available, sold_out or called_off."""
 
     date_id: int
     concert_id: int
@@ -55,19 +52,22 @@ class DateView(BaseModel):
 
     @classmethod
     def of(cls, evening: Mapping[str, Any]) -> Self:
-        """An evening with its open seats; without any it is sold out."""
-        status = DateStatus.AVAILABLE if evening["open_seats"] else DateStatus.SOLD_OUT
-        return cls(**evening, status=status.lower())
+        """An evening with its open seats."""
+        return cls(**evening, status=date_status(evening))
 
 
 class SeatView(BaseModel):
-    """A seat; `status` is available, occupied, reserved or withdrawn."""
+    """A seat; `status` is available, occupied, reserved or withdrawn.
+
+    `revoked` is why nobody can keep it or have it, if so: one that is reserved is being given back then.
+    """
 
     seat_id: int
     date_id: int
     label: str
     price: int
     status: str
+    revoked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ async def seats(date_id: CatalogueId, runtime: CurrentRuntime) -> list[SeatView]
 async def withdraw(
     seat_id: CatalogueId, operator_id: CurrentOperator, key: IdempotencyKey, runtime: CurrentRuntime
 ) -> SeatView:
-    """Take a seat off sale, also while somebody holds it; a sold one cannot be."""
+    """Take a seat off sale, also while somebody holds it; if it is sold, its payment is refunded."""
     asked = SeatRequest(Keyed(operator_id, key, f"withdraw {seat_id}"), seat_id, is_on_sale=False)
     return await runtime.requests.alone(put, asked)
 
@@ -132,7 +132,7 @@ async def withdraw(
 async def put_back(
     seat_id: CatalogueId, operator_id: CurrentOperator, key: IdempotencyKey, runtime: CurrentRuntime
 ) -> SeatView:
-    """Put a withdrawn seat back on sale, or back to whoever still holds it."""
+    """Put a withdrawn seat back on sale, or back to whoever still holds it or has bought it."""
     asked = SeatRequest(Keyed(operator_id, key, f"return {seat_id}"), seat_id, is_on_sale=True)
     return await runtime.requests.alone(put, asked)
 
@@ -151,13 +151,27 @@ async def _put(transaction: Transaction, asked: SeatRequest) -> SeatView | Probl
     row = await transaction.lock_one(Seat, asked.seat_id)
     if row is None:
         return not_found("seat")
-    if row.status == SeatStatus.RESERVED:
-        return Problem(HTTPStatus.CONFLICT, "The seat is sold.", "seat-reserved")
-    if asked.is_on_sale and row.status == SeatStatus.WITHDRAWN:
-        row.put_back()
-    elif not asked.is_on_sale and row.status != SeatStatus.WITHDRAWN:
-        row.withdraw()
+    if not asked.is_on_sale:
+        _withdraw(row, transaction.now())
+    elif row.is_called_off:
+        return Problem(HTTPStatus.CONFLICT, "The evening of the seat is called off.", "evening-called-off")
+    else:
+        _put_back(row)
     return _view(row)
+
+
+def _withdraw(row: Seat, now: datetime) -> None:
+    if row.status == SeatStatus.RESERVED and row.revoked is None:
+        row.revoke(now)
+    elif row.status in (SeatStatus.AVAILABLE, SeatStatus.OCCUPIED):
+        row.withdraw()
+
+
+def _put_back(row: Seat) -> None:
+    if row.status == SeatStatus.RESERVED:
+        row.unrevoke()
+    elif row.status == SeatStatus.WITHDRAWN:
+        row.put_back()
 
 
 def _view(row: Seat) -> SeatView:

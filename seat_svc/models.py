@@ -12,6 +12,8 @@ from chassis.store import state_field, timestamp_field
 
 RIGHTS = {"concert": "SELECT"}
 """What the service may do with what somebody else puts there"""
+CALLED_OFF = "called-off"
+"""Why all seats of an evening are revoked that will not be"""
 OPEN = "status IN ('AVAILABLE', 'OCCUPIED')"
 """Which seats are open: neither sold nor withdrawn"""
 
@@ -99,9 +101,9 @@ class Seat(Table, table=True):
         self.holder, self.revoke_at = None, None
         self.status = SeatStatus.WITHDRAWN if self.revoked else SeatStatus.AVAILABLE
 
-    def revoke(self, reason: str, now: datetime) -> None:
-        """Whoever has bought the seat cannot keep it."""
-        self.revoked, self.revoke_at = reason, now
+    def revoke(self, now: datetime) -> None:
+        """The seat is off sale; whoever has bought it cannot keep it, and will be told."""
+        self.revoked, self.revoke_at = "seat-withdrawn", now
 
     def reserve(self) -> None:
         """The seat is its holder's for good."""
@@ -117,8 +119,17 @@ class Seat(Table, table=True):
 
     def put_back(self) -> None:
         """The seat is on sale again, or its holder's again."""
-        self.revoked = None
+        self.unrevoke()
         self.status = SeatStatus.OCCUPIED if self.holder else SeatStatus.AVAILABLE
+
+    def unrevoke(self) -> None:
+        """Whoever has bought the seat can keep it after all, unless a refund is under way already."""
+        self.revoked, self.revoke_at = None, None
+
+    @property
+    def is_called_off(self) -> bool:
+        """Whether its evening is called off."""
+        return self.revoked == CALLED_OFF
 
     def belongs_to(self, payment_id: UUID) -> bool:
         """Whether the seat is this payment's, held or sold, or withdrawn meanwhile."""

@@ -6,7 +6,7 @@ from chassis.settings import ServiceSettings, settings_of
 
 
 class Settings(ServiceSettings):
-    """How long tickets may be given back, and a port of its own."""
+    """How long tickets may be given back, how fast seats are revoked, and a port of its own."""
 
     model_config = settings_of("seat")
 
@@ -14,6 +14,8 @@ class Settings(ServiceSettings):
     """The port of the REST interface"""
     refund_notice_hours: float = Field(default=24, ge=0)
     """Until how many hours before an evening begins its buyers may give their tickets back"""
+    revokes_per_second: int = Field(default=100, ge=1)
+    """How many payments a process tells in a second that they cannot keep their seats"""
     vacancy_days: float = Field(default=90, gt=0)
     """How long it is remembered what was decided about a refund"""
     idempotency_days: float = Field(default=1, gt=0)

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from contracts.event import Event
+from contracts.refund import Asker
 from contracts.seat import PricedSeat
 from payment_svc.models import Checkout, Payment, PaymentStatus
 from reservation_svc.models import Reservation, Status
@@ -17,12 +18,15 @@ DEADLINE = NOW + timedelta(minutes=1)
 EXPIRES_AT = NOW + timedelta(minutes=10)
 PAYMENT_ID, OTHER_PAYMENT_ID = UUID(int=1), UUID(int=2)
 CHECKOUT_ID, OTHER_CHECKOUT_ID = UUID(int=3), UUID(int=4)
+REFUND_ID, OTHER_REFUND_ID = UUID(int=5), UUID(int=6)
 PRICES = {1: 60, 2: 70}
 TOTAL = 130
 
 _FIELDS: dict[str, Any] = {
     "payment_id": PAYMENT_ID,
     "checkout_id": CHECKOUT_ID,
+    "refund_id": REFUND_ID,
+    "asked_by": Asker.BUYER,
     "user_id": "ann",
     "amount": TOTAL,
     "total_price": TOTAL,

@@ -54,7 +54,7 @@ def test_open_takes_each_price_by_its_seat() -> None:
     assert {row.seat_id: row.price for row in rows} == PRICES
 
 
-@pytest.mark.parametrize("status", [Status.TEMP, Status.CONFIRMED, Status.CANCELLED])
+@pytest.mark.parametrize("status", [Status.TEMP, Status.CONFIRMED])
 def test_open_happens_once(status: Status) -> None:
     """What is open stays as it is; its clock does not start again."""
     # given

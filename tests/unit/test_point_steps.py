@@ -7,7 +7,7 @@ import pytest
 from chassis import ContradictedError
 from contracts import checkout, point, reservation
 from point_svc.models import EntryType, PointHistory, Tombstone, Wallet
-from point_svc.steps import refund, spend
+from point_svc.steps import refund, repay, spend
 from tests.unit.examples import CHECKOUT_ID, DEADLINE, NOW, TOTAL, an
 
 
@@ -156,6 +156,58 @@ def test_refund_restores_what_was_before_spend() -> None:
     refund(an(reservation.Rejected), [spent[1]], [wallet], None)
     # then
     assert wallet.balance == 500
+
+
+def test_repay_puts_back_what_the_checkout_had_spent() -> None:
+    """Long after the checkout, and into the wallet that it came from."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    event, (entry,) = repay(an(reservation.Cancelled), history(EntryType.USE), [wallet])
+    # then
+    assert event == an(point.Repaid)
+    assert wallet.balance == 5 + TOTAL
+    assert (entry.type, entry.amount, entry.balance_after) == (EntryType.REFUND, TOTAL, 5 + TOTAL)
+    assert (entry.user_id, entry.checkout_id) == ("ann", CHECKOUT_ID)
+
+
+def test_repay_happens_once_and_is_said_each_time() -> None:
+    """The ledger knows that it is back; whoever asks again hears it again, so that the refund goes on."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    outcome = repay(an(reservation.Cancelled), history(EntryType.USE, EntryType.REFUND), [wallet])
+    # then
+    assert outcome == (an(point.Repaid), [])
+    assert wallet.balance == 5
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "moved"),
+    [
+        (an(reservation.Cancelled), []),
+        (an(reservation.Cancelled), history(EntryType.REFUND)),
+        (an(reservation.Cancelled, amount=TOTAL + 1), history(EntryType.USE)),
+        (an(reservation.Cancelled, user_id="eve"), history(EntryType.USE)),
+    ],
+)
+def test_repay_does_not_believe_what_contradicts_the_ledger(
+    cancelled: reservation.Cancelled, moved: list[PointHistory]
+) -> None:
+    """Only what was spent comes back, all of it, and to whoever has spent it."""
+    # given
+    wallet = a_wallet(5)
+    # when
+    with pytest.raises(ContradictedError):
+        repay(cancelled, moved, [wallet])
+    # then
+    assert wallet.balance == 5
+
+
+def test_repay_without_the_wallet_raises() -> None:
+    """Points have to go somewhere: until the wallet is back, it is tried again."""
+    with pytest.raises(LookupError, match="no wallet of whoever"):
+        repay(an(reservation.Cancelled), history(EntryType.USE), [])
 
 
 def test_a_charge_is_written_down() -> None:

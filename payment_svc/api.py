@@ -27,6 +27,7 @@ from chassis.web import (
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
 from payment_svc.operations import operations_router
 from payment_svc.progress import progress_router
+from payment_svc.refunds import refunds_router
 from payment_svc.refusals import refusals_router
 from payment_svc.steps import request
 
@@ -85,7 +86,7 @@ class CheckoutRequest:
 
 @router.get("/payments/{payment_id}", tags=["payments"], responses=documented(HTTPStatus.NOT_FOUND))
 async def payment(payment_id: UUID, user_id: CurrentUser, runtime: CurrentRuntime) -> PaymentState:
-    """What a hold costs and whether it is paid."""
+    """What a hold costs and whether it is paid, or given back."""
 
     async def work(transaction: Transaction) -> Payment | None:
         return await transaction.find_one(Payment, payment_id)
@@ -131,6 +132,7 @@ async def checkout(checkout_id: UUID, user_id: CurrentUser, runtime: CurrentRunt
     return await _find(runtime, checkout_id, user_id)
 
 
+router.include_router(refunds_router)
 router.include_router(progress_router)
 router.include_router(operations_router)
 router.include_router(refusals_router)

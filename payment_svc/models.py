@@ -15,16 +15,21 @@ from contracts.event import overdue_at
 from contracts.refund import Asker
 
 PERSONAL = Personal(
-    bodies=(("delivery", "refused"),),
+    bodies=(("delivery", "refused"), ("notice", "refused")),
     busy="""
         SELECT 1 FROM checkout
         WHERE user_id = $1 AND (status = 'PENDING' OR status = 'COMPLETED' AND NOT EXISTS (
             SELECT FROM delivery WHERE delivery.checkout_id = checkout.checkout_id
         ))
+        UNION ALL
+        SELECT 1 FROM refund
+        WHERE user_id = $1 AND (status = 'PENDING' OR status = 'COMPLETED' AND NOT EXISTS (
+            SELECT FROM notice WHERE notice.notice_id = refund.refund_id
+        ))
         LIMIT 1
         """,
 )
-"""What is to be known of users before they are erased: a checkout goes on until the platform has been told"""
+"""What is to be known of users before they are erased: a checkout or refund goes on until the platform has been told"""
 
 
 class Table(SQLModel, registry=registry()):
@@ -192,6 +197,7 @@ class Refund(Table, table=True):
     """One attempt to give a paid payment back, by its buyer, an operator, or because its seats were revoked."""
 
     __table_args__ = (
+        sa.Index("ix_refund_pending", "created_at", postgresql_where=sa.text("status = 'PENDING'")),
         sa.Index("ix_refund_ask_at", "ask_at", postgresql_where=sa.text("status = 'PENDING'")),
         sa.Index("ix_refund_finished_at", "finished_at"),
     )

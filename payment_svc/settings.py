@@ -28,11 +28,11 @@ class Settings(ServiceSettings):
     idempotency_days: float = Field(default=1, gt=0)
     """How long the answer to an Idempotency-Key is kept"""
     checkout_days: float = Field(default=90, gt=0)
-    """How long a finished checkout can be asked for"""
+    """How long a finished checkout, and a finished refund, can be asked for; and a checkout be given back"""
     chase_interval_seconds: float = Field(default=2, gt=0)
-    """How often the service looks for checkouts that should have ended"""
+    """How often the service looks for checkouts and refunds that should have ended"""
     stuck_seconds: float = Field(default=120, gt=0)
-    """After how long a pending checkout counts as stuck"""
+    """After how long a pending checkout or refund counts as stuck"""
     max_under_way: int = Field(default=500, ge=1)
     """How many checkouts may be under way, in all processes together, before new ones are turned away"""
 

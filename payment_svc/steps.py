@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid5
 
-from chassis import ContradictedError, Service, Via, agree, ask_again
+from chassis import ContradictedError, Service, Unlocked, Via, agree, ask_again
 from contracts import checkout, payment, point, refund, reservation, seat
 from contracts.refund import Asker
 from payment_svc.models import (
@@ -24,8 +24,8 @@ from payment_svc.platform import Platform
 
 service = Service("payment")
 
-Attempts = Annotated[list[Checkout], Via("owed")]
-"""The checkout that has locked or paid the payment"""
+Attempts = Annotated[list[Checkout], Via("owed"), Unlocked()]
+"""The checkout that has locked or paid the payment, whose lock keeps it as it is; none once it is forgotten"""
 
 
 @dataclass(frozen=True)
@@ -225,11 +225,11 @@ def revoke(
 
     seat_svc says it again as long as the payment has seats.
     """
-    if owed is None or owed.status != PaymentStatus.PAID:
+    if owed is None or owed.checkout_id is None or owed.status != PaymentStatus.PAID:
         return None
-    if not attempts or attempts[0].status != CheckoutStatus.COMPLETED:
+    if any(attempt.status != CheckoutStatus.COMPLETED for attempt in attempts):
         return None
-    refund_id = uuid5(attempts[0].checkout_id, f"{revoked.reason} {now.isoformat()}")
+    refund_id = uuid5(owed.checkout_id, f"{revoked.reason} {now.isoformat()}")
     return give_back(owed, refund_id, Asker.OPERATOR, revoked.reason, now)
 
 

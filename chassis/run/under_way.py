@@ -48,8 +48,13 @@ class UnderWay:
 
     @classmethod
     def of(cls, service: Service, bound: Bound | None) -> "UnderWay":
-        """Those of a service, told by the events with which its requests begin a saga."""
-        return cls(bound, {event.name for step in service.steps if step.kind is Kind.START for event in step.says})
+        """Those of a service, told by the events with which its requests begin a saga.
+
+        What may also begin because of a call is left out: whoever calls it out sets the pace.
+        """
+        starts = [step for step in service.steps if step.kind is Kind.START]
+        called = {event.name for step in starts if step.hears for event in step.says}
+        return cls(bound, {event.name for step in starts for event in step.says} - called)
 
     @property
     def full(self) -> bool:

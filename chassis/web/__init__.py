@@ -1,7 +1,7 @@
 """The REST interface of a service: the application, who asks, problems, health."""
 
 from chassis.web.app import Definition
-from chassis.web.bearer import CurrentOperator, CurrentUser
+from chassis.web.bearer import Claims, CurrentClaims, CurrentOperator, CurrentUser
 from chassis.web.current import CurrentRuntime
 from chassis.web.idempotency import IdempotencyKey, Keyed, once, recall
 from chassis.web.idempotency import metadata as idempotency_metadata
@@ -11,6 +11,8 @@ from chassis.web.serve import run
 from chassis.web.streams import CurrentStreams
 
 __all__ = [
+    "Claims",
+    "CurrentClaims",
     "CurrentOperator",
     "CurrentRuntime",
     "CurrentStreams",

@@ -38,6 +38,15 @@ class Claims(BaseModel):
         """Whether the bearer has one of these scopes."""
         return not set(scopes).isdisjoint(self.scope.split())
 
+    @property
+    def is_operator(self) -> bool:
+        """Whether the bearer is an operator."""
+        return self.has(OPERATOR)
+
+    def speaks_for(self, user_id: str) -> bool:
+        """Whether the bearer is this user, or an operator."""
+        return self.sub == user_id or self.is_operator
+
 
 class _Believed(NamedTuple):
     """A token that was checked: what it says, until when, and with which key."""
@@ -145,20 +154,21 @@ async def _claims(
     return claims
 
 
-Known = Annotated[Claims, Depends(_claims)]
+CurrentClaims = Annotated[Claims, Depends(_claims)]
+"""What the token of whoever asks says."""
 
 
-async def _user_id(claims: Known) -> str:
+async def _user_id(claims: CurrentClaims) -> str:
     return claims.sub
 
 
-async def _operator_id(claims: Known) -> str:
-    if not claims.has(OPERATOR):
+async def _operator_id(claims: CurrentClaims) -> str:
+    if not claims.is_operator:
         raise Problem(HTTPStatus.FORBIDDEN, "Only operators may do this.")
     return claims.sub
 
 
-async def _monitor_id(claims: Known) -> str:
+async def _monitor_id(claims: CurrentClaims) -> str:
     if not claims.has(OPERATOR, MONITOR):
         raise Problem(HTTPStatus.FORBIDDEN, "Only operators and monitors may see this.")
     return claims.sub

@@ -118,8 +118,8 @@ async def asked(environment: Mapping[str, str]) -> Cells:
         (free,) = await catalogue.free()
         await fan.charge(hold.total)
         checkout_id = await _refused(system, fan, hold)
-        mine = {"payment_id": str(hold.payment_id), "checkout_id": checkout_id, "seat_id": str(free)}
-        mine["message_id"] = await _parked(environment)
+        mine = {"payment_id": str(hold.payment_id), "checkout_id": checkout_id, "notice_id": checkout_id}
+        mine |= {"seat_id": str(free), "message_id": await _parked(environment)}
         return await measured(system, fan, mine)
 
 

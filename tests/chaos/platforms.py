@@ -96,7 +96,7 @@ async def _send_again(site: Site) -> None:
         try:
             refused: list[Any] = await operator.get("payment", "/operations/refused")
             for one in refused:
-                await operator.send_again(one["checkout_id"])
+                await operator.send_again(one["notice_id"])
         except (*TROUBLE, AssertionError):
             return False
         return not refused

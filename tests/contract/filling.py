@@ -19,7 +19,14 @@ BUSY = 2_000
 """So many rows belong to one user or one date, as with a fan who charges each day or a stadium"""
 UNUSUAL = 500
 """One row in so many is in another state than most, most of them long ago"""
-USUAL = {"reservation": "CONFIRMED", "payment": "PAID", "checkout": "COMPLETED", "delivery": "SENT"}
+USUAL = {
+    "reservation": "CONFIRMED",
+    "payment": "PAID",
+    "checkout": "COMPLETED",
+    "delivery": "SENT",
+    "refund": "COMPLETED",
+    "notice": "SENT",
+}
 """The state that most rows of a table have in the end"""
 OPEN_SEATS = 1_000
 
@@ -109,6 +116,6 @@ _VALUES: dict[type[Any], str] = {
 
 def _state(states: Sequence[str], usual: str | None) -> str:
     every = f"(ARRAY{list(states)})"
-    if usual is None:
+    if usual not in states:
         return f"{every}[n % {len(states)} + 1]"
     return f"CASE WHEN n % {UNUSUAL} = 0 THEN {every}[n / {UNUSUAL} % {len(states)} + 1] ELSE '{usual}' END"

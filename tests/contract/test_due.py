@@ -11,9 +11,10 @@ from chassis import new_id
 from chassis.store import Database, Transaction
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
+from contracts.refund import Asker
 from payment_svc import clock
 from payment_svc.clock import MAX_CHASED
-from payment_svc.models import Checkout
+from payment_svc.models import Checkout, Refund
 from reservation_svc import expiry
 from reservation_svc.expiry import MAX_EXPIRED, expire_due
 from reservation_svc.models import Reservation, Status
@@ -173,3 +174,36 @@ async def test_replicas_share_checkouts_that_are_late(payments: Database) -> Non
     # then
     assert count == MAX_CHASED
     assert sorted(said) == sorted(checkout_ids)
+
+
+async def test_replicas_share_refunds_that_are_late(payments: Database) -> None:
+    """As with checkouts."""
+    # given
+    said, refund_ids = list[UUID](), [new_id() for _ in range(2 * MAX_CHASED)]
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    payments.subscribe(lambda messages: said.extend(message.saga_id for message in messages))
+
+    async def insert(transaction: Transaction) -> None:
+        transaction.add(
+            *(
+                Refund(
+                    refund_id=refund_id,
+                    checkout_id=new_id(),
+                    payment_id=new_id(),
+                    user_id="fan",
+                    amount=1,
+                    asked_by=Asker.BUYER,
+                    cause="given-back",
+                    ask_at=long_ago,
+                    created_at=long_ago,
+                )
+                for refund_id in refund_ids
+            )
+        )
+
+    await payments.run(insert)
+    # when
+    count = await _while_it_has_some(payments, clock._chase_some_refunds, clock.chase_due_refunds)
+    # then
+    assert count == MAX_CHASED
+    assert sorted(said) == sorted(refund_ids)

@@ -69,6 +69,16 @@ def test_door_is_closed_while_more_sagas_are_under_way_than_may_be() -> None:
     assert door.closed == "sagas"
 
 
+def test_door_does_not_count_what_others_call_for() -> None:
+    """An evening that is called off begins thousands of refunds, and closes nobody's door."""
+    # given
+    under_way = UnderWay.of(payments, Bound(2, some))
+    # when
+    under_way.hear(said("refund.requested", 5))
+    # then
+    assert not under_way.full
+
+
 async def test_what_the_database_counts_is_what_counts() -> None:
     """Sagas of other processes count too, and those that have ended count no more."""
     # given

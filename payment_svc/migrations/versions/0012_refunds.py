@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.CheckConstraint("asked_by IN ('BUYER', 'OPERATOR')", name="asker"),
         sa.CheckConstraint("status IN ('PENDING', 'COMPLETED', 'FAILED')", name="refundstatus"),
     )
+    op.create_index("ix_refund_pending", "refund", ["created_at"], postgresql_where=sa.text("status = 'PENDING'"))
     op.create_index("ix_refund_ask_at", "refund", ["ask_at"], postgresql_where=sa.text("status = 'PENDING'"))
     op.create_index("ix_refund_finished_at", "refund", ["finished_at"])
     op.create_table(

@@ -15,16 +15,16 @@ GIVEN_USER := $(filter command,$(origin USER))
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## watch one checkout complete and one roll back
+demo: $(READY) ## watch one checkout complete, one roll back, and the first given back
 	@$(BIN)/python -m stack demo
 
 up: $(READY) ## start everything, or join what runs: TLS=1, REPLICAS=3, CLUSTER=3, STANDBY=1
 	@$(if $(TLS),STACK_TLS=1) $(if $(REPLICAS),STACK_REPLICAS="$(REPLICAS)") $(if $(CLUSTER),STACK_CLUSTER="$(CLUSTER)") \
 	    $(if $(STANDBY),STACK_STANDBY="$(STANDBY)") $(BIN)/python -m stack up
 
-checkout: $(READY) ## charge, hold, pay on what runs, and watch: USER=7, SEATS=1, WITHDRAW=1 has it refused
+checkout: $(READY) ## charge, hold, pay on what runs, and watch: USER=7, SEATS=1, WITHDRAW=1 has it refused, REFUND=1 gives it back
 	@$(BIN)/python -m stack checkout $(if $(GIVEN_USER),--user "$$USER") \
-	    $(if $(SEATS),--seats "$$SEATS") $(if $(WITHDRAW),--withdraw)
+	    $(if $(SEATS),--seats "$$SEATS") $(if $(WITHDRAW),--withdraw) $(if $(REFUND),--refund)
 
 down: ## stop everything
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down; fi

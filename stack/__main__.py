@@ -77,9 +77,12 @@ def checkout(
     user: Annotated[str, typer.Option(help="Who buys.")] = "7",
     seats: Annotated[int, typer.Option(min=1, max=10, help="How many seats, of one evening.")] = 1,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Have the last step refuse.")] = False,
+    refund: Annotated[bool, typer.Option("--refund", help="Give it back afterwards.")] = False,
 ) -> None:
     """Charge points, hold free seats and pay for them, on the system that runs, and show who said what."""
-    buying = story.check_out(console, Directory.of().running(), user_id(user), seats=seats, withdraw=withdraw)
+    buying = story.check_out(
+        console, Directory.of().running(), user_id(user), seats=seats, withdraw=withdraw, refund=refund
+    )
     asyncio.run(buying)
 
 

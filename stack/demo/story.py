@@ -1,4 +1,4 @@
-"""A checkout that completes, and one that is refused at the last step and rolls back, shown event by event."""
+"""Three acts, event by event: a checkout that completes, one that is refused and rolls back, and a refund of the first."""
 
 from collections.abc import Mapping
 from uuid import uuid4
@@ -13,29 +13,45 @@ CHARGE = 200_000
 
 
 async def tell(console: Console, environment: Mapping[str, str]) -> bool:
-    """Both checkouts and the invariants; says whether everything went as it should.
+    """The three acts and the invariants; says whether everything went as it should.
 
     The fan is a new one each time, so that one demo can follow another on the same stack.
     """
     async with visiting(console, environment, f"fan-{uuid4().hex[:8]}") as visit:
         await visit.charge(CHARGE)
         first, second = await visit.free_seats(2)
-        await _buy(visit, [first])
+        bought = await _buy(visit, [first])
         await _lose(visit, [second])
+        await _return(visit, bought)
         return await _examine(visit, environment)
 
 
-async def check_out(console: Console, environment: Mapping[str, str], user: str, *, seats: int, withdraw: bool) -> None:
-    """One checkout of a user, who charges what it costs; with a seat withdrawn meanwhile, it is refused."""
+async def check_out(
+    console: Console, environment: Mapping[str, str], user: str, *, seats: int, withdraw: bool, refund: bool
+) -> None:
+    """One checkout of a user, who charges what it costs; it is refused for a withdrawn seat, or refunded, if so asked."""
     async with visiting(console, environment, user) as visit:
         chosen = await visit.free_seats(seats)
         await visit.charge(total(chosen))
-        await (_lose if withdraw else _buy)(visit, chosen)
+        if withdraw:
+            await _lose(visit, chosen)
+            return
+        bought = await _buy(visit, chosen)
+        if refund:
+            await _return(visit, bought)
 
 
-async def _buy(visit: Visit, seats: list[Seat]) -> None:
+async def _buy(visit: Visit, seats: list[Seat]) -> str:
     checkout_id = await visit.check_out(await visit.hold(seats), "completed", last="payment.sent")
-    await visit.tell_delivery(checkout_id)
+    await visit.tell_delivery(checkout_id, "the payment")
+    return checkout_id
+
+
+async def _return(visit: Visit, checkout_id: str) -> None:
+    """Give back what was bought: everything that the checkout had done is taken back, and the platform told."""
+    refund_id = await visit.refund(checkout_id, last="payment.refund-sent")
+    await visit.tell_delivery(refund_id, "the refund")
+    visit.tell(f"refunded: {visit.name} has {await visit.balance():,} points, and the seats are on sale again")
 
 
 async def _lose(visit: Visit, seats: list[Seat]) -> None:

@@ -95,31 +95,43 @@ class Visit:
         """
         headers = {"Prefer": f"wait={PATIENCE}"}
         outcome = await self._post("PAYMENT", "/checkouts", {"payment_id": payment_id}, headers)
-        checkout_id = str(outcome["checkout_id"])
         self.tell(f"POST /checkouts: {outcome['status']} {outcome['reason'] or ''}".rstrip())
-        if outcome["status"] != status:
-            raise StackError(f"checkout {checkout_id} should be {status} by now; what hinders it is in  make status")
-        self._show_timeline(checkout_id, await self._heard(checkout_id, last))
-        return checkout_id
+        return await self._shown("checkout", outcome, status, last)
 
-    async def tell_delivery(self, checkout_id: str) -> None:
-        """Say what the external platform knows of a checkout."""
-        delivery = await self._get("PLATFORM", f"/deliveries/{checkout_id}")
+    async def refund(self, checkout_id: str, last: str) -> str:
+        """Give a completed checkout back, and show the timeline up to its `last` event; returns the refund.
+
+        Raises `StackError` if it is not given back.
+        """
+        headers = {"Prefer": f"wait={PATIENCE}"}
+        outcome = await self._post("PAYMENT", f"/checkouts/{checkout_id}/refund", {}, headers)
+        self.tell(f"POST /checkouts/…/refund: {outcome['status']} {outcome['reason'] or ''}".rstrip())
+        return await self._shown("refund", outcome, "completed", last)
+
+    async def tell_delivery(self, delivery_id: str, what: str) -> None:
+        """Say what the external platform knows of something."""
+        delivery = await self._get("PLATFORM", f"/deliveries/{delivery_id}")
         attempts = f"{delivery['attempts']} attempt{'s' if delivery['attempts'] > 1 else ''}"
-        self.tell(f"the external platform has the payment: webhook-id {delivery['webhook_id']}, {attempts}")
+        self.tell(f"the external platform has {what}: webhook-id {delivery['webhook_id']}, {attempts}")
 
-    async def _heard(self, checkout_id: str, last: str) -> list[Said]:
+    async def _shown(self, saga: str, outcome: Mapping[str, Any], status: str, last: str) -> str:
+        """Show the timeline of a saga that should have ended so, up to its `last` event; returns its id."""
+        saga_id = str(outcome[f"{saga}_id"])
+        if outcome["status"] != status:
+            raise StackError(f"{saga} {saga_id} should be {status} by now; what hinders it is in  make status")
         try:
-            return await self._observer.until(checkout_id, last, PATIENCE)
+            timeline = await self._observer.until(saga_id, last, PATIENCE)
         except TimeoutError as error:
-            raise StackError(f"checkout {checkout_id} ended, but {last} was not heard in {PATIENCE} s") from error
+            raise StackError(f"{saga} {saga_id} ended, but {last} was not heard in {PATIENCE} s") from error
+        self._show_timeline(saga, saga_id, timeline)
+        return saga_id
 
-    def _show_timeline(self, checkout_id: str, timeline: list[Said]) -> None:
+    def _show_timeline(self, saga: str, saga_id: str, timeline: list[Said]) -> None:
         def row(said: Said) -> tuple[str, ...]:
             after = (said.at - timeline[0].at).total_seconds() * 1000
             return f"{after:6.1f} ms", said.service, said.event, self._observer.cause_of(said)
 
-        self.show(f"checkout {checkout_id}", ("after", "who", "said", "because of"), map(row, timeline))
+        self.show(f"{saga} {saga_id}", ("after", "who", "said", "because of"), map(row, timeline))
 
     async def _operate(self, seat_id: int, what: str) -> None:
         headers = {**self._bearer("operator-1", "operator"), "Idempotency-Key": str(uuid4())}

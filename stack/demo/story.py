@@ -1,4 +1,4 @@
-"""Three acts, event by event: a checkout that completes, one that is refused and rolls back, and a refund of the first."""
+"""Three acts, event by event: a checkout that completes, one that rolls back, and a refund of the first."""
 
 from collections.abc import Mapping
 from uuid import uuid4
@@ -29,7 +29,7 @@ async def tell(console: Console, environment: Mapping[str, str]) -> bool:
 async def check_out(
     console: Console, environment: Mapping[str, str], user: str, *, seats: int, withdraw: bool, refund: bool
 ) -> None:
-    """One checkout of a user, who charges what it costs; it is refused for a withdrawn seat, or refunded, if so asked."""
+    """One checkout of a user, who charges what it costs; if so asked, it is refused or refunded."""
     async with visiting(console, environment, user) as visit:
         chosen = await visit.free_seats(seats)
         await visit.charge(total(chosen))

@@ -48,8 +48,8 @@ def test_a_card_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "line",
     [
-        "| `payment.cancel` | `reservation.expired`, `reservation.given-up` | `payment.cancelled` | Withdraw the payment of a hold that is "
-        "over; a paid one cannot be, as its reservation is confirmed. |",
+        "| `payment.cancel` | `reservation.expired`, `reservation.given-up` | `payment.cancelled` | "
+        "Withdraw the payment of a hold that is over; a paid one cannot be, as its reservation is confirmed. |",
         "- What `payment.pay` did is taken back by `payment.revert` when the saga fails or lapses.",
         "| `payment` | What a user owes for held seats; `checkout_id` is the checkout that has locked or paid it. |",
         "- The database refuses a row of `payment` where `total_price > 0` does not hold.",

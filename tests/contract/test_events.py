@@ -172,7 +172,7 @@ def test_an_event_is_told_from_all_others(event: EventType) -> None:
 
 @every_event
 def test_an_event_is_named_after_its_module_and_class(event: EventType) -> None:
-    """`seat.HoldRejected` is `seat.hold-rejected`, and said by seat_svc unless it is about a whole checkout or refund."""
+    """`seat.HoldRejected` is `seat.hold-rejected`, and said by seat_svc unless about a whole checkout or refund."""
     # given
     module = event.__module__.removeprefix("contracts.")
     words = re.findall("[A-Z][a-z]*", event.__name__)

@@ -110,7 +110,8 @@ def table(cells: Cells) -> str:
 async def asked(environment: Mapping[str, str]) -> Cells:
     """The table of a running system.
 
-    A fan has bought a seat before, the platform has refused to hear of it, and another seat is free.
+    A fan has bought a seat before, the platform has refused to hear of it, another seat is free, and an evening may be
+    called off.
     """
     async with System.of(environment) as system:
         fan, catalogue = Fan(system), Catalogue(system)
@@ -120,7 +121,14 @@ async def asked(environment: Mapping[str, str]) -> Cells:
         checkout_id = await _refused(system, fan, hold)
         mine = {"payment_id": str(hold.payment_id), "checkout_id": checkout_id, "notice_id": checkout_id}
         mine |= {"seat_id": str(free), "message_id": await _parked(environment)}
+        mine["date_id"] = await _to_be_called_off(catalogue)
         return await measured(system, fan, mine)
+
+
+async def _to_be_called_off(catalogue: Catalogue) -> str:
+    """An evening of its own: nobody can buy anything of it afterwards."""
+    (seat_id,) = await catalogue.new_date(1)
+    return str(await catalogue.date_of(seat_id))
 
 
 async def _refused(system: System, fan: Fan, hold: Hold) -> str:

@@ -37,6 +37,7 @@ PATHS = (
     "http://x/livez",
 )
 SEGMENTS = ("0", "-1", "1", "99999999999999999999", "%00", "%ff", "..", "a" * 5_000, "nil", "%F0%9F%AA%91", "1;2", "")
+NO_EVENING = "2000000000"
 WAITS = ("1", "0", "-1", "0.5", "nan", "1e9", "9" * 400, "", "x", "2, wait=1", "0; x=1")
 BAD_TOKENS = ("", "x", "x" * 5_000, "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiI3In0.", "\xff\xfe", "..", "e30.e30.e30")
 
@@ -173,12 +174,17 @@ class Requests:
         path = one.path
         while "{" in path:
             before, _, rest = path.partition("{")
-            path = before + self._segment() + rest.partition("}")[2]
+            path = before + self._id(one) + rest.partition("}")[2]
         if chance.random() < 0.3:
             names = ("page", "limit", "cursor", "after", "status", "x", "", "%00")
             pairs = [f"{chance.choice(names)}={self._segment()}" for _ in range(chance.choice((1, 2, 300)))]
             path += "?" + "&".join(pairs)[: chance.choice((1_000, 15_000, 70_000))]
         return path
+
+    def _id(self, one: Operation) -> str:
+        """What stands for an id; an evening that is called off could not be sold any more."""
+        segment = self._segment()
+        return NO_EVENING if one.path.endswith("/cancel") and segment.isdecimal() else segment
 
     def _segment(self) -> str:
         roll = self._chance.random()

@@ -155,6 +155,7 @@ async def test_wallet_has_a_ceiling(system: System, fan: Fan) -> None:
         ("payment", f"/operations/refused/{uuid.UUID(int=0)}/send", None),
         ("seat", "/operations/seats/1/withdraw", None),
         ("seat", "/operations/seats/1/return", None),
+        ("seat", "/operations/dates/1/cancel", None),
     ],
 )
 async def test_what_moves_something_needs_a_key(

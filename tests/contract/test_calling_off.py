@@ -13,6 +13,7 @@ from chassis.store import Database, Transaction
 from chassis.store.departures import Departures
 from chassis.store.postgres import Postgres
 from chassis.web import Keyed, Problem
+from seat_svc.api import SeatRequest, SeatView, put
 from seat_svc.calling_off import CallOff, EveningState, call_off
 from seat_svc.models import Seat, SeatStatus
 from seat_svc.revoking import MAX_TOLD, tell_some, telling
@@ -235,6 +236,22 @@ async def test_payment_is_told_once_for_all_its_seats_and_again_later(
     assert told == 2 * [payment_id]
 
 
+async def test_payments_are_counted_and_not_their_seats(
+    url: str, database: Database, other: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """Two payments of three seats each are two, however many may be told."""
+    # given
+    payment_ids = [uuid4(), uuid4()]
+    await _furnish(url, SeatStatus.RESERVED, 1, 6)
+    await other.execute("UPDATE seat SET holder = ($1::uuid[])[1 + seat_id / 4]", payment_ids)
+    await _call_off(database)
+    told = _telling(database)
+    # when
+    await telling(2)(database)
+    # then
+    assert sorted(told) == sorted(payment_ids)
+
+
 async def test_replicas_tell_each_payment_once(url: str, database: Database) -> None:
     """Those that look at the same moment find different payments."""
     # given
@@ -281,3 +298,63 @@ async def test_nobody_is_told_who_has_nothing(
         return await tell_some(1, transaction)
 
     assert await database.run(work) == 0
+
+
+async def _put(database: Database, *, is_on_sale: bool) -> SeatView | Problem:
+    """An operator withdraws seat 1 or returns it."""
+
+    async def work(transaction: Transaction) -> SeatView | Problem:
+        asked = SeatRequest(Keyed("operator", uuid4().hex, "it"), 1, is_on_sale)
+        (answer,) = await put(transaction, [asked])
+        return answer
+
+    return await database.run(work)
+
+
+async def test_withdrawal_of_a_sold_seat_is_taken_back_by_its_return(url: str, database: Database) -> None:
+    """As long as nobody has been told, nothing has happened."""
+    # given
+    await _furnish(url, SeatStatus.RESERVED, 1, 1)
+    before, told = await _seats(database), _telling(database)
+    # when
+    withdrawn, returned = await _put(database, is_on_sale=False), await _put(database, is_on_sale=True)
+    await telling(1)(database)
+    # then
+    assert isinstance(withdrawn, SeatView)
+    assert (withdrawn.status, withdrawn.revoked) == ("reserved", "seat-withdrawn")
+    assert isinstance(returned, SeatView)
+    assert (returned.status, returned.revoked) == ("reserved", None)
+    assert await _seats(database) == before
+    assert told == []
+
+
+async def test_sold_seat_is_withdrawn_once(url: str, database: Database) -> None:
+    """Whoever withdraws it again does not have its buyer told at once again."""
+    # given
+    await _furnish(url, SeatStatus.RESERVED, 1, 1)
+    told = _telling(database)
+    # when
+    for _ in range(2):
+        await _put(database, is_on_sale=False)
+        await telling(1)(database)
+    # then
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("status", SeatStatus)
+async def test_seat_of_an_evening_that_is_called_off_does_not_return(
+    url: str, database: Database, status: SeatStatus
+) -> None:
+    """Whatever it was before, and however often somebody withdraws it."""
+    # given
+    await _furnish(url, status, 1, 1)
+    await _call_off(database)
+    before = await _seats(database)
+    # when
+    withdrawn, returned = await _put(database, is_on_sale=False), await _put(database, is_on_sale=True)
+    # then
+    assert isinstance(withdrawn, SeatView)
+    assert withdrawn.revoked == "called-off"
+    assert isinstance(returned, Problem)
+    assert (returned.status, returned.kind) == (409, "evening-called-off")
+    assert await _seats(database) == before

@@ -72,6 +72,10 @@ class Fan:
         assert (answer.status_code, state["status"]) == (OK, "temp"), answer.text
         return Hold(UUID(state["payment_id"]), tuple(seat_ids), sum(seat["price"] for seat in state["seats"]))
 
+    async def give_back(self, payment_id: UUID) -> httpx2.Response:
+        """Give a hold back."""
+        return await self.ask("DELETE", "reservation", f"/reservations/{payment_id}")
+
     async def order(self, payment_id: UUID, key: str | None = None, wait: int | None = None) -> httpx2.Response:
         """Ask to pay, with a key of its own unless one is given."""
         return await self.post("payment", "/checkouts", {"payment_id": str(payment_id)}, key, wait)
@@ -110,6 +114,15 @@ class Operator(Fan):
     async def put_back(self, seat_id: int, key: str | None = None) -> httpx2.Response:
         """Put a seat back on sale."""
         return await self.post("seat", f"/operations/seats/{seat_id}/return", None, key)
+
+    async def call_off(self, date_id: int, key: str | None = None) -> httpx2.Response:
+        """Call an evening off."""
+        return await self.post("seat", f"/operations/dates/{date_id}/cancel", None, key)
+
+    async def evening(self, date_id: int) -> dict[str, Any]:
+        """An evening as operators see it."""
+        found: dict[str, Any] = await self.get("seat", f"/operations/dates/{date_id}")
+        return found
 
     async def send_again(self, checkout_id: UUID | str, key: str | None = None) -> httpx2.Response:
         """Tell the platform once more about a payment that it has refused."""

@@ -111,6 +111,15 @@ async def test_unknown_seat_is_refused(system: System, fan: Fan, catalogue: Cata
     await _refused(system, fan, (*await catalogue.free(), NO_SEAT), "unknown-seat")
 
 
+async def test_seats_of_several_evenings_are_refused(system: System, fan: Fan, catalogue: Catalogue) -> None:
+    """A hold covers one evening, because evenings are given back and called off one by one."""
+    (one,), (other,) = await catalogue.new_date(1), await catalogue.new_date(1)
+
+    await _refused(system, fan, (one, other), "several-evenings")
+
+    assert [(await catalogue.seat(seat_id))["status"] for seat_id in (one, other)] == ["available", "available"]
+
+
 async def test_too_dear_hold_is_undone(system: System, fan: Fan, catalogue: Catalogue, observer: Observer) -> None:
     """Seats that together cost more than a payment may are occupied, found too dear, and released."""
     hold = await _refused(system, fan, await catalogue.free(4, DEAR), "total-over-limit")

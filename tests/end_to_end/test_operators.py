@@ -100,19 +100,6 @@ async def test_withdrawn_seat_of_an_expired_hold_stays_withdrawn(
     assert (await operator.put_back(withdrawn)).json()["status"] == "available"
 
 
-async def test_sold_seat_cannot_be_withdrawn(system: System, fan: Fan, hold: Hold, operator: Operator) -> None:
-    """What is sold stays sold: neither verb touches a reserved seat."""
-    await fan.charge(hold.total)
-    await fan.check_out(hold)
-    before = (await standing(system, fan, hold)).seats
-
-    for answer in (await operator.withdraw(hold.seat_ids[0]), await operator.put_back(hold.seat_ids[0])):
-        assert answer.status_code == 409
-        assert answer.json()["type"] == "urn:problem:seat-reserved"
-
-    assert (await standing(system, fan, hold)).seats == before
-
-
 async def test_unknown_seat_is_missing(operator: Operator) -> None:
     """A seat that is not in the catalogue can neither be withdrawn nor returned."""
     for answer in (await operator.withdraw(2_000_000_000), await operator.put_back(2_000_000_000)):

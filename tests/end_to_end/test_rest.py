@@ -21,12 +21,16 @@ PROBLEMS = [
     ("GET", "reservation", f"/reservations{MISSING}", 404, True),
     ("GET", "reservation", "/reservations/no-id", 422, True),
     ("PUT", "reservation", "/reservations", 405, True),
+    ("DELETE", "reservation", f"/reservations{MISSING}", 404, True),
+    ("DELETE", "reservation", "/reservations/no-id", 422, True),
     ("GET", "payment", f"/payments{MISSING}", 404, True),
     ("GET", "payment", f"/checkouts{MISSING}/events", 404, True),
     ("POST", "payment", "/checkouts", 400, True),
     ("GET", "seat", "/concerts/999999/dates", 404, False),
     ("GET", "seat", "/dates/0/seats", 422, False),
     ("POST", "seat", "/operations/seats/1/withdraw", 403, True),
+    ("POST", "seat", "/operations/dates/1/cancel", 403, True),
+    ("GET", "seat", "/operations/dates/1", 403, True),
 ]
 
 BAD_WISHES: list[Any] = [

@@ -26,6 +26,9 @@ PROTECTED = [
     ("GET", "payment", f"/checkouts/{SOME_ID}/events"),
     ("POST", "seat", "/operations/seats/1/withdraw"),
     ("POST", "seat", "/operations/seats/1/return"),
+    ("POST", "seat", "/operations/dates/1/cancel"),
+    ("GET", "seat", "/operations/dates/1"),
+    ("DELETE", "reservation", f"/reservations/{SOME_ID}"),
 ]
 
 BODIES: dict[str, Any] = {

@@ -93,7 +93,7 @@ class Payment(Table, table=True):
     undone_id: UUID | None = None
     """The last checkout that was taken back, and so may not pay any more"""
     refund_id: UUID | None = None
-    """The refund that has locked it, or has given it back"""
+    """The last refund: it has locked the payment, has given it back, or was refused"""
     created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
     paid_at: datetime | None = timestamp_field(default=None)
 
@@ -126,7 +126,7 @@ class Payment(Table, table=True):
 
     def keep(self) -> None:
         """The refund is refused, and what is paid stays paid."""
-        self.status, self.refund_id = PaymentStatus.PAID, None
+        self.status = PaymentStatus.PAID
 
     def refund(self) -> None:
         """What was paid is given back, for good."""
@@ -148,6 +148,10 @@ class Payment(Table, table=True):
         """Whether this checkout has paid, whatever was given back since."""
         has_been = (PaymentStatus.PAID, PaymentStatus.REFUNDING, PaymentStatus.REFUNDED)
         return self.status in has_been and self.checkout_id == checkout_id
+
+    def is_given_back_of(self, checkout_id: UUID) -> bool:
+        """Whether what this checkout has paid is being given back, or was."""
+        return self.was_paid_by(checkout_id) and self.status != PaymentStatus.PAID
 
     def is_refunded_by(self, refund_id: UUID) -> bool:
         """Whether this refund speaks for the payment, and has not given it back yet."""

@@ -128,9 +128,15 @@ def pay(
 
 
 @service.undo(pay)
-def revert(lost: seat.Rejected, attempt: Checkout, owed: Payment) -> payment.Reverted:
-    """Take back what `pay` did, or see to it that it never does; the checkout still speaks for the payment."""
+def revert(lost: seat.Rejected, attempt: Checkout, owed: Payment) -> payment.Reverted | None:
+    """Take back what `pay` did, or see to it that it never does; the checkout still speaks for the payment.
+
+    One that is being refunded, or was, may hear of a refusal: seats that are given back cannot be sold to it again,
+    when a clock had asked, or an old message comes back.
+    """
     agree(lost, attempt, "payment_id", "user_id")
+    if owed.is_given_back_of(attempt.checkout_id):
+        return None
     if attempt.status == CheckoutStatus.COMPLETED:
         raise ContradictedError(f"the seats of checkout {attempt.checkout_id} were sold before they were refused")
     owed.revert(lost.checkout_id)
@@ -223,13 +229,14 @@ def revoke(
 ) -> tuple[refund.Requested, Refund] | None:
     """Begin to give back a payment whose seats cannot be had any more, once its checkout has ended.
 
-    seat_svc says it again as long as the payment has seats.
+    seat_svc says it again as long as the payment has seats. The id of a refund follows from the one before it, so two
+    calls at one moment are told apart.
     """
     if owed is None or owed.checkout_id is None or owed.status != PaymentStatus.PAID:
         return None
     if any(attempt.status != CheckoutStatus.COMPLETED for attempt in attempts):
         return None
-    refund_id = uuid5(owed.checkout_id, f"{revoked.reason} {now.isoformat()}")
+    refund_id = uuid5(owed.refund_id or owed.checkout_id, revoked.reason)
     return give_back(owed, refund_id, Asker.OPERATOR, revoked.reason, now)
 
 

@@ -101,18 +101,26 @@ class Reservation(Table, table=True):
         self.ask_at = ask_again(self.expires_at or now, now)
 
     def give_up(self, reason: str, now: datetime) -> None:
-        """Nobody wants the hold any more, or can have it; the clock asks until everything is given back."""
-        self.status, self.reason, self.expires_at, self.ask_at = Status.CANCELLED, reason, now, ask_again(now, now)
+        """Nobody wants the hold any more, or can have it; the clock asks until everything is given back.
+
+        Seats that were asked for may still be held until the deadline of the request, so it asks after that at least.
+        """
+        if self.status == Status.REQUESTED:
+            self.expires_at = self.ask_at
+        else:
+            self.expires_at, self.ask_at = now, ask_again(now, now)
+        self.status, self.reason = Status.CANCELLED, reason
 
     def cancel(self, reason: str) -> None:
         """What the checkout had confirmed is no more; the checkout is remembered."""
         self.status, self.reason = Status.CANCELLED, reason
 
     def close(self, reason: str) -> None:
-        """Nothing of the reservation is left anywhere."""
+        """Nothing of the reservation is left anywhere; the clock still asks once where something may come."""
         if self.status == Status.REQUESTED:
             self.status, self.reason = Status.REJECTED, reason
-        self.ask_at = None
+        if self.status != Status.CANCELLED or self.ask_at != self.expires_at:
+            self.ask_at = None
 
     def is_due(self, now: datetime) -> bool:
         """Whether the clock has to act: the time of the hold is up, or nobody has said that it is open or closed."""

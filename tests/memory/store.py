@@ -260,9 +260,10 @@ class MemorySession:
         """Write a row that nobody else is writing; raises what PostgreSQL would refuse of it beside the others."""
         if self.is_unique:
             check_unique(model, key, values, self.isolated.rows(model))
+        before = self.isolated.get(model, key)
         self.write(model, key, values)
         for place, other in references(model):
-            if values[place] is not None:
+            if values[place] is not None and (before is None or before[place] != values[place]):
                 await self.isolated.until_unlocked(other, values[place])
                 if self.isolated.get(other, values[place]) is None:
                     raise asyncpg.ForeignKeyViolationError(f"{model.__name__}: no {other.__name__} {values[place]}")

@@ -8,13 +8,15 @@ from chassis.choreography.step import Kind
 from contracts.checkout import Overdue
 from contracts.event import Timed
 from contracts.seat import Reserved
-from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus, Refund, RefundStatus
 from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import ConcertDate, Seat, SeatStatus
 from tests.simulation.outside import STEPS
+from tests.simulation.purchases import one_purchase, one_way_back, platform
 from tests.simulation.world import World
 
+WAS_PAID = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 OWNING = (Status.TEMP, Status.CONFIRMED)
 CHANGE = {EntryType.CHARGE: 1, EntryType.REFUND: 1, EntryType.USE: -1}
 
@@ -29,12 +31,14 @@ def violations(world: World) -> list[str]:
             ("I1 money", _money),
             ("I2 one owner", _one_owner),
             ("I3 sold seats", _sold_seats),
-            ("I4 checkouts end", _checkouts_end),
+            ("I4 checkouts and refunds end", _all_end),
             ("I5 failed checkouts leave nothing", _nothing_left),
-            ("I6 platform", _platform),
+            ("I6 platform", platform),
             ("I7 nothing is parked", _nothing_parked),
             ("I8 nothing waits", _nothing_waits),
-            ("I11 one purchase", _one_purchase),
+            ("I11 one purchase", one_purchase),
+            ("I12 one purchase and its way back", one_way_back),
+            ("I13 called-off evenings are over", _called_off),
             ("holds agree", _holds_agree),
             ("dates are nobody's to change", _dates_stay),
             ("deadlines hold", _deadlines_hold),
@@ -76,10 +80,13 @@ def _sold_seats(world: World) -> Iterator[str]:
         yield "the paid payments are not those of the confirmed reservations"
 
 
-def _checkouts_end(world: World) -> Iterator[str]:
+def _all_end(world: World) -> Iterator[str]:
     for row in world.rows(Checkout):
         if row.status == CheckoutStatus.PENDING:
             yield f"{world.names[row.checkout_id]} is still pending"
+    for wanted in world.rows(Refund):
+        if wanted.status == RefundStatus.PENDING:
+            yield f"{world.names[wanted.refund_id]} is still pending"
 
 
 def _nothing_left(world: World) -> Iterator[str]:
@@ -90,7 +97,7 @@ def _nothing_left(world: World) -> Iterator[str]:
         if sum(CHANGE[entry.type] * entry.amount for entry in entries) != 0:
             yield f"{world.names[checkout_id]} failed, and its points are not back"
     for row in world.rows(Payment):
-        if (row.status == PaymentStatus.PAID) != (row.paid_at is not None):
+        if (row.status in WAS_PAID) != (row.paid_at is not None):
             yield f"a Payment is {row.status}, and was paid at {row.paid_at}"
     rows: list[Payment | Reservation] = [*world.rows(Payment), *world.rows(Reservation)]
     for named in rows:
@@ -98,40 +105,12 @@ def _nothing_left(world: World) -> Iterator[str]:
             yield f"{world.names[named.checkout_id]} failed, and a {type(named).__name__} is still {named.status}"
 
 
-def _platform(world: World) -> Iterator[str]:
-    completed = {row.checkout_id for row in world.rows(Checkout) if row.status == CheckoutStatus.COMPLETED}
-    for checkout_id in completed ^ set(world.platform.deliveries):
-        knows = "knows" if checkout_id in world.platform.deliveries else "does not know"
-        yield f"the platform {knows} {world.names[checkout_id]}"
-
-
-def _one_purchase(world: World) -> Iterator[str]:
-    """What each service knows of a completed checkout, and what the platform was told, is the same purchase."""
-    completed = [row for row in world.rows(Checkout) if row.status == CheckoutStatus.COMPLETED]
-    payments = {row.payment_id: row for row in world.rows(Payment)}
-    for row in completed:
-        name = world.names[row.checkout_id]
-        entries = [entry for entry in world.rows(PointHistory) if entry.checkout_id == row.checkout_id]
-        if [(one.type, one.amount, one.user_id) for one in entries] != [(EntryType.USE, row.amount, row.user_id)]:
-            yield f"{name} completed for {row.amount}, and its points moved otherwise"
-        paid = payments[row.payment_id]
-        if not paid.is_paid_by(row.checkout_id) or paid.total_price != row.amount:
-            yield f"{name} completed for {row.amount}, and its payment is {paid.status} for {paid.total_price}"
-        held = [one for one in world.rows(Reservation) if one.payment_id == row.payment_id]
-        if not held or not all(one.is_confirmed_by(row.checkout_id) for one in held):
-            yield f"{name} completed, and its reservation is not confirmed by it"
-        if sum(one.price or 0 for one in held) != row.amount:
-            yield f"{name} completed for {row.amount}, and its seats were held for another price"
-        sold = {one.seat_id: one.price for one in world.rows(Seat) if one.is_reserved_by(row.payment_id)}
-        if sold.keys() != {one.seat_id for one in held}:
-            yield f"{name} completed, and its seats are not sold to it"
-        if (cost := sum(sold.values())) != row.amount:
-            yield f"{name} completed for {row.amount}, and its seats cost {cost}"
-        told = world.platform.deliveries.get(row.checkout_id)
-        if told is None or (told.payment_id, told.user_id, told.amount) != (row.payment_id, row.user_id, row.amount):
-            yield f"{name} completed for {row.amount}, and the platform was told otherwise"
-        if told is not None and set(told.seat_ids) != sold.keys():
-            yield f"{name} completed, and the platform was told other seats"
+def _called_off(world: World) -> Iterator[str]:
+    """Nobody has a seat of an evening that was called off, and nobody can."""
+    over = {row.date_id for row in world.rows(ConcertDate) if row.called_off_at is not None}
+    for row in world.rows(Seat):
+        if row.date_id in over and (row.status, row.holder) != (SeatStatus.WITHDRAWN, None):
+            yield f"seat {row.seat_id} is {row.status}, of an evening that was called off"
 
 
 def _nothing_waits(world: World) -> Iterator[str]:
@@ -183,6 +162,9 @@ def _holds_agree(world: World) -> Iterator[str]:
 _AGREEMENTS = [
     ({Status.TEMP}, PaymentStatus.PUBLISHED),
     ({Status.CONFIRMED}, PaymentStatus.PAID),
+    ({Status.CANCELLED}, PaymentStatus.REFUNDED),
+    ({Status.CANCELLED}, PaymentStatus.CANCELLED),
+    ({Status.CANCELLED}, None),
     ({Status.EXPIRED}, PaymentStatus.CANCELLED),
     ({Status.EXPIRED}, None),
     ({Status.REJECTED}, None),

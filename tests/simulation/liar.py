@@ -11,8 +11,9 @@ from uuid import UUID
 from chassis.choreography.envelope import Envelope
 from chassis.ids import new_id
 from chassis.store.outbox import Outgoing
+from contracts.refund import Asker
 from contracts.seat import PricedSeat
-from payment_svc.models import Checkout
+from payment_svc.models import Checkout, Refund
 from tests.memory.broker import Message
 from tests.simulation.outside import BROKER, EVENTS, id_of
 from tests.simulation.world import World
@@ -47,10 +48,13 @@ def _values(world: World, chance: Random) -> dict[str, Any]:
     seat_ids = tuple(sorted(chance.sample([*world.scenario.prices, NO_SEAT], chance.randint(1, 2))))
     if real and chance.randrange(2):
         seat_ids = wished.get(real.payment_id, seat_ids)
+    taken_back = [row.refund_id for row in world.rows(Refund) if real and row.checkout_id == real.checkout_id]
     amount = chance.choice((*AMOUNTS, chance.randint(1, 10_000)))
     prices = world.scenario.prices if chance.randrange(2) else {}
     values: dict[str, Any] = {
         "checkout_id": real.checkout_id if real else UUID(int=chance.getrandbits(128)),
+        "refund_id": chance.choice(taken_back) if taken_back else UUID(int=chance.getrandbits(128)),
+        "asked_by": chance.choice(list(Asker)),
         "payment_id": real.payment_id if real else chance.choice(list(wished)),
         "user_id": real.user_id if real else chance.choice(list(world.scenario.points)),
         "amount": real.amount if real else amount,

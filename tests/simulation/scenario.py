@@ -10,6 +10,10 @@ from contracts.event import OVERDUE_AFTER
 HOLD_TIME = timedelta(minutes=10)
 CHECKOUT_TIME = timedelta(minutes=1)
 MAX_POINTS = 400
+EVENING_IN = timedelta(minutes=40)
+"""How long after the beginning of a world its evenings begin"""
+NOTICE = timedelta(minutes=15)
+"""How long before an evening begins its buyers may still give their tickets back"""
 
 
 class Trouble(StrEnum):
@@ -23,8 +27,10 @@ class Trouble(StrEnum):
     CRASH_BEFORE_FORGET = "but crash before forgetting"
     UNCONFIRMED = "but the broker takes nothing"
     WITHDRAW = "withdraw seat"
+    CALL_OFF = "call off evening"
     DEADLINE = "the deadlines pass"
     HOLDS_END = "the holds run out"
+    EVENING = "the evening comes"
     OUTDATED_LOOK = "as seen a moment ago"
     REPLAY = "purge the inbox and replay"
     KILL = "kill"
@@ -42,12 +48,15 @@ SIDE_BY_SIDE = (Trouble.KILL, Trouble.LEASES_END)
 """As well, of what is in the middle of something."""
 WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
 """What may make a difference, but a consistent one."""
+TAKING_BACK = (Trouble.CALL_OFF, Trouble.EVENING)
+"""As well, where tickets are given back."""
 
 
 PASSES = {
     Trouble.DEADLINE: CHECKOUT_TIME,
     Trouble.OVERDUE: CHECKOUT_TIME + OVERDUE_AFTER,
     Trouble.HOLDS_END: HOLD_TIME,
+    Trouble.EVENING: EVENING_IN,
 }
 """How much time passes"""
 
@@ -68,11 +77,18 @@ class Safeguard(StrEnum):
 
 @dataclass(frozen=True)
 class Wish:
-    """A hold that a fan will ask for, such as `ann-1` by ann, and how often she will try to pay for it."""
+    """A hold that a fan will ask for, such as `ann-1` by ann, and how often she will try to pay for it.
+
+    As well, whether she may not want it any more before it is paid, and how often she wants her points back after that,
+    or an operator wants it for her.
+    """
 
     name: str
     seat_ids: tuple[int, ...]
     checkouts: int = 1
+    gives_up: bool = False
+    refunds: int = 0
+    operator_refunds: int = 0
 
     @property
     def user_id(self) -> str:
@@ -94,6 +110,8 @@ class Scenario:
     """How far the clock of a service is ahead; 0 where nothing is said"""
     overlap: int = 0
     """How many processes may be in the middle of something at once; 0: each ends before the next one begins"""
+    second_evening: frozenset[int] = frozenset()
+    """The seats that are of another evening than all others"""
 
     @property
     def is_asked(self) -> bool:

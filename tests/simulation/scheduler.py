@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.simulation.happenings import asked, by_chance, happen, plain, trouble
+from tests.simulation.beginnings import asked, calls, is_revoking, is_waiting
+from tests.simulation.happenings import by_chance, happen, plain, trouble
 from tests.simulation.invariants import violations
 from tests.simulation.scenario import Scenario, Trouble
 from tests.simulation.world import World
@@ -103,12 +104,17 @@ def conclude(world: World) -> tuple[str, ...]:
 
 
 def ask(world: World) -> None:
-    """Let time pass and the clocks ask, until everything has ended, if there are clocks in this world."""
-    for _ in range(MAX_ROUNDS if world.scenario.is_asked else 0):
-        if not world.is_waiting:
+    """Let time pass and the clocks ask, until everything has ended, if there are clocks in this world.
+
+    Whoever cannot keep seats is told in any world.
+    """
+    for _ in range(MAX_ROUNDS):
+        if not is_revoking(world) and not (world.scenario.is_asked and is_waiting(world)):
             return
         world.wait(Trouble.OVERDUE)
-        for _, happening in asked(world):
+        for _, happening in calls(world):
+            happening(world)
+        for _, happening in asked(world) if world.scenario.is_asked else ():
             happening(world)
         settle(world)
 

@@ -13,11 +13,11 @@ from multiprocessing import get_context
 import pytest
 
 from contracts import payment
-from payment_svc.models import Checkout
+from payment_svc.models import Checkout, Refund
 from reservation_svc.models import Reservation
 from tests.simulation.conftest import LOOKING, be_quiet_and_nice
 from tests.simulation.outside import STEPS
-from tests.simulation.scenario import SIDE_BY_SIDE, TECHNICAL, WORLDLY, Safeguard, Scenario, Trouble, Wish
+from tests.simulation.scenario import SIDE_BY_SIDE, TAKING_BACK, TECHNICAL, WORLDLY, Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import replay, report, wander
 
 USUAL_SEEDS, USUAL_SAGAS = 8_700, 100_000
@@ -28,34 +28,42 @@ PATIENCE = 1800
 """Seconds: whoever else runs has the processors first"""
 
 # Ann has one wallet for four holds and can pay for two of them; seats 1, 2 and 3 are wanted by several fans; seat 4
-# is over the limit of a payment, and seat 9 does not exist.
+# is over the limit of a payment, seat 9 does not exist, and seat 6 is of another evening.
 FIGHT = Scenario(
     points={"ann": 150, "bob": 90, "cid": 1000},
-    prices={1: 60, 2: 70, 3: 80, 4: 500, 5: 50},
+    prices={1: 60, 2: 70, 3: 80, 4: 500, 5: 50, 6: 40},
     wishes=(
-        Wish("ann-1", (1,), checkouts=2),
-        Wish("ann-2", (2,), checkouts=2),
+        Wish("ann-1", (1,), checkouts=2, refunds=1),
+        Wish("ann-2", (2,), checkouts=2, gives_up=True),
         Wish("ann-3", (3,)),
         Wish("ann-4", (5,), checkouts=2),
-        Wish("bob-1", (1, 2)),
-        Wish("bob-2", (2,), checkouts=2),
+        Wish("bob-1", (1, 2), gives_up=True, refunds=1, operator_refunds=1),
+        Wish("bob-2", (2,), checkouts=2, operator_refunds=2),
         Wish("cid-1", (1, 4)),
         Wish("cid-2", (3, 9)),
-        Wish("cid-3", (3,), checkouts=2),
+        Wish("cid-3", (3,), checkouts=2, gives_up=True, refunds=2),
+        Wish("cid-4", (5, 6)),
+        Wish("cid-5", (6,), refunds=1),
     ),
-    trouble=(*TECHNICAL, *WORLDLY, Trouble.REPLAY),
+    trouble=(*TECHNICAL, *WORLDLY, *TAKING_BACK, Trouble.REPLAY),
     max_trouble=15,
+    second_evening=frozenset({6}),
 )
 
 # Nothing in these worlds refuses a delivery for good.
-NEVER_SAID = {payment.SendFailed.name}
+NEVER_SAID = {payment.SendFailed.name, payment.RefundSendFailed.name}
 REASONS = {
+    "called-off",
     "deadline-passed",
+    "evening-begun",
+    "given-up",
     "hold-expired",
     "insufficient-points",
     "not-held",
     "seat-taken",
     "seat-withdrawn",
+    "several-evenings",
+    "too-late",
     "total-over-limit",
     "unknown-seat",
 }
@@ -91,7 +99,8 @@ def look(seed: int) -> Seen:
     """Let a seed decide, and see what is worth knowing of it."""
     run = wander(scenario_of(seed), seed)
     events = [envelope.event for envelope in run.world.envelopes.values()]
-    reasons = {row.reason for rows in (run.world.rows(Checkout), run.world.rows(Reservation)) for row in rows}
+    resources = run.world.rows(Checkout), run.world.rows(Reservation), run.world.rows(Refund)
+    reasons = {row.reason for rows in resources for row in rows}
     sagas = len({event.saga_id for event in events})
     return Seen(seed, run.violations, sagas, frozenset(event.name for event in events), frozenset(reasons))
 

@@ -13,6 +13,7 @@ from seat_svc.models import Seat, SeatStatus
 from tests.simulation.happenings import happen, plain
 from tests.simulation.invariants import violations
 from tests.simulation.outside import STEPS
+from tests.simulation.purchases import PAID
 from tests.simulation.scenario import Scenario, Trouble, Wish
 from tests.simulation.scheduler import ask, settle
 from tests.simulation.world import World
@@ -105,4 +106,4 @@ def test_other_seats_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     # when
     ask(world)
     # then
-    assert [told.seat_ids for told in world.platform.deliveries.values()] == [(1,)]
+    assert [told.seat_ids for told in world.platform.told(PAID, checkout.Completed).values()] == [(1,)]

@@ -4,14 +4,16 @@ Each case is explored to its end: every order in which messages can be delivered
 every way to add up to `max_trouble` troubles of the listed kinds, at any point, to any message. Wherever a run
 comes to rest the invariants are asked, and once more after faults have stopped and all holds have ended.
 
-The bounds: one or two holds of one or two seats by one or two fans, one or two checkouts of each, one or two
-troubles in all; those of two troubles look at the hold and at the checkout of an open hold, each by itself. What
-needs more than that, only chance finds (`test_many_sagas`).
+The bounds: one or two holds of one or two seats by one or two fans, one or two checkouts of each, one or two refunds,
+one or two troubles in all; those of two troubles look at the hold, at the checkout of an open hold and at the refund of
+a completed checkout, each by itself. What needs more than that, only chance finds (`test_many_sagas`).
 """
+
+from dataclasses import replace
 
 import pytest
 
-from tests.simulation.scenario import TECHNICAL, WORLDLY, Scenario, Trouble, Wish
+from tests.simulation.scenario import TAKING_BACK, TECHNICAL, WORLDLY, Scenario, Trouble, Wish
 from tests.simulation.scheduler import Trace, explore, report
 
 ANY = (*TECHNICAL, *WORLDLY)
@@ -31,6 +33,27 @@ HELD = (
     "deliver seat.held of ann-1 to payment.publish",
     "deliver payment.published of ann-1 to reservation.open",
 )
+BOUGHT = (
+    *HELD,
+    "ann-1 checks out",
+    "deliver checkout.requested of ann-1/1 to point.spend",
+    "deliver point.spent of ann-1/1 to reservation.confirm",
+    "deliver reservation.confirmed of ann-1/1 to payment.pay",
+    "deliver payment.paid of ann-1/1 to seat.reserve",
+    "deliver seat.reserved of ann-1/1 to payment.complete",
+)
+TOLD = (*BOUGHT, "deliver checkout.completed of ann-1/1 to payment.send")
+CHANGING = (*WORLDLY, *TAKING_BACK)
+GIVING_UP = Wish("ann-1", (1,), checkouts=0, gives_up=True)
+HESITANT = Wish("ann-1", (1,), gives_up=True)
+SORRY = Wish("ann-1", (1,), refunds=1)
+
+
+def of(wish: Wish, *trouble: Trouble, most: int) -> Scenario:
+    """Ann, who has points enough, wants this and then no more."""
+    return Scenario(RICH, FAIR, (wish,), trouble, most)
+
+
 CASES: dict[str, tuple[Scenario, Trace]] = {
     "a hold": (one(RICH, FAIR, 0, *ANY, most=2), ()),
     "a hold over the limit of a payment": (one(RICH, DEAR, 0, *ANY, most=2), ()),
@@ -54,6 +77,32 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
         HELD,
     ),
     "two checkouts whose messages get lost": (one(RICH, FAIR, 2, *LOST, most=1), HELD),
+    "a hold that is given back": (of(GIVING_UP, *TECHNICAL, *CHANGING, most=1), ()),
+    "a hold that is given back in a changing world": (of(GIVING_UP, *CHANGING, Trouble.REPLAY, most=2), ()),
+    "a hold that is given back, or paid": (of(HESITANT, *TECHNICAL, *CHANGING, most=1), HELD),
+    "a hold that is given back whose messages get lost": (of(GIVING_UP, *LOST, most=2), ()),
+    "a checkout of an evening that is called off": (of(Wish("ann-1", (1,)), *CHANGING, most=2), HELD),
+    "a checkout of an evening that is called off, and trouble": (
+        of(Wish("ann-1", (1,)), *TECHNICAL, Trouble.CALL_OFF, most=2),
+        BOUGHT[:6],
+    ),
+    "a refund": (of(SORRY, *TECHNICAL, most=2), BOUGHT),
+    "two refunds in a changing world": (of(replace(SORRY, operator_refunds=1), *CHANGING, most=1), BOUGHT),
+    "a refund in a changing world": (of(SORRY, *CHANGING, most=2), TOLD),
+    "a refund whose messages get lost": (of(SORRY, *LOST, Trouble.CALL_OFF, most=2), TOLD),
+    "a refund whose old messages come back": (of(SORRY, Trouble.EVENING, Trouble.REPLAY, most=2), TOLD),
+    "a checkout that is called off and its messages get lost": (
+        of(Wish("ann-1", (1,)), *LOST, Trouble.CALL_OFF, most=2),
+        HELD,
+    ),
+    "a seat that is sold again": (
+        Scenario(RICH | {"bob": 100}, FAIR, (SORRY, Wish("bob-1", (1,))), (*CHANGING, Trouble.REPLAY), 1),
+        TOLD,
+    ),
+    "two seats of which one is withdrawn": (
+        Scenario({"ann": 200}, {1: 60, 2: 70}, (Wish("ann-1", (1, 2)),), (Trouble.WITHDRAW, Trouble.OVERDUE), 2),
+        (),
+    ),
     "two checkouts that share one wallet": (
         Scenario(RICH, {1: 60, 2: 70}, (Wish("ann-1", (1,)), Wish("ann-2", (2,))), (Trouble.DUPLICATE,), 1),
         (),

@@ -6,7 +6,6 @@ twice, with its safeguard and without, so that nothing but the safeguard can be 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +15,12 @@ from aiormq.abc import DeliveredMessage
 from chassis.broker.relay import Relay
 from chassis.broker.retry import Retry
 from chassis.store.outbox import Outgoing
-from contracts import payment, point, reservation, seat
 from contracts.event import Timed
-from contracts.seat import PricedSeat
 from payment_svc.models import Payment, PaymentStatus
-from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
-from reservation_svc.steps import expire
 from seat_svc.models import Seat, SeatStatus
 from tests.memory.broker import MemoryPublisher
+from tests.simulation import careless
 from tests.simulation.outside import STEPS
 from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import explore, replay, report, shrink, wander
@@ -83,35 +79,6 @@ def inside(queue: str, careless: Callable[..., Any], scenario: Scenario, breaks:
     return Case(" and ".join([queue, *more]), scenario, breaks, switch_off, frozenset(more))
 
 
-def refund_without_ledger(
-    lost: reservation.Rejected | reservation.Reverted, wallet: Wallet, history: list[PointHistory], **_: Any
-) -> Any:
-    """As `point_svc.steps.refund`, but it does not ask whether it was done before."""
-    amount = next(entry.amount for entry in history if entry.type == EntryType.USE)
-    return point.Refunded.after(lost, amount=amount), wallet.refund(amount, lost.checkout_id)
-
-
-def expire_without_judging(reservations: list[Reservation], now: datetime) -> Any:
-    """As `reservation_svc.steps.expire`, but it takes the hold from a checkout that was faster."""
-    for row in reservations:
-        if row.status == Status.CONFIRMED and row.checkout_id:
-            row.revert(row.checkout_id)
-    return expire(reservations, now)
-
-
-def hold_without_looking(request: reservation.Requested, seats: list[Seat], now: datetime) -> Any:
-    """As `seat_svc.steps.hold`, but it takes a seat from whoever has it."""
-    for row in seats:
-        row.hold(request.payment_id)
-    return seat.Held.after(request, seats=tuple(PricedSeat(seat_id=row.seat_id, price=row.price) for row in seats))
-
-
-def pay_without_looking(confirmed: reservation.Confirmed, owed: Payment, now: datetime) -> Any:
-    """As `payment_svc.steps.pay`, but it asks nothing."""
-    owed.pay(now)
-    return payment.Paid.after(confirmed)
-
-
 async def publish_blindly(publisher: MemoryPublisher, messages: Sequence[Outgoing]) -> list[UUID]:
     """As `publish`, but everything counts as confirmed."""
     if publisher.is_heard:
@@ -134,6 +101,11 @@ def instead(name: str, owner: type, method: str, by: Any, scenario: Scenario, br
     return Case(name, scenario, breaks, lambda patch: patch.setattr(owner, method, by))
 
 
+SORRY = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), refunds=1),))
+TWO_ASK = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), refunds=1, operator_refunds=1),))
+HESITANT = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), gives_up=True),))
+LATE = in_trouble(SORRY, Trouble.OVERDUE)
+CALLED_OFF = in_trouble(ONE_FAN, Trouble.CALL_OFF)
 REPLAYED = in_trouble(TWO_TRIES, Trouble.WITHDRAW, Trouble.REPLAY, most=2)
 OVERDUE = in_trouble(ONE_FAN, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK, most=2)
 CASES = (
@@ -149,11 +121,22 @@ CASES = (
     guard(Payment, "is_paid_by", lambda row, _: row.status == PaymentStatus.PAID, REPLAYED, "I3"),
     # The unique constraint of the ledger stands behind the step: without the step's own guard the message is
     # refused for ever, without both it moves money.
-    inside("point.refund", refund_without_ledger, REPLAYED, "I8"),
-    inside("point.refund", refund_without_ledger, REPLAYED, "I1", Safeguard.UNIQUE_CONSTRAINTS),
-    inside("reservation.expire", expire_without_judging, OVERDUE, "holds agree"),
-    inside("seat.hold", hold_without_looking, TWO_FANS, "I2"),
-    inside("payment.pay", pay_without_looking, in_trouble(ONE_FAN, Trouble.DEADLINE), "deadlines hold"),
+    inside("point.refund", careless.refund_without_ledger, REPLAYED, "I8"),
+    inside("point.refund", careless.refund_without_ledger, REPLAYED, "I1", Safeguard.UNIQUE_CONSTRAINTS),
+    # The same of the ledger when a refund is asked about.
+    inside("point.repay", careless.repay_without_ledger, LATE, "I8"),
+    inside("point.repay", careless.repay_without_ledger, LATE, "I1", Safeguard.UNIQUE_CONSTRAINTS),
+    inside("seat.vacate", careless.vacate_without_memory, in_trouble(SORRY, Trouble.REPLAY), "I7"),
+    inside("seat.vouch", careless.vouch_without_memory, LATE, "I3"),
+    frame(Safeguard.SEMANTIC_LOCK, TWO_ASK, "I3"),
+    inside("payment.chase_refund", careless.chase_nothing, in_trouble(SORRY, Trouble.DISCARD), "I4"),
+    inside("reservation.give_up", careless.give_up_without_judging, HESITANT, "holds agree"),
+    inside("reservation.revoke", careless.revoke_hold_without_judging, CALLED_OFF, "holds agree"),
+    inside("payment.revoke", careless.revoke_payment_without_waiting, CALLED_OFF, "I4"),
+    inside("seat.revoke", careless.revoke_once, CALLED_OFF, "I13"),
+    inside("reservation.expire", careless.expire_without_judging, OVERDUE, "holds agree"),
+    inside("seat.hold", careless.hold_without_looking, TWO_FANS, "I2"),
+    inside("payment.pay", careless.pay_without_looking, in_trouble(ONE_FAN, Trouble.DEADLINE), "deadlines hold"),
     instead("unlock", Payment, "unlock", lambda _: None, replace(ONE_FAN, points={"ann": 50}), "I5"),
     instead(
         "confirms", MemoryPublisher, "publish", publish_blindly, in_trouble(ONE_FAN, Trouble.UNCONFIRMED), "holds agree"

@@ -6,7 +6,7 @@ Nothing in it happens by itself. Its methods are what can happen; `happenings` l
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,19 +22,25 @@ from chassis.run.delivery import Delivery
 from chassis.store.database import Work
 from chassis.store.outbox import LEASE, Outgoing
 from chassis.store.transaction import Transaction
-from payment_svc.models import Checkout, CheckoutStatus
 from payment_svc.platform import Platform
-from point_svc.models import Wallet
-from point_svc.steps import service as point
-from reservation_svc.models import Reservation
-from seat_svc.models import Concert, ConcertDate, Seat
-from seat_svc.steps import service as seat
 from tests.memory.broker import Message
 from tests.memory.committed import INBOX, Committed
 from tests.memory.isolation import MemoryServer
 from tests.memory.store import MemorySource
+from tests.simulation.furniture import MIDNIGHT, furniture
 from tests.simulation.node import Failure, Node, raising
-from tests.simulation.outside import BROKER, BY_NAME, EVENTS, POLICIES, SERVICES, STEPS, MemoryPlatform, id_of, read
+from tests.simulation.outside import (
+    BROKER,
+    BY_NAME,
+    EVENTS,
+    POLICIES,
+    SERVICES,
+    STEPS,
+    MemoryPlatform,
+    christen,
+    id_of,
+    read,
+)
 from tests.simulation.process import Ending, Process, crash_at
 from tests.simulation.scenario import PASSES, Safeguard, Scenario, Trouble
 from tests.simulation.unguarded import UnguardedSource
@@ -44,7 +50,6 @@ Waiting = tuple[str, UUID]
 """A queue and the event that waits in it"""
 
 NO_TIME = timedelta()
-MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 class World:
@@ -62,7 +67,7 @@ class World:
         self._leases_ended = 0
         """How often all leases have run out"""
         self.asked: set[UUID] = set()
-        """The checkouts that are being asked for"""
+        """The checkouts and refunds that are being asked for"""
         self.is_slow = False
         """Whether it stops at its first turn"""
         self.pending: Counter[Waiting] = Counter()
@@ -117,12 +122,6 @@ class World:
         return (
             not self.pending and not self.running and not any(database.outbox for database in self.databases.values())
         )
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a clock waits for the end of something."""
-        pending = any(row.status == CheckoutStatus.PENDING for row in self.rows(Checkout))
-        return pending or any(row.ask_at is not None for row in self.rows(Reservation))
 
     def rows(self, model: type[Row]) -> list[Row]:
         """All rows of a table, whichever service has it."""
@@ -247,7 +246,9 @@ class World:
         """These messages were said."""
         for message in said:
             if message.event_id not in self.envelopes:
-                self.envelopes[message.event_id] = read(EVENTS, message.headers, message.body.encode())
+                envelope = read(EVENTS, message.headers, message.body.encode())
+                self.envelopes[message.event_id] = envelope
+                christen(envelope.event, self.names)
 
     def receive(self) -> None:
         """What has come to the queues of the broker."""
@@ -284,16 +285,9 @@ class World:
         return id_of(name)
 
     def _furnish(self) -> None:
-        for user_id, points in self.scenario.points.items():
-            wallet = Wallet(user_id=user_id, balance=0)
-            self._insert(point, [wallet.charge(points), wallet])
-        prices = self.scenario.prices
-        self._insert(seat, [Concert(concert_id=1, title="")])
-        self._insert(seat, [ConcertDate(date_id=1, concert_id=1, starts_at=MIDNIGHT)])
-        self._insert(seat, [Seat(seat_id=key, date_id=1, label="", price=price) for key, price in prices.items()])
+        for owner, rows in furniture(self.scenario):
+            self.request(owner, partial(_insert, rows), None)
 
-    def _insert(self, service: Service, rows: Sequence[SQLModel]) -> None:
-        async def work(transaction: Transaction) -> None:
-            transaction.add(*rows)
 
-        self.request(service, work, None)
+async def _insert(rows: Sequence[SQLModel], transaction: Transaction) -> None:
+    transaction.add(*rows)

@@ -4,8 +4,7 @@ They are asked when nothing is under way: in the middle of a saga, points are sp
 """
 
 import asyncio
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import httpx2
 
-from chassis.store.privacy import PSEUDONYM
+from stack.demo.purchases import Facts, delivered, one_purchase, one_way_back
 from stack.services import SERVICES
 
 
@@ -28,22 +27,6 @@ class Finding:
     violations: list[str]
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the databases, the broker and the platform say at one time."""
-
-    wallets: list[asyncpg.Record]
-    history: list[asyncpg.Record]
-    reservations: list[asyncpg.Record]
-    payments: list[asyncpg.Record]
-    checkouts: list[asyncpg.Record]
-    seats: list[asyncpg.Record]
-    deliveries: list[dict[str, Any]]
-    outboxes: dict[str, int]
-    idle_in_transaction: dict[str, int]
-    queues: dict[str, int]
-
-
 async def examine(environment: Mapping[str, str], accepted: Iterable[UUID] = ()) -> list[Finding]:
     """Look at everything once; `accepted` are the checkouts that a client was told exist."""
     facts = await gather(environment)
@@ -51,14 +34,16 @@ async def examine(environment: Mapping[str, str], accepted: Iterable[UUID] = ())
         Finding("I1", "no point is lost or made", list(_money(facts))),
         Finding("I2", "no seat has two owners", list(_owners(facts))),
         Finding("I3", "a sold seat is paid and confirmed, and the other way round", list(_sold(facts))),
-        Finding("I4", "every checkout has ended", list(_ended(facts))),
+        Finding("I4", "every checkout and every refund has ended", list(_ended(facts))),
         Finding("I5", "a failed checkout left what was there before it", list(_undone(facts))),
-        Finding("I6", "one delivery for each completed checkout, none for a failed one", list(_delivered(facts))),
+        Finding("I6", "one delivery for each completed checkout or refund, none for others", list(delivered(facts))),
         Finding("I7", "nothing is parked", _filled(facts, parked=True)),
         Finding("I8", "outboxes and queues are empty", _left(facts.outboxes, "outbox") + _filled(facts, parked=False)),
         Finding("I9", "no session is idle in a transaction", _left(facts.idle_in_transaction, "sessions")),
         Finding("I10", "every accepted checkout exists", list(_lost(facts, accepted))),
-        Finding("I11", "a completed checkout is one purchase of one amount", list(_one_purchase(facts))),
+        Finding("I11", "a completed checkout is one purchase of one amount", list(one_purchase(facts))),
+        Finding("I12", "a refunded checkout left what was there before it, and its history", list(one_way_back(facts))),
+        Finding("I13", "nobody has a seat of an evening that was called off", list(_called_off(facts))),
     ]
 
 
@@ -77,6 +62,8 @@ async def gather(environment: Mapping[str, str]) -> Facts:
             reservations=await databases["reservation"].fetch("SELECT * FROM reservation"),
             payments=await databases["payment"].fetch("SELECT * FROM payment"),
             checkouts=await databases["payment"].fetch("SELECT * FROM checkout"),
+            refunds=await databases["payment"].fetch("SELECT * FROM refund"),
+            evenings=await databases["seat"].fetch("SELECT * FROM concert_date"),
             seats=await databases["seat"].fetch("SELECT * FROM seat"),
             deliveries=deliveries,
             outboxes={name: await db.fetchval("SELECT count(*) FROM outbox") for name, db in databases.items()},
@@ -139,8 +126,8 @@ def _sold(facts: Facts) -> Iterable[str]:
 
 
 def _ended(facts: Facts) -> Iterable[str]:
-    pending = (row for row in facts.checkouts if row["status"] == "PENDING")
-    return (f"checkout {row['checkout_id']} is pending" for row in pending)
+    for what, rows in (("checkout", facts.checkouts), ("refund", facts.refunds)):
+        yield from (f"{what} {row[f'{what}_id']} is pending" for row in rows if row["status"] == "PENDING")
 
 
 def _undone(facts: Facts) -> Iterable[str]:
@@ -172,17 +159,6 @@ def _hold_stands(facts: Facts, payment_ids: set[UUID]) -> Iterable[str]:
             yield f"seat {row['seat_id']} is {status}, its reservation {row['status']}, after a failed checkout"
 
 
-def _delivered(facts: Facts) -> Iterable[str]:
-    completed = {str(row["checkout_id"]) for row in facts.checkouts if row["status"] == "COMPLETED"}
-    delivered = Counter(row["webhook_id"] for row in facts.deliveries)
-    for checkout_id in completed - set(delivered):
-        yield f"completed checkout {checkout_id} was not delivered"
-    known = {str(row["checkout_id"]) for row in facts.checkouts}
-    for checkout_id, times in delivered.items():
-        if times > 1 or (checkout_id in known and checkout_id not in completed):
-            yield f"checkout {checkout_id} was delivered {times} times"
-
-
 def _filled(facts: Facts, *, parked: bool) -> list[str]:
     return _left({name: n for name, n in facts.queues.items() if name.endswith(".parked") == parked}, "messages")
 
@@ -196,47 +172,8 @@ def _lost(facts: Facts, accepted: Iterable[UUID]) -> Iterable[str]:
     return (f"checkout {checkout_id} was accepted and is not there" for checkout_id in set(accepted) - known)
 
 
-def _one_purchase(facts: Facts) -> Iterable[str]:
-    """What each service knows of a completed checkout, and what the platform was told, is the same purchase."""
-    payments = {row["payment_id"]: row for row in facts.payments}
-    reservations = _grouped(facts.reservations, "payment_id")
-    seats = _grouped([row for row in facts.seats if row["status"] == "RESERVED"], "holder")
-    history = _grouped(facts.history, "checkout_id")
-    told = {one["webhook_id"]: json.loads(one["body"])["data"] for one in facts.deliveries}
-    for row in facts.checkouts:
-        if row["status"] != "COMPLETED":
-            continue
-        checkout_id, payment_id, amount = row["checkout_id"], row["payment_id"], row["amount"]
-        held, paid = reservations[payment_id], payments.get(payment_id)
-        wanted = {one["seat_id"] for one in held}
-        entries = [(entry["type"], entry["amount"], entry["user_id"]) for entry in history[checkout_id]]
-        delivered = told.get(str(checkout_id), {})
-        if entries != [("USE", amount, row["user_id"])]:
-            yield f"checkout {checkout_id} completed for {amount}, and its points moved by {entries}"
-        if paid is None or (paid["status"], paid["checkout_id"], paid["total_price"]) != ("PAID", checkout_id, amount):
-            yield f"checkout {checkout_id} completed for {amount}, and its payment is {dict(paid) if paid else None}"
-        if not held or any((one["status"], one["checkout_id"]) != ("CONFIRMED", checkout_id) for one in held):
-            yield f"checkout {checkout_id} completed, and its reservation is not confirmed by it"
-        if sum(one["price"] or 0 for one in held) != amount:
-            yield f"checkout {checkout_id} completed for {amount}, and its seats were held for another price"
-        sold = {one["seat_id"]: one["price"] for one in seats[payment_id]}
-        if sold.keys() != wanted:
-            yield f"checkout {checkout_id} completed, and its seats are not sold to it"
-        if (cost := sum(sold.values())) != amount:
-            yield f"checkout {checkout_id} completed for {amount}, and its seats cost {cost}"
-        if not _is_told(delivered, row, wanted):
-            yield f"checkout {checkout_id} completed for {amount}, and the platform was told {delivered}"
-
-
-def _is_told(delivered: Mapping[str, Any], row: asyncpg.Record, seat_ids: set[int]) -> bool:
-    """Whether the platform knows a completed checkout as it is; it may know the user under the name of before."""
-    same_user = row["user_id"] == delivered.get("user_id") or row["user_id"].startswith(PSEUDONYM)
-    said = delivered.get("payment_id"), delivered.get("amount"), set(delivered.get("seat_ids", ()))
-    return same_user and said == (str(row["payment_id"]), row["amount"], seat_ids)
-
-
-def _grouped(rows: Iterable[asyncpg.Record], column: str) -> dict[Any, list[asyncpg.Record]]:
-    found: dict[Any, list[asyncpg.Record]] = defaultdict(list)
-    for row in rows:
-        found[row[column]].append(row)
-    return found
+def _called_off(facts: Facts) -> Iterable[str]:
+    over = {row["date_id"] for row in facts.evenings if row["called_off_at"] is not None}
+    for row in facts.seats:
+        if row["date_id"] in over and (row["status"], row["holder"]) != ("WITHDRAWN", None):
+            yield f"seat {row['seat_id']} is {row['status']}, for {row['holder']}, of an evening that is called off"

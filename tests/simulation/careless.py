@@ -103,7 +103,9 @@ def revoke_payment_without_waiting(revoked: seat.Revoked, owed: Payment | None, 
     """As `payment_svc.steps.revoke`, but it does not wait until the checkout has ended."""
     if owed is None or owed.status != PaymentStatus.PAID:
         return None
-    return give_back(owed, uuid5(owed.refund_id or owed.payment_id, revoked.reason), Asker.OPERATOR, revoked.reason, now)
+    return give_back(
+        owed, uuid5(owed.refund_id or owed.payment_id, revoked.reason), Asker.OPERATOR, revoked.reason, now
+    )
 
 
 def revoke_once(seats: list[Seat], now: datetime) -> Any:

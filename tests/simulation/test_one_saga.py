@@ -78,17 +78,24 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
     ),
     "two checkouts whose messages get lost": (one(RICH, FAIR, 2, *LOST, most=1), HELD),
     "a hold that is given back": (of(GIVING_UP, *TECHNICAL, *CHANGING, most=1), ()),
-    "a hold that is given back in a changing world": (of(GIVING_UP, *CHANGING, Trouble.REPLAY, most=2), ()),
+    "a hold that is given back whose old messages come back": (
+        of(GIVING_UP, Trouble.CALL_OFF, Trouble.REPLAY, most=2),
+        (),
+    ),
     "a hold that is given back, or paid": (of(HESITANT, *TECHNICAL, *CHANGING, most=1), HELD),
     "a hold that is given back whose messages get lost": (of(GIVING_UP, *LOST, most=2), ()),
-    "a checkout of an evening that is called off": (of(Wish("ann-1", (1,)), *CHANGING, most=2), HELD),
+    "a checkout in a changing world": (of(Wish("ann-1", (1,)), *CHANGING, most=1), HELD),
+    "a checkout of an evening that is called off": (
+        of(Wish("ann-1", (1,)), Trouble.CALL_OFF, Trouble.DEADLINE, most=2),
+        HELD,
+    ),
     "a checkout of an evening that is called off, and trouble": (
         of(Wish("ann-1", (1,)), *TECHNICAL, Trouble.CALL_OFF, most=2),
         BOUGHT[:6],
     ),
     "a refund": (of(SORRY, *TECHNICAL, most=2), BOUGHT),
     "two refunds in a changing world": (of(replace(SORRY, operator_refunds=1), *CHANGING, most=1), BOUGHT),
-    "a refund in a changing world": (of(SORRY, *CHANGING, most=2), TOLD),
+    "a refund that is too late": (of(SORRY, *TAKING_BACK, Trouble.HOLDS_END, most=2), TOLD),
     "a refund whose messages get lost": (of(SORRY, *LOST, Trouble.CALL_OFF, most=2), TOLD),
     "a refund whose old messages come back": (of(SORRY, Trouble.EVENING, Trouble.REPLAY, most=2), TOLD),
     "a checkout that is called off and its messages get lost": (

@@ -43,8 +43,16 @@ def _changed(step: Step, changes: Mapping[str, Change]) -> Step | None:
     changed = changes[step.queue](step) if step.queue in changes else step
     if changed is None:
         return None
-    others = {"undoes": changed.undoes, "answers_for": changed.answers_for, "reverses": changed.reverses}
-    return replace(changed, **{name: other and _changed(other, changes) for name, other in others.items()})
+
+    def other(one: Step | None) -> Step | None:
+        return one and _changed(one, changes)
+
+    return replace(
+        changed,
+        undoes=other(changed.undoes),
+        answers_for=other(changed.answers_for),
+        reverses=other(changed.reverses),
+    )
 
 
 def says(*events: type[Event]) -> Change:

@@ -143,6 +143,10 @@ class ContradictedError(NeedsPersonError):
     """Raised by a step that hears what its own rows know to be otherwise: its message is parked at once."""
 
 
+class NotYetError(ChoreographyError):
+    """An effect has to come after another one that has not succeeded yet. To wait for it is no attempt."""
+
+
 class DeadlyMessageError(BrokerError):
     """A message that ends the process that handles it, as often as it has been tried."""
 

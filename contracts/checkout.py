@@ -39,7 +39,7 @@ def name_no_seats(completed: dict[str, Any]) -> dict[str, Any]:
     return completed | {"seat_ids": []}
 
 
-class Failed(Checkout, service="payment", end=True):
+class Failed(Checkout, service="payment", end=True, told=True):
     """Everything that the checkout had done is undone; the hold stands as before."""
 
     reason: Reason

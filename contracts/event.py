@@ -58,7 +58,7 @@ class Event(BaseModel):
     service of that module, unless the class names another with `service=`. `version=` counts the changes of its
     schema; each older version has an upcaster. `says=` is the version that is published as long as not everybody reads
     the newest; each version above it has a downcaster. `end=True` declares that no step needs to hear it, because a
-    saga may end there.
+    saga may end there; with `told=True` one has to all the same, which tells somebody outside how it ended.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -69,6 +69,8 @@ class Event(BaseModel):
     version: ClassVar[int]
     says: ClassVar[int]
     end: ClassVar[bool]
+    mandatory: ClassVar[bool]
+    """Whether a message that says it must reach a queue"""
     upcasters: ClassVar[dict[int, Upcaster]]
     downcasters: ClassVar[dict[int, Downcaster]]
 
@@ -79,6 +81,7 @@ class Event(BaseModel):
         version: int = 1,
         says: int | None = None,
         end: bool = False,
+        told: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
@@ -88,6 +91,7 @@ class Event(BaseModel):
         cls.version = version
         cls.says = version if says is None else says
         cls.end = end
+        cls.mandatory = told or not end
         cls.upcasters = {}
         cls.downcasters = {}
 

@@ -51,6 +51,26 @@ class SendFailed(Checkout, end=True):
     reason: Reason
 
 
+class FailureSent(Checkout, end=True):
+    """The external platform knows that the checkout failed."""
+
+
+class FailureSendFailed(Checkout, end=True):
+    """The external platform refuses to hear of the failed checkout for good; a person has to look."""
+
+    reason: Reason
+
+
+class ClosureSent(Hold, end=True):
+    """The external platform knows that the hold is over."""
+
+
+class ClosureSendFailed(Hold, end=True):
+    """The external platform refuses to hear of the end of the hold for good; a person has to look."""
+
+    reason: Reason
+
+
 class RefundSent(Refund, end=True):
     """The external platform knows that the payment was refunded."""
 

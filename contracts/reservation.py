@@ -17,7 +17,7 @@ class Opened(Hold, end=True):
     expires_at: AwareDatetime
 
 
-class Closed(Hold, end=True):
+class Closed(Hold, end=True, told=True):
     """The hold is over and nothing of it is left anywhere."""
 
     reason: Reason

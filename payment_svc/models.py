@@ -22,6 +22,9 @@ PERSONAL = Personal(
             SELECT FROM delivery WHERE delivery.checkout_id = checkout.checkout_id
         ))
         UNION ALL
+        SELECT 1 FROM payment JOIN checkout ON checkout.checkout_id = last_outcome_id
+        WHERE payment.user_id = $1 AND NOT EXISTS (SELECT FROM notice WHERE notice_id = last_outcome_id)
+        UNION ALL
         SELECT 1 FROM refund
         WHERE user_id = $1 AND (status = 'PENDING' OR status = 'COMPLETED' AND NOT EXISTS (
             SELECT FROM notice WHERE notice.notice_id = refund.refund_id
@@ -94,6 +97,8 @@ class Payment(Table, table=True):
     """The last checkout that was taken back, and so may not pay any more"""
     refund_id: UUID | None = None
     """The last refund: it has locked the payment, has given it back, or was refused"""
+    last_outcome_id: UUID | None = None
+    """The last checkout that has failed to pay it, or is bound to: the platform is told of it before anything later"""
     created_at: datetime = timestamp_field(default_factory=lambda: datetime.now(UTC))
     paid_at: datetime | None = timestamp_field(default=None)
 
@@ -113,11 +118,13 @@ class Payment(Table, table=True):
             self.undone_id = checkout_id
 
     def unlock(self) -> None:
-        """Nobody speaks for the payment any more."""
-        self.status, self.checkout_id = PaymentStatus.PUBLISHED, None
+        """The checkout has failed, and nobody speaks for the payment any more."""
+        self.status, self.checkout_id, self.last_outcome_id = PaymentStatus.PUBLISHED, None, self.checkout_id
 
     def cancel(self) -> None:
         """The payment can never be paid; a checkout under way still has to come back to close itself."""
+        if self.status == PaymentStatus.PROCESSING:
+            self.last_outcome_id = self.checkout_id
         self.status = PaymentStatus.CANCELLED
 
     def give_back(self, refund_id: UUID) -> None:
@@ -174,6 +181,8 @@ class Checkout(Table, table=True):
     deadline: datetime = timestamp_field()
     ask_at: datetime | None = timestamp_field(default=None)
     """When the clock asks again what has become of it, once it has asked"""
+    follows: UUID | None = None
+    """The checkout of the same payment of which the platform is told first"""
     status: CheckoutStatus = state_field(CheckoutStatus, default=CheckoutStatus.PENDING)
     reason: str | None = Field(default=None, max_length=64)
     created_at: datetime = timestamp_field()

@@ -24,11 +24,11 @@ from chassis.web import (
     once,
     recall,
 )
-from contracts import checkout, refund
+from contracts import checkout, refund, reservation
 from contracts.event import Event
 from payment_svc.models import Delivery, DeliveryStatus, Notice
+from payment_svc.notices import Webhook, announce, notify, send, tell
 from payment_svc.platform import NotUnderstoodError, Platform, PlatformUnavailableError
-from payment_svc.steps import send, tell
 
 refusals_router = APIRouter(prefix="/operations/refused", tags=["operations"])
 
@@ -37,7 +37,6 @@ MAX_LISTED = 100
 _IS_REFUSED = sa.text("delivery.status = 'FAILED'")
 _IS_REFUSED_NOTICE = sa.text("notice.status = 'FAILED'")
 
-PAID = "payment.paid"
 Answer = Delivery | Notice
 
 
@@ -50,8 +49,10 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    PAID: Kind(checkout.Completed, send),
-    "payment.refunded": Kind(refund.Completed, tell),
+    Webhook.PAID: Kind(checkout.Completed, send),
+    Webhook.REFUNDED: Kind(refund.Completed, tell),
+    Webhook.FAILED: Kind(checkout.Failed, notify),
+    Webhook.CLOSED: Kind(reservation.Closed, announce),
 }
 """By the type of the webhook"""
 
@@ -163,7 +164,7 @@ async def count_refused(transaction: Transaction) -> list[str]:
 
 
 def _listed(row: Delivery) -> RefusedNotice:
-    return RefusedNotice(**row.model_dump(), notice_id=row.checkout_id, kind=PAID, at=row.delivered_at)
+    return RefusedNotice(**row.model_dump(), notice_id=row.checkout_id, kind=Webhook.PAID, at=row.delivered_at)
 
 
 def _found(keyed: Keyed, notice_id: UUID) -> Callable[[Transaction], Awaitable[tuple[Kind, Event] | None]]:
@@ -182,7 +183,7 @@ def _found(keyed: Keyed, notice_id: UUID) -> Callable[[Transaction], Awaitable[t
         row = row or await transaction.find_one(Notice, notice_id)
         if row is None or row.status != DeliveryStatus.FAILED or row.refused is None:
             raise not_found("refused notice")
-        kind = KINDS[row.kind if isinstance(row, Notice) else PAID]
+        kind = KINDS[row.kind if isinstance(row, Notice) else Webhook.PAID]
         return kind, kind.event.model_validate_json(row.refused)
 
     return work

@@ -11,16 +11,13 @@ from contracts.refund import Asker
 from payment_svc.models import (
     Checkout,
     CheckoutStatus,
-    Delivery,
-    DeliveryStatus,
-    Notice,
     Payment,
     PaymentStatus,
     Refund,
     RefundStatus,
     listed,
 )
-from payment_svc.platform import Platform
+from payment_svc.notices import announce, is_last, is_next, is_paid, notify, send, tell
 
 service = Service("payment")
 
@@ -75,6 +72,7 @@ def request(owed: Payment, checkout_id: UUID, deadline: datetime, now: datetime)
         user_id=owed.user_id,
         amount=owed.total_price,
         deadline=deadline,
+        follows=owed.last_outcome_id,
         created_at=now,
     )
     event = checkout.Requested(
@@ -176,21 +174,12 @@ def close(
     return checkout.Failed.after(lost)
 
 
-@service.effect
-async def send(completed: checkout.Completed, platform: Platform) -> tuple[payment.Sent | payment.SendFailed, Delivery]:
-    """Tell the external platform about the payment. The checkout's id makes a repetition harmless."""
-    refusal = await platform.deliver(completed.checkout_id, "payment.paid", completed)
-    status = DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT
-    answered = Delivery(
-        checkout_id=completed.checkout_id,
-        payment_id=completed.payment_id,
-        status=status,
-        reason=refusal,
-        refused=completed.model_dump_json() if refusal else None,
-    )
-    if refusal:
-        return payment.SendFailed.after(completed, reason=refusal), answered
-    return payment.Sent.after(completed), answered
+service.effect(send)
+service.turn(send)(is_next)
+service.effect(notify)
+service.turn(notify)(is_next)
+service.effect(announce)
+service.turn(announce)(is_last)
 
 
 @service.start
@@ -275,7 +264,8 @@ def keep(lost: seat.Kept, wanted: Refund, owed: Payment, now: datetime) -> refun
     if wanted.status == RefundStatus.FAILED:
         return None
     wanted.fail(lost.reason, now)
-    owed.keep()
+    if owed.is_refunded_by(wanted.refund_id):
+        owed.keep()
     return refund.Failed.after(lost)
 
 
@@ -292,24 +282,8 @@ def settle(repaid: point.Repaid, wanted: Refund, owed: Payment, now: datetime) -
     return refund.Completed.after(repaid, reason=wanted.cause, completed_at=now)
 
 
-@service.effect
-async def tell(
-    completed: refund.Completed, platform: Platform
-) -> tuple[payment.RefundSent | payment.RefundSendFailed, Notice]:
-    """Tell the external platform about the refund. The refund's id makes a repetition harmless."""
-    refusal = await platform.deliver(completed.refund_id, "payment.refunded", completed)
-    answered = Notice(
-        notice_id=completed.refund_id,
-        payment_id=completed.payment_id,
-        kind="payment.refunded",
-        status=DeliveryStatus.FAILED if refusal else DeliveryStatus.SENT,
-        reason=refusal,
-        refused=completed.model_dump_json() if refusal else None,
-    )
-    if refusal:
-        return payment.RefundSendFailed.after(completed, reason=refusal), answered
-    return payment.RefundSent.after(completed), answered
-
+service.effect(tell)
+service.turn(tell)(is_paid)
 
 service.shows(
     "refund", {payment.RefundSent: "completed", payment.RefundSendFailed: "completed", refund.Failed: "failed"}

@@ -10,6 +10,7 @@ HEARS_AND_SAYS = {
     "payment.cancel": ("reservation.expired / reservation.given-up", "payment.cancelled"),
     "reservation.revoke": ("seat.revoked", "reservation.given-up"),
     "seat.release": ("payment.publish-rejected / payment.cancelled", "seat.released"),
+    "payment.announce": ("reservation.closed", "payment.closure-sent / payment.closure-send-failed"),
     # the checkout
     "point.spend": ("checkout.requested", "point.spent / point.rejected"),
     "reservation.confirm": ("point.spent", "reservation.confirmed / reservation.rejected"),
@@ -22,6 +23,7 @@ HEARS_AND_SAYS = {
     "reservation.revert": ("payment.rejected / payment.reverted", "reservation.reverted"),
     "point.refund": ("reservation.rejected / reservation.reverted", "point.refunded / point.unspent"),
     "payment.close": ("point.rejected / point.refunded / point.unspent", "checkout.failed"),
+    "payment.notify": ("checkout.failed", "payment.failure-sent / payment.failure-send-failed"),
     # what the clock asks about a checkout that nobody has ended
     "seat.decide": ("checkout.overdue", "seat.reserved / seat.rejected"),
     # the refund, begun by a request or by what is called out
@@ -68,12 +70,14 @@ REVERSES = {
 }
 PIVOT = "seat.reserve"
 PIVOTS = [PIVOT, "seat.vacate"]
-EFFECTS = ["payment.send", "payment.tell"]
+EFFECTS = ["payment.send", "payment.notify", "payment.announce", "payment.tell"]
 ENDS = {
-    *("reservation.opened", "reservation.closed"),
-    *("payment.sent", "payment.send-failed", "checkout.failed"),
+    *("reservation.opened", "reservation.closed", "payment.closure-sent", "payment.closure-send-failed"),
+    *("payment.sent", "payment.send-failed", "checkout.failed", "payment.failure-sent", "payment.failure-send-failed"),
     *("payment.refund-sent", "payment.refund-send-failed", "refund.failed"),
 }
+TOLD = {"reservation.closed", "checkout.failed"}
+"""The ends of which the platform is told"""
 
 
 def names(cell: str) -> set[str]:

@@ -12,7 +12,7 @@
 | `begun-twice` | a second start |
 | `two-answers` | a step that answered the same event twice |
 | `undone-undone` | a compensation without its step, and no clock that asked for it |
-| `two-ends` | a second end that is not the first |
+| `two-ends` | a second end that is not the first, nor says that somebody was told of it |
 | `after-end` | an event after the end that would have had to come before |
 """
 
@@ -105,7 +105,7 @@ def _ends(told: Sequence[Told], choreography: Choreography) -> Iterator[Oddity]:
     end: Told | None = None
     for one in told:
         name, lapsed = one.message.event, choreography.lapsed.get(end.message.event, ()) if end else ()
-        if end and one.is_end and name != end.message.event and name not in lapsed:
+        if end and one.is_end and name not in (end.message.event, *lapsed, *choreography.following(end.message.event)):
             yield _odd("two-ends", f"the saga ended with {end.message.event}, and again with {name}", one)
         elif end and not one.is_end and name not in lapsed and _is_too_late(one, end, choreography):
             yield _odd("after-end", f"{name} came after the end, {end.message.event}", one)

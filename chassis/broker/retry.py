@@ -17,9 +17,9 @@ from chassis.broker.policy import is_worth_another_attempt
 from chassis.choreography.envelope import HEADERS
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED, RETRY_DELAYS, retry_names
-from chassis.errors import MissingRowError, NewerVersionError, describe
+from chassis.errors import MissingRowError, NewerVersionError, NotYetError, describe
 
-ATTEMPT = "x-attempt"
+ATTEMPT, WAITED = "x-attempt", "x-waited"
 FIRST_FAILED, STEP, LAST_ERROR = "x-first-failed-at", "x-step", "x-last-error"
 MAX_COUNTED = 1_000_000
 MAX_TEXT = 500
@@ -46,6 +46,12 @@ def after(step: Step, attempts: int, error: Exception) -> str:
     return PARKED if step.can_refuse or isinstance(error, MissingRowError) else LONGEST_DELAY
 
 
+def later(waited: int) -> str:
+    """Where a message rests that has waited so often for its turn: never for as long as after many failures."""
+    turns = _DELAYS[:-1]
+    return turns[min(waited, len(turns) - 1)]
+
+
 class Delivers(Protocol):
     """What a retry needs of the way to the broker."""
 
@@ -64,20 +70,27 @@ class Retry:
     async def again(self, message: DeliveredMessage, error: Exception) -> str:
         """Send the message to its next attempt, or park it; returns where it went.
 
-        Raises NotPublishedError when the broker did not take it.
+        One whose turn has not come has made no attempt. Raises NotPublishedError when the broker did not take it.
         """
-        attempts = attempts_of(message) + 1
-        destination = after(self._step, attempts, error)
-        await self._forward(message, destination, attempts, error)
+        headers = headers_of(message)
+        if isinstance(error, NotYetError):
+            waited = _counted(headers, WAITED)
+            destination = later(waited)
+            ours = {WAITED: waited + 1, ATTEMPT: attempts_in(headers)}
+        else:
+            attempts = attempts_in(headers) + 1
+            destination = after(self._step, attempts, error)
+            ours = {ATTEMPT: attempts}
+        await self._forward(message, destination, _headers(headers, self._step, error) | ours)
         return destination
 
-    async def _forward(self, message: DeliveredMessage, destination: str, attempts: int, error: Exception) -> None:
+    async def _forward(self, message: DeliveredMessage, destination: str, headers: dict[str, Any]) -> None:
         properties = message.header.properties
         await self._publisher.deliver(
             Parcel(
                 exchange=retry_names(self._step.service).waiting,
                 routing_key=f"{destination}.{self._step.queue}",
-                headers=_headers(headers_of(message), self._step, attempts, error) | self._origin(message),
+                headers=headers | self._origin(message),
                 body=message.body,
                 type=properties.message_type,
                 correlation_id=properties.correlation_id,
@@ -102,13 +115,17 @@ def attempts_in(headers: Mapping[str, Any]) -> int:
     latest = deaths[0] if isinstance(deaths, list) and deaths else {}
     if isinstance(latest, dict) and str(latest.get("queue", "")).endswith(f".{PARKED}"):
         return 0
-    counted = headers.get(ATTEMPT, 0)
+    return _counted(headers, ATTEMPT)
+
+
+def _counted(headers: Mapping[str, Any], name: str) -> int:
+    counted = headers.get(name, 0)
     # The number may be anybody's: only one that can have been counted here is believed.
     return min(max(counted, 0), MAX_COUNTED) if isinstance(counted, int) else 0
 
 
-def _headers(old: Mapping[str, Any], step: Step, attempts: int, error: Exception) -> dict[str, Any]:
-    """The headers for the next attempt: those of an event, and ours.
+def _headers(old: Mapping[str, Any], step: Step, error: Exception) -> dict[str, Any]:
+    """The headers for the next attempt: those of an event, and ours but for what is counted.
 
     No other is passed on. Some are orders to the broker: CC and BCC would have it route this publish, which is ours,
     to wherever the sender likes. And what it noted about earlier dead-lettering would let it see a cycle, and drop the
@@ -118,7 +135,6 @@ def _headers(old: Mapping[str, Any], step: Step, attempts: int, error: Exception
     since = old.get(FIRST_FAILED)
     return kept | {
         FIRST_FAILED: since if _is_text(since) else datetime.now(UTC).isoformat(),
-        ATTEMPT: attempts,
         STEP: step.queue,
         LAST_ERROR: describe(error)[:MAX_TEXT],
     }

@@ -26,11 +26,12 @@ from chassis.errors import DeclarationError
 from contracts.event import Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Turn = TypeVar("Turn", bound=Callable[..., bool])
 
 
 @dataclass(frozen=True)
 class By:
-    """Rows are found by this column instead of the primary key; the event has its values in the field `of`."""
+    """Rows are found by this column instead of the primary key; the event, or what `Via` names, has it in `of`."""
 
     column: str
     of: str | None = None
@@ -38,7 +39,7 @@ class By:
 
 @dataclass(frozen=True)
 class Via:
-    """Rows are found by the primary key that the rows of this earlier parameter carry."""
+    """Rows are found by the primary key that the rows of this earlier parameter carry, where they carry one."""
 
     parameter: str
 
@@ -79,6 +80,20 @@ class Service:
         if not inspect.iscoroutinefunction(function):
             raise DeclarationError(f"{function.__qualname__} does I/O, so it has to be `async def`")
         return self._declare(function, Kind.EFFECT)
+
+    def turn(self, effect: Callable[..., Any]) -> Callable[[Turn], Turn]:
+        """Declare whether it is the turn of `effect` to act on what it hears, told from rows; else it waits.
+
+        What it waits for has to come in the end by itself: however long that takes, nobody is told.
+        """
+
+        def declare(function: Turn) -> Turn:
+            waiting = self.declared(effect)
+            place = self.steps.index(waiting)
+            self.steps[place] = replace(waiting, turn=_turn(waiting, function))
+            return function
+
+        return declare
 
     def reversal(self, reversed_: Callable[..., Any], *, pivot: bool = False) -> Callable[[Function], Function]:
         """Declare a step on the way out that takes back `reversed_`, a step of another saga that went well long ago."""
@@ -176,6 +191,20 @@ class Service:
         return function
 
 
+def _turn(effect: Step, function: Callable[..., bool]) -> Step:
+    """What tells whether it is the turn of an effect: a step that says nothing and changes nothing."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    hears = tuple(_events(hints.pop(next(iter(hints), ""), None)))
+    hints.pop("return", None)
+    rows = tuple(replace(_rows(name, hint), locked=False) for name, hint in hints.items() if _is_rows(hint))
+    _check_rows(function, rows, effect.hears)
+    if effect.kind is not Kind.EFFECT or not set(effect.hears) <= set(hears):
+        raise DeclarationError(f"{function.__qualname__} has to hear what an effect hears, as {effect.queue} does")
+    if len(rows) < len(hints) or not all(one.many or one.optional for one in rows):
+        raise DeclarationError(f"{function.__qualname__} may only read rows, which need not be there")
+    return replace(effect, function=function, rows=rows, dependencies=())
+
+
 def _read(service: str, function: Callable[..., Any], kind: Kind) -> Step:
     hints = typing.get_type_hints(function, include_extras=True)
     says = tuple(_events(hints.pop("return", None)))
@@ -261,7 +290,7 @@ def _check_rows(function: Callable[..., Any], rows: Iterable[RowParameter], hear
                     raise DeclarationError(f"{where}, which {event.name} does not have")
         elif parameter.via not in earlier:
             raise DeclarationError(f"{where} of {parameter.via}, which is no earlier parameter with rows")
-        elif parameter.column not in _columns(earlier[parameter.via].model):
+        elif parameter.field not in _columns(earlier[parameter.via].model):
             raise DeclarationError(f"{where}, which the rows of {parameter.via} do not have")
         earlier[parameter.name] = parameter
 

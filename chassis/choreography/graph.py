@@ -50,10 +50,10 @@ class Choreography:
         return list(_walk(starts, self._forward))
 
     def way_back(self, saga: str) -> list[Step]:
-        """The compensations, in the reverse order of what they undo."""
-        order = self.way_out(saga)
-        back = (step for step in self.steps if step.saga == saga and step.undoes is not None)
-        return sorted(back, key=lambda step: -_index(order, step.undoes))
+        """The compensations, in the reverse order of what they undo, and what then tells the outside."""
+        order, steps = self.way_out(saga), [step for step in self.steps if step.saga == saga]
+        back = sorted((step for step in steps if step.undoes), key=lambda step: -_index(order, step.undoes))
+        return back + [step for step in steps if step.tells_end]
 
     def asked(self, saga: str) -> list[Step]:
         """What comes from the side: what the clock asks, what is called out, and what stands for others then."""

@@ -37,12 +37,21 @@ def unsaid(graph: Choreography) -> Iterator[Flaw]:
 
 
 def unheard(graph: Choreography) -> Iterator[Flaw]:
-    """Every event that is said is heard, unless it is an end."""
+    """Every event that is said is heard, unless it is an end of which nobody is told."""
     for step in graph.steps:
         for event in step.says:
-            if not event.end and not graph.hearing(event):
+            if event.mandatory and not graph.hearing(event):
                 mend = "let a step hear it, or declare it with end=True"
                 yield Flaw("unheard", step.queue, f"says {event.name}, which nobody hears", mend)
+
+
+def unsure(graph: Choreography) -> Iterator[Flaw]:
+    """What a step hears, the broker may not drop."""
+    for step in graph.steps:
+        for event in step.hears:
+            if not event.mandatory:
+                mend = f"declare {event.name} with told=True, or without end=True"
+                yield Flaw("unsure", step.queue, f"hears {event.name}, an end that the broker may drop", mend)
 
 
 def left_standing(graph: Choreography) -> Iterator[Flaw]:
@@ -181,11 +190,11 @@ def foreign_voices(graph: Choreography) -> Iterator[Flaw]:
 
 
 def hidden_ends(graph: Choreography) -> Iterator[Flaw]:
-    """Every end of a saga is a status of a REST resource."""
+    """Every end of a saga is a status of a REST resource; that it has been told is none of its own."""
     shown = {event for service in graph.services for ends in service.resources.values() for event in ends}
     for step in graph.steps:
         for event in step.says:
-            if event.end and event not in shown:
+            if event.end and event not in shown and not step.tells_end:
                 mend = f"name its status in `service.shows(…)` of {step.service}"
                 yield Flaw("hidden-end", step.queue, f"{event.name} ends {event.saga}, and no resource shows it", mend)
 
@@ -193,6 +202,7 @@ def hidden_ends(graph: Choreography) -> Iterator[Flaw]:
 RULES: tuple[Rule, ...] = (
     unsaid,
     unheard,
+    unsure,
     left_standing,
     refusing_compensations,
     pivots,

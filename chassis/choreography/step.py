@@ -30,7 +30,7 @@ class RowParameter:
     """A parameter that is filled with locked rows, found by the values of `column`.
 
     The values come from the field `of` of the event (the one named like the column, unless it says another), or from
-    the rows of the earlier parameter `via`.
+    the same field of the rows of the earlier parameter `via`.
     """
 
     name: str
@@ -80,6 +80,8 @@ class Step:
     """The pivot or the start in whose place it stands"""
     reverses: "Step | None" = None
     """The step of another saga, long committed, that this one takes back"""
+    turn: "Step | None" = None
+    """Whether an effect may act on an event now, as a function of the event and of rows that are only read"""
 
     @property
     def queue(self) -> str:
@@ -95,6 +97,11 @@ class Step:
     def has_queue(self) -> bool:
         """Whether the step hears events."""
         return bool(self.hears)
+
+    @property
+    def tells_end(self) -> bool:
+        """Whether the step tells the outside of nothing but how a saga has ended."""
+        return self.kind is Kind.EFFECT and all(event.end for event in self.hears)
 
     @property
     def is_forward(self) -> bool:

@@ -208,7 +208,7 @@ def _operations(graph: Choreography, step: Step) -> Iterator[tuple[str, Json]]:
         operation = _operation(graph, step, event, f"queue.{step.queue}")
         yield f"{step.queue}.receive.{event.name}", {"action": "receive", **operation, **_bindings(ack=True)}
     for event in step.says:
-        how = _bindings(userId=step.service, deliveryMode=2, mandatory=not event.end, timestamp=True)
+        how = _bindings(userId=step.service, deliveryMode=2, mandatory=event.mandatory, timestamp=True)
         yield f"{step.queue}.send.{event.name}", {"action": "send", **_operation(graph, step, event, event.name), **how}
 
 

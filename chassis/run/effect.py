@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiormq.abc import DeliveredMessage
 from opentelemetry.trace import Span
@@ -16,11 +16,13 @@ from chassis.broker.retry import Delivers
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
+from chassis.errors import NotYetError
 from chassis.run.batch import Dependencies, chosen, span_of
 from chassis.run.consumer import Consumer
 from chassis.run.delivery import Delivery, acknowledge, number_of
 from chassis.run.judge import Judge
 from chassis.store.database import Database
+from chassis.store.rows import LockedRows
 from chassis.store.transaction import Transaction
 from chassis.telemetry import metrics
 from chassis.telemetry.tracing import SPANS, finish, within
@@ -29,6 +31,7 @@ AT_ONCE = 250
 """Under a full load each waits for its turns on the loop for most of its time; a few could not keep up"""
 DEADLINE = 300
 """Seconds that one effect may take"""
+NOT_YET = "what comes before it has not been told yet"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,13 @@ class Done:
     outcome: Any
     span: Span | None = None
     """That of the step, which ends when the outcome is stored"""
+
+
+class Asked(NamedTuple):
+    """The events of a batch that still need their I/O: now, or when their turn has come."""
+
+    fresh: list[Delivery]
+    waiting: list[Delivery]
 
 
 class EffectConsumer(Consumer):
@@ -84,23 +94,35 @@ class EffectConsumer(Consumer):
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> tuple[list[Delivery], list[Delivery]]:
         """The deliveries that still need their I/O, with each other and one by one; the others are settled here."""
         understood, failed = self._parse(messages)
-        fresh = await self._fresh(understood)
+        fresh, waiting = await self._asked(understood)
         together, alone, deadly = await self._suspicion.sort(fresh)
-        await self._onward.send([*failed, *deadly])
+        await self._onward.send([*failed, *deadly, *((one.message, NotYetError(NOT_YET)) for one in waiting)])
         wanted = {id(delivery.message) for delivery in (*together, *alone)}
         await self._suspicion.cleared([one for one in understood if id(one.message) not in wanted])
         await self._settle([message for message in messages if id(message) not in wanted])
         return together, alone
 
-    async def _fresh(self, understood: Sequence[Delivery]) -> list[Delivery]:
+    async def _asked(self, understood: Sequence[Delivery]) -> Asked:
         if not understood:
-            return []
+            return Asked([], [])
         return await self._judge.surely(partial(self._ask, understood))
 
-    async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> list[Delivery]:
+    async def _ask(self, understood: Sequence[Delivery], transaction: Transaction) -> Asked:
         by_id = {delivery.envelope.event_id: delivery for delivery in understood}
         envelopes = [delivery.envelope for delivery in by_id.values()]
-        return [by_id[one.event_id] for one in await transaction.unhandled(self.step.queue, envelopes)]
+        asked = Asked([], [])
+        unhandled = await transaction.unhandled(self.step.queue, envelopes)
+        for envelope, is_next in zip(unhandled, await self._turns(unhandled, transaction), strict=True):
+            (asked.fresh if is_next else asked.waiting).append(by_id[envelope.event_id])
+        return asked
+
+    async def _turns(self, envelopes: Sequence[Envelope], transaction: Transaction) -> list[bool]:
+        """Whether each event may be acted on now."""
+        turn = self.step.turn
+        if turn is None or not envelopes:
+            return [True] * len(envelopes)
+        rows = await LockedRows.of(transaction, turn, envelopes)
+        return [turn.function(one.event, **rows.arguments(one.event)) for one in envelopes]
 
     async def _act(self, delivery: Delivery, results: Arrivals[Done]) -> None:
         span = span_of(self.step, delivery.envelope)

@@ -13,7 +13,14 @@ from chassis.broker.origin import Origins, headers_of
 from chassis.broker.retry import LONGEST_DELAY, LONGEST_DELAY_SECONDS, MAX_TEXT, Delivers, Retry
 from chassis.choreography.step import Step
 from chassis.choreography.topology import PARKED
-from chassis.errors import ContradictedError, ForgedMessageError, NewerVersionError, NotPublishedError, describe
+from chassis.errors import (
+    ContradictedError,
+    ForgedMessageError,
+    NewerVersionError,
+    NotPublishedError,
+    NotYetError,
+    describe,
+)
 from chassis.run.delivery import number_of, put_aside
 from chassis.telemetry import metrics
 
@@ -100,6 +107,9 @@ class Onward:
     def _report(self, message: DeliveredMessage, error: Exception, destination: str) -> None:
         headers, saga_id = headers_of(message), message.header.properties.correlation_id
         event_id = str(headers.get("ce-id", ""))[:MAX_TEXT]
+        if isinstance(error, NotYetError) and destination != PARKED:
+            log.info("waits for its turn", step=self._step.queue, event_id=event_id, saga_id=saga_id, next=destination)
+            return
         if isinstance(error, (ForgedMessageError, ContradictedError)):
             metrics.disbelieved.labels(self._step.queue, type(error).__name__.removesuffix("Error").lower()).inc()
         if destination == PARKED:

@@ -43,13 +43,13 @@ class Outgoing:
 
     @classmethod
     def of(cls, envelope: Envelope) -> "Outgoing":
-        """The message that carries `envelope`. An event that may end its saga may go unheard."""
+        """The message that carries `envelope`. An event that ends its saga may go unheard, unless somebody is told."""
         event = envelope.event
         return cls(
             event_id=envelope.event_id,
             saga_id=event.saga_id,
             routing_key=event.name,
-            mandatory=not event.end,
+            mandatory=event.mandatory,
             headers=envelope.headers(),
             body=event.written(),
         )

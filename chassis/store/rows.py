@@ -59,4 +59,5 @@ class LockedRows:
         if parameter.via is None:
             return parameter.keys(event)
         via = next(rows for rows in self._step.rows if rows.name == parameter.via)
-        return sorted({getattr(row, parameter.column) for row in self._rows(via, event)})
+        keys = {getattr(row, parameter.field) for row in self._rows(via, event)}
+        return sorted(key for key in keys if key is not None)

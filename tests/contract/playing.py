@@ -148,10 +148,11 @@ async def _succeeds(consumer: Consumer, runtime: Runtime, known: envelope.Envelo
         return error is None
     assert isinstance(consumer, EffectConsumer)
     delivery = Delivery(known, cast("DeliveredMessage", None))
-    for one in await runtime.database.run(partial(consumer._ask, [delivery])):
+    asked = await runtime.database.run(partial(consumer._ask, [delivery]))
+    for one in asked.fresh:
         outcome = await consumer.step.function(one.envelope.event, **consumer._dependencies)
         await runtime.database.run(partial(consumer._write, [Done(one, outcome)]))
-    return True
+    return not asked.waiting
 
 
 class Play:

@@ -104,6 +104,14 @@ def test_an_event_that_nobody_hears_is_named_unless_it_is_an_end() -> None:
     assert not found(flaws, "unheard", "payment.sent")
 
 
+def test_an_end_that_is_heard_must_not_be_lost() -> None:
+    """The broker may drop an end that nobody is told of, and whoever hears it would wait for ever."""
+    flaws = broken({"payment.announce": hears(reservation.Opened)})
+
+    assert found(flaws, "unsure", "payment.announce", "reservation.opened", "told=True")
+    assert found(flaws, "unheard", "reservation.closed")
+
+
 UNDONE = {back: out for back, out in UNDOES.items() if back not in BEGUN}
 
 

@@ -37,7 +37,7 @@ def test_every_field_that_is_heard_has_its_row() -> None:
 
 def test_a_user_is_named_where_a_step_needs_to_know() -> None:
     """The page says which events name one although nobody needs it."""
-    named = PAGE.text.partition("Five that no step hears")[2].partition("They\nare published")[0]
+    named = PAGE.text.partition("The ends of sagas name")[2].partition("They\nare published")[0]
 
     assert {event.name for event in GRAPH.events if not needed(event)} == set(re.findall(r"`([a-z.-]+)`", named))
 

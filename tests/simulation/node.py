@@ -15,9 +15,10 @@ from chassis.broker.retry import Retry
 from chassis.choreography.declaration import Service
 from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Kind, Step
+from chassis.errors import NotYetError
 from chassis.run.batch import BatchRunner
 from chassis.run.delivery import Delivery
-from chassis.run.effect import Done, EffectConsumer
+from chassis.run.effect import NOT_YET, Done, EffectConsumer
 from chassis.store.database import Work
 from chassis.store.departures import Departures
 from chassis.store.outbox import Outgoing
@@ -97,8 +98,8 @@ class Node:
         consumer = EffectConsumer(
             step, self._database, self._dependencies, self._publisher, self._origins, len(deliveries)
         )
-        fresh = await self._database.run(partial(consumer._ask, deliveries))
-        done, failures = [], []
+        fresh, waiting = await self._database.run(partial(consumer._ask, deliveries))
+        done, failures = [], [Failure(one.envelope, NotYetError(NOT_YET)) for one in waiting]
         for one in fresh:
             try:
                 done.append(Done(one, await step.function(one.envelope.event, **consumer._dependencies)))

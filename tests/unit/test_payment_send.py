@@ -7,8 +7,8 @@ import pytest
 from contracts import checkout, payment
 from contracts.event import Event
 from payment_svc.models import DeliveryStatus
+from payment_svc.notices import send
 from payment_svc.platform import Platform, PlatformUnavailableError
-from payment_svc.steps import send
 from tests.unit.examples import CHECKOUT_ID, PAYMENT_ID, an
 
 
@@ -18,10 +18,12 @@ class FakePlatform(Platform):
     def __init__(self, answer: str | Exception | None) -> None:
         self.answer = answer
         self.asked: list[UUID] = []
+        self.kinds: list[str] = []
 
     async def deliver(self, delivery_id: UUID, kind: str, event: Event) -> str | None:
         """Take it or refuse it."""
         self.asked.append(delivery_id)
+        self.kinds.append(kind)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -35,7 +37,7 @@ async def test_send_delivers_under_the_id_of_the_checkout() -> None:
     event, delivery = await send(an(checkout.Completed), platform)
     # then
     assert event == an(payment.Sent)
-    assert platform.asked == [CHECKOUT_ID]
+    assert (platform.asked, platform.kinds) == ([CHECKOUT_ID], ["payment.paid"])
     assert (delivery.checkout_id, delivery.payment_id) == (CHECKOUT_ID, PAYMENT_ID)
     assert (delivery.status, delivery.reason) == (DeliveryStatus.SENT, None)
 

@@ -213,7 +213,7 @@ def test_a_checkout_fails_once() -> None:
     "lost", [an(point.Rejected), an(point.Refunded), an(point.Unspent)], ids=lambda event: event.name
 )
 def test_close_restores_what_was_before_request(lost: point.Rejected | point.Refunded | point.Unspent) -> None:
-    """The checkout is FAILED with its reason, and the payment is as free as before."""
+    """The checkout is FAILED with its reason, and the payment, which remembers it, is as free as before."""
     # given
     owed = a_payment()
     before = values(owed)
@@ -223,7 +223,7 @@ def test_close_restores_what_was_before_request(lost: point.Rejected | point.Ref
     # then
     assert outcome == an(checkout.Failed)
     assert (attempt.status, attempt.reason, attempt.finished_at) == (CheckoutStatus.FAILED, "some-reason", NOW)
-    assert values(owed) == before
+    assert values(owed) == before | {"last_outcome_id": CHECKOUT_ID}
 
 
 @pytest.mark.parametrize(

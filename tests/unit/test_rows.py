@@ -37,6 +37,12 @@ def light(
     """Hears an event with several lamps."""
 
 
+def follow(
+    pressed: Pressed, lamps: list[Lamp], rooms: Annotated[list[Circuit], By("circuit_id", of="room_id"), Via("lamps")]
+) -> Lit | None:
+    """Goes by another column of the lamps than their circuit."""
+
+
 def look(pressed: Pressed, first: Annotated[Lamp | None, By("room_id")]) -> Lit | None:
     """Can do without a row."""
 
@@ -72,6 +78,18 @@ async def test_rows_are_found_by_primary_key_by_column_and_via_others() -> None:
     assert [row.lamp_id for row in found["lamps"]] == [4, 2]
     assert [row.circuit_id for row in found["circuits"]] == [12, 14]
     assert [row.lamp_id for row in found["neighbours"]] == [1, 3]
+
+
+async def test_rows_are_found_via_another_column_of_others() -> None:
+    """`By(…, of=…)` names it; a row that has nothing there leads nowhere."""
+    # given
+    event = Pressed(lamp_ids=(1, 2))
+    lamps, circuits = [Lamp(lamp_id=1, room_id=12), Lamp(lamp_id=2, room_id=cast("int", None))], CIRCUITS
+    # when
+    loaded = await load(declared(follow), memory := Memory(*lamps, *circuits), event)
+    # then
+    assert loaded.arguments(event)["rooms"] == [CIRCUITS[1]]
+    assert memory.asked[-1] == (Circuit, "circuit_id", [12])
 
 
 async def test_a_batch_asks_once_for_each_parameter() -> None:

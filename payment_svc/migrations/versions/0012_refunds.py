@@ -15,6 +15,8 @@ SINCE = "status IN ('PUBLISHED', 'PROCESSING', 'PAID', 'CANCELLED', 'REFUNDING',
 def upgrade() -> None:
     """Apply."""
     op.add_column("payment", sa.Column("refund_id", sa.Uuid))
+    op.add_column("payment", sa.Column("last_outcome_id", sa.Uuid))
+    op.add_column("checkout", sa.Column("follows", sa.Uuid))
     op.drop_constraint("paymentstatus", "payment", type_="check")
     op.create_check_constraint("paymentstatus", "payment", SINCE)
     op.create_table(
@@ -58,4 +60,6 @@ def downgrade() -> None:
     op.drop_table("refund")
     op.drop_constraint("paymentstatus", "payment", type_="check")
     op.create_check_constraint("paymentstatus", "payment", BEFORE)
+    op.drop_column("checkout", "follows")
+    op.drop_column("payment", "last_outcome_id")
     op.drop_column("payment", "refund_id")

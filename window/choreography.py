@@ -42,6 +42,8 @@ class Step:
     ends: tuple[str, ...]
     undoes: str | None
     undone_by: tuple[str, ...]
+    reverses: str | None = None
+    """The step of another saga, long committed, that this one takes back"""
 
     @property
     def service(self) -> str:
@@ -130,6 +132,11 @@ class Choreography:
         steps = self.saying(event)
         fits = [one for one in steps if _fits(one, cause, is_cause_known)]
         return fits[0] if fits else steps[0] if len(steps) == 1 else None
+
+    def twins(self, step: Step) -> tuple[Step, ...]:
+        """The other steps of its saga that say just the same: they stand for it, or it for them."""
+        saga = self.sagas[step.saga].steps
+        return tuple(one for one in saga if one is not step and one.says and set(one.says) == set(step.says))
 
     def saga_of(self, event: str) -> str | None:
         """The kind of saga that an event belongs to."""
@@ -223,6 +230,7 @@ def _step(saga: str, leg: Leg, data: Mapping[str, Any]) -> Step:
         ends=_texts(data["ends"]),
         undoes=None if data["undoes"] is None else _text(data["undoes"]),
         undone_by=_texts(data["undone_by"]),
+        reverses=None if data.get("reverses") is None else _text(data["reverses"]),
     )
 
 

@@ -51,7 +51,7 @@ class _Sale:
 
 @dataclass(slots=True)
 class Audit:
-    """Judges sagas one after the other; it keeps sums, and of each saga at most what it sold and released.
+    """Judges sagas one after the other; it keeps sums, and of each saga at most what it sold, released or gave back.
 
     A saga that was not seen whole, because the window came late or has forgotten its beginning, is judged for its
     seats only.
@@ -65,8 +65,12 @@ class Audit:
     _spent: int = 0
     _refunded: int = 0
     _paid: int = 0
+    _repaid: int = 0
+    _given_back: int = 0
+    _refunds: dict[UUID, UUID] = field(default_factory=dict)
+    """Which payment was given back by which refund"""
     _sales: dict[int, list[_Sale]] = field(default_factory=dict)
-    _released: dict[UUID, datetime] = field(default_factory=dict)
+    _released: dict[UUID, list[datetime]] = field(default_factory=dict)
 
     def add(self, facts: Facts) -> None:
         """Judge one more saga."""
@@ -85,6 +89,8 @@ class Audit:
     def findings(self) -> Sequence[Finding]:
         """What holds and what does not, rule by rule."""
         sums = f"{self._spent:,} spent = {self._refunded:,} refunded + {self._paid:,} paid"
+        if self._repaid or self._given_back:
+            sums += f"; of it {self._repaid:,} repaid = {self._given_back:,} given back"
         partial = f"; {self._partial:,} seen in part only" if self._partial else ""
         unequal = f"do not keep their points: {sums.replace('=', 'against')}"
         late = "that should have ended have not"
@@ -98,12 +104,22 @@ class Audit:
         )
 
     def _judge_points(self, facts: Facts) -> None:
+        if facts.repaid or facts.given_back:
+            self._judge_refund(facts)
         if not (facts.spent or facts.refunded or facts.paid):
             return
         self._spent += facts.spent
         self._refunded += facts.refunded
         self._paid += facts.paid
         self._points.judge(facts.saga_id, holds=facts.spent == facts.refunded + facts.paid)
+
+    def _judge_refund(self, facts: Facts) -> None:
+        """What is repaid is given back, and of a payment once."""
+        self._repaid += facts.repaid
+        self._given_back += facts.given_back
+        holder = facts.holder or facts.saga_id
+        is_first = self._refunds.setdefault(holder, facts.saga_id) == facts.saga_id
+        self._points.judge(facts.saga_id, holds=facts.repaid == facts.given_back and is_first)
 
     def _should_have_ended(self, facts: Facts) -> bool:
         if facts.due_at is not None:
@@ -113,7 +129,7 @@ class Audit:
     def _note_seats(self, facts: Facts) -> None:
         holder = facts.holder or facts.saga_id
         if facts.released_at is not None:
-            self._released[holder] = facts.released_at
+            self._released.setdefault(holder, []).append(facts.released_at)
         if facts.sold_at is not None:
             for seat in facts.seats:
                 self._sales.setdefault(seat, []).append(_Sale(facts.sold_at, holder, facts.saga_id))
@@ -136,9 +152,11 @@ class Audit:
                 yield from (earlier.saga_id, later.saga_id)
 
     def _is_free(self, sale: _Sale, at: datetime) -> bool:
-        released = self._released.get(sale.holder)
         # Only differences: a moment at the end of time cannot be moved.
-        return released is not None and released - at <= TOLERANCE and sale.at - released <= TOLERANCE
+        return any(
+            released - at <= TOLERANCE and sale.at - released <= TOLERANCE
+            for released in self._released.get(sale.holder, ())
+        )
 
 
 def judge(sagas: Iterable[Facts], now: datetime) -> Sequence[Finding]:

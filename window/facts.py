@@ -29,15 +29,18 @@ class Facts:
     refunded: int
     paid: int
     completed: int
-    """How often"""
+    """How often it completed, or gave back"""
     delivered: int
     """How often; once also where the delivery was refused for good"""
     holder: UUID | None
-    """In whose name seats were sold or released"""
+    """In whose name seats were sold or released, or what was paid for them was given back"""
     seats: tuple[int, ...]
     """Which were sold"""
     sold_at: datetime | None
     released_at: datetime | None
+    repaid: int = 0
+    given_back: int = 0
+    """What was paid, and is not any more"""
 
 
 def facts_of(story: Story, choreography: Choreography) -> Facts:
@@ -48,6 +51,7 @@ def facts_of(story: Story, choreography: Choreography) -> Facts:
         if meaning is not None:
             by_meaning[meaning].append(happening.message)
     sells, releases = by_meaning[Meaning.SELLS], by_meaning[Meaning.RELEASES]
+    gives_back = by_meaning[Meaning.GIVES_BACK]
     return Facts(
         saga_id=story.saga_id,
         saga=story.saga,
@@ -59,12 +63,14 @@ def facts_of(story: Story, choreography: Choreography) -> Facts:
         # A refund is confirmed as often as somebody asks: only another amount is another refund.
         refunded=sum(set(map(_amount, by_meaning[Meaning.REFUNDS]))),
         paid=0 if by_meaning[Meaning.UNPAYS] else sum(map(_amount, by_meaning[Meaning.PAYS])),
-        completed=len(by_meaning[Meaning.COMPLETES]),
+        completed=len(by_meaning[Meaning.COMPLETES]) + len(by_meaning[Meaning.GIVES_BACK]),
         delivered=len(by_meaning[Meaning.DELIVERS]) or min(1, len(by_meaning[Meaning.GIVES_UP])),
-        holder=next((holder for one in (*sells, *releases) if (holder := _holder(one))), None),
+        holder=next((holder for one in (*sells, *releases, *gives_back) if (holder := _holder(one))), None),
         seats=_seats(sells),
         sold_at=min((one.occurred_at for one in sells), default=None),
         released_at=max((one.occurred_at for one in releases), default=None),
+        repaid=sum(set(map(_amount, by_meaning[Meaning.REPAYS]))),
+        given_back=sum(map(_amount, gives_back)),
     )
 
 

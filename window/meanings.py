@@ -18,6 +18,10 @@ class Meaning(StrEnum):
     SELLS = "sells"
     RELEASES = "releases"
     COMPLETES = "completes"
+    REPAYS = "repays"
+    """Puts back what a completed checkout has spent"""
+    GIVES_BACK = "gives-back"
+    """A payment is refunded: what was paid is not any more"""
     DELIVERS = "delivers"
     GIVES_UP = "gives-up"
     """Tried to deliver and was refused for good"""
@@ -30,13 +34,18 @@ MEANINGS: Mapping[str, Meaning] = {
     "payment.reverted": Meaning.UNPAYS,
     "seat.reserved": Meaning.SELLS,
     "seat.released": Meaning.RELEASES,
+    "seat.vacated": Meaning.RELEASES,
     "checkout.completed": Meaning.COMPLETES,
+    "point.repaid": Meaning.REPAYS,
+    "refund.completed": Meaning.GIVES_BACK,
     "payment.sent": Meaning.DELIVERS,
+    "payment.refund-sent": Meaning.DELIVERS,
     "payment.send-failed": Meaning.GIVES_UP,
+    "payment.refund-send-failed": Meaning.GIVES_UP,
 }
 
 AMOUNT = "amount"
-"""The field of what spends, refunds or pays that says how much"""
+"""The field of what spends, refunds, pays, repays or gives back that says how much"""
 SEATS = "seat_ids"
 """The field of what sells that says which seats"""
 HOLDER = "payment_id"

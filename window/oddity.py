@@ -103,27 +103,41 @@ def _is_excused(root: Told) -> bool:
 
 def _ends(told: Sequence[Told], choreography: Choreography) -> Iterator[Oddity]:
     end: Told | None = None
+    said: set[str] = set()
     for one in told:
         name, lapsed = one.message.event, choreography.lapsed.get(end.message.event, ()) if end else ()
         if end and one.is_end and name not in (end.message.event, *lapsed, *choreography.following(end.message.event)):
             yield _odd("two-ends", f"the saga ended with {end.message.event}, and again with {name}", one)
-        elif end and not one.is_end and name not in lapsed and _is_too_late(one, end, choreography):
+        elif end and not one.is_end and name not in lapsed and not _may_follow(one, end, told, said, choreography):
             yield _odd("after-end", f"{name} came after the end, {end.message.event}", one)
+        said.add(name)
         if one.is_end and (end is None or name in lapsed):
             end = one
 
 
-def _is_too_late(one: Told, end: Told, choreography: Choreography) -> bool:
-    """Whether an event cannot come after this end.
+def _may_follow(one: Told, end: Told, told: Sequence[Told], said: set[str], choreography: Choreography) -> bool:
+    """Whether an event can come after this end.
 
-    When all is undone, a step that was late refuses, and that is undone again. When all is done, only what does not
-    lead to the end may follow. And a clock asks when it likes: it may hear again that all is done.
+    When all is undone, a step that was late refuses, and that is undone again; where somebody has given up what was
+    still on its way, that arrives, and is undone as well. When all is done, only what does not lead to the end may
+    follow, and what is said again: steps behind the pivot answer every time. And a clock asks when it likes: it may
+    hear again that all is done.
     """
     if one.step is None or (one.step.leg is Leg.ASKED and one.is_forward):
-        return False
+        return True
     if end.is_undoing:
-        return one.is_forward
-    return not one.is_forward or end.message.event in choreography.following(one.message.event)
+        return not one.is_forward or _is_given_up(told[end.root], told, choreography)
+    return one.is_forward and (
+        one.message.event in said or end.message.event not in choreography.following(one.message.event)
+    )
+
+
+def _is_given_up(root: Told, told: Sequence[Told], choreography: Choreography) -> bool:
+    """Whether the way back began from outside, and not because of how far the way out had come."""
+    lapse = next((one for one in told if one.step and one.step.kind is Kind.LAPSE), None)
+    undone = choreography.steps.get(lapse.step.undoes or "") if lapse and lapse.step else None
+    is_outside = root.step is not None and root.step.kind in (Kind.LAPSE, Kind.CALL)
+    return is_outside and undone is not None and not any(one.message.event in undone.ends for one in told)
 
 
 def _odd(kind: str, text: str, one: Told) -> Oddity:

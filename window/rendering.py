@@ -106,6 +106,8 @@ def _notes(one: Happening, story: Story) -> str:
         notes.append(f"{'refuses' if one.is_refusal else 'end'}{f': {_short(reason)}' if reason else ''}")
     if one.undoes is not None:
         notes.append(f"undoes {_short(story.happenings[one.undoes].message.event)}")
+    if one.reverses is not None:
+        notes.append(f"takes back {_short(one.reverses)}")
     if one.copies > 1:
         notes.append(f"said {one.copies} times")
     if one.copies == 0:
@@ -140,6 +142,7 @@ def _happening(one: Happening) -> dict[str, Any]:
         "is_end": one.is_end,
         "cause": one.cause,
         "undoes": one.undoes,
+        "reverses": one.reverses,
         "copies": one.copies,
         "attempts": [_tried(attempt) for attempt in one.attempts],
     }

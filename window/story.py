@@ -48,6 +48,8 @@ class Happening:
     """What failed before it came about"""
     copies: int
     """How often it was said"""
+    reverses: str | None = None
+    """The step of another saga that it takes back, such as the sale that a refund takes back"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chassis.choreography.step import Kind
 from window import bodies
 from window.choreography import Choreography
 from window.message import Message
@@ -41,7 +42,7 @@ def tell(messages: Sequence[Message], choreography: Choreography, now: datetime)
         ended_at=course.ended_at,
         deadline=course.deadline,
         is_late=course.is_late(now),
-        happenings=_happenings(told, aside),
+        happenings=_happenings(told, aside, choreography),
         waits=tuple(waits(told, aside, choreography, course.end if course.way is Way.ENDED else None)),
         oddities=tuple(oddities(told, choreography, saga)),
     )
@@ -77,7 +78,7 @@ def _course(told: Sequence[Told], choreography: Choreography) -> _Course:
 
 def _read(course: _Course, one: Told) -> None:
     """What the body of an event says about the whole saga: the first that says it counts."""
-    turns = one.is_refusal or (one.step is not None and one.step.is_clock and one.is_undoing)
+    turns = one.is_refusal or (one.step is not None and one.step.kind is Kind.LAPSE)
     if course.deadline is not None and not turns:
         return
     values = bodies.fields(one.message.body)
@@ -115,13 +116,13 @@ def _sure(told: Sequence[Told]) -> list[Message]:
     return [one.message for one in sorted(told, key=lambda one: one.step is None)]
 
 
-def _happenings(told: Sequence[Told], aside: Mapping[Key, Aside]) -> tuple[Happening, ...]:
+def _happenings(told: Sequence[Told], aside: Mapping[Key, Aside], choreography: Choreography) -> tuple[Happening, ...]:
     left, done = dict(aside), dict[str, int]()
     found = []
     for place, one in enumerate(told):
         found.append(_happening(one, done, left))
         if one.step and not one.is_refusal:
-            done[one.step.name] = place
+            done |= {step.name: place for step in (one.step, *choreography.twins(one.step))}
     return tuple(found)
 
 
@@ -138,6 +139,7 @@ def _happening(one: Told, done: Mapping[str, int], aside: dict[Key, Aside]) -> H
         undoes=done.get(one.step.undoes) if one.step and one.step.undoes else None,
         attempts=failed.attempts if failed else (),
         copies=one.copies,
+        reverses=one.step.reverses if one.step and not one.is_refusal else None,
     )
 
 

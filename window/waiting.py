@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.choreography.step import FROM_OUTSIDE
 from window.choreography import Choreography, Leg, Step
 from window.message import Message, Place
 from window.order import Told, by_sight
@@ -41,11 +42,13 @@ def waits(
     """What the saga waits for, in the order in which it was said.
 
     A step that has answered another event of the saga owes no second answer, because a repetition has nothing to say;
-    nor does a forward step once all is undone, nor one that only the clock asks once the saga has ended. Whatever
-    rests or is parked waits all the same.
+    nor does one in whose place another has answered the clock, nor one that hears a call, which may not concern it; nor
+    does a forward step once all is undone, nor one that only the clock asks once the saga has ended. Whatever rests or
+    is parked waits all the same.
     """
     answered = {(one.step.name, one.message.cause) for one in told if one.step and one.message.cause}
-    busy = {name for name, _ in answered}
+    asked = {one.step for one in told if one.step and one.message.cause and one.step.leg is Leg.ASKED}
+    busy = {name for name, _ in answered} | {twin.name for step in asked for twin in choreography.twins(step)}
     failed: dict[UUID, list[str]] = {}
     for name, event_id in aside:
         failed.setdefault(event_id, []).append(name)
@@ -61,6 +64,8 @@ def waits(
 
 
 def _owes(step: Step, end: Told | None) -> bool:
+    if step.kind in FROM_OUTSIDE:
+        return False
     if end is None:
         return True
     return step.leg is not Leg.ASKED and not (end.is_undoing and step.undoes is None)

@@ -1,6 +1,6 @@
 """Sagas as the window sees them: every event is one of the contracts, so every body is real."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +8,9 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from contracts import checkout as checkouts
 from contracts import payment, point, reservation, seat
+from contracts import refund as refunds
 from contracts.event import Event
+from contracts.refund import Asker
 from contracts.seat import PricedSeat
 from window.message import Message, Place
 
@@ -128,9 +130,13 @@ def hold(
     begun_at: datetime = BEGUN,
     fails_at: str | None = None,
     lapses: bool = False,
+    given_up: str | None = None,
     reason: str = "seat-taken",
 ) -> list[Message]:
-    """The messages of a hold that was opened, or refused at the step `fails_at`, or whose time has run out."""
+    """The messages of a hold that was opened, or refused at the step `fails_at`.
+
+    Or one whose time has run out, or that was given up after it was opened: by its user, or because of `called-off`.
+    """
     telling = Telling(begun_at)
     requested = reservation.Requested(
         payment_id=named(name), user_id=user, seat_ids=tuple(seats), deadline=begun_at + PATIENCE
@@ -148,11 +154,65 @@ def hold(
     telling.say(reservation.Opened.after(published, expires_at=begun_at + timedelta(minutes=5)), said)
     if lapses:
         telling.begun_at = begun_at + timedelta(minutes=5)
-        expired = reservation.Expired.after(requested, reason="hold-expired")
-        said = telling.say(expired)
-        cancelled = payment.Cancelled.after(expired)
-        return _released(telling, cancelled, telling.say(cancelled, said))
+        return _lapsed(telling, reservation.Expired.after(requested, reason="hold-expired"), None)
+    if given_up:
+        called = None
+        if given_up != "given-up":
+            called = telling.say(seat.Revoked(payment_id=requested.payment_id, reason=given_up))
+        return _lapsed(telling, reservation.GivenUp.after(requested, reason=given_up), called)
     return telling.messages
+
+
+def refund(
+    seats: Sequence[int] = (1, 2),
+    amount: int = 300,
+    *,
+    name: str = "back",
+    of: str = "one",
+    payment_name: str | None = None,
+    user: str = "7",
+    begun_at: datetime = BEGUN + timedelta(minutes=1),
+    kept: str | None = None,
+    revoked: str | None = None,
+    is_asked: bool = False,
+    is_told: bool = True,
+) -> list[Message]:
+    """The messages of a refund of the checkout `of` that completed, or whose seats were `kept` for a reason.
+
+    It was begun by a call where its seats were `revoked`, and its request was never heard where it `is_asked` about.
+    """
+    telling = Telling(begun_at)
+    requested = refunds.Requested(
+        refund_id=named(name),
+        checkout_id=named(of),
+        payment_id=named(payment_name or f"payment of {of}"),
+        user_id=user,
+        asked_by=Asker.OPERATOR if revoked else Asker.BUYER,
+        reason=revoked or "asked-for",
+    )
+    said = telling.say(requested)
+    if revoked:
+        said = telling.messages[0] = replace(said, cause=named(f"call of {of}"))
+    event: Event = requested
+    if is_asked:
+        event = refunds.Overdue.after(requested)
+        said = telling.say(event)
+    if kept:
+        event = seat.Kept.after(event, reason=kept)
+        telling.say(refunds.Failed.after(event), telling.say(event, said))
+        return telling.messages
+    for done in _taken_back(event, seats, amount, is_told=is_told):
+        said = telling.say(done, said)
+    return telling.messages
+
+
+def _taken_back(event: Event, seats: Sequence[int], amount: int, *, is_told: bool) -> Iterator[Event]:
+    vacated = seat.Vacated.after(event, seat_ids=tuple(seats))
+    cancelled = reservation.Cancelled.after(vacated, amount=amount)
+    repaid = point.Repaid.after(cancelled)
+    completed = refunds.Completed.after(repaid, completed_at=BEGUN)
+    yield from (vacated, cancelled, repaid, completed)
+    yield payment.RefundSent.after(completed) if is_told else payment.RefundSendFailed.after(completed, reason="gone")
 
 
 def rests(
@@ -204,6 +264,11 @@ def _back(telling: Telling, event: Event, cause: Message, spent: int | None = No
         said = telling.say(event, said)
     telling.say(checkouts.Failed.after(event), said)
     return telling.messages
+
+
+def _lapsed(telling: Telling, over: reservation.Expired | reservation.GivenUp, call: Message | None) -> list[Message]:
+    cancelled = payment.Cancelled.after(over)
+    return _released(telling, cancelled, telling.say(cancelled, telling.say(over, call)))
 
 
 def _released(telling: Telling, lost: Event, cause: Message) -> list[Message]:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.window.sagas import BEGUN, PATIENCE, REFUSING, chased, checkout, hold, named
+from tests.window.sagas import BEGUN, PATIENCE, REFUSING, chased, checkout, hold, named, refund
 from tests.window.telling import CHOREOGRAPHY, told
+from window.auditing import FACTS
 from window.choreography import PUBLISHED
 from window.conservation import MAX_NAMED, Facts, facts_of, judge
 from window.looks import Finding
@@ -58,7 +59,10 @@ def test_every_event_with_a_meaning_is_published(event: str) -> None:
     assert event in CHOREOGRAPHY.events
 
 
-FIELDS = {Meaning.SPENDS: AMOUNT, Meaning.REFUNDS: AMOUNT, Meaning.PAYS: AMOUNT, Meaning.SELLS: SEATS}
+FIELDS = {
+    **dict.fromkeys((Meaning.SPENDS, Meaning.REFUNDS, Meaning.PAYS, Meaning.REPAYS, Meaning.GIVES_BACK), AMOUNT),
+    Meaning.SELLS: SEATS,
+}
 
 
 @pytest.mark.parametrize(("event", "meaning"), MEANINGS.items())
@@ -110,6 +114,12 @@ SOUND = [
     hold(),
     hold(name="lapsed", lapses=True),
     hold(name="refused", fails_at="seat.hold"),
+    hold(name="given up", given_up="given-up"),
+    hold(name="called off", given_up="called-off"),
+    checkout(name="sorry", seats=(20,)),
+    refund(name="sorry's", of="sorry", seats=(20,)),
+    checkout(name="next", seats=(20,), begun_at=BEGUN + timedelta(minutes=2)),
+    refund(name="too late", of="next", kept="too-late", begun_at=BEGUN + timedelta(minutes=3)),
 ]
 
 
@@ -118,7 +128,9 @@ def test_sound_sagas_keep_every_rule() -> None:
     findings = judged(*SOUND)
     assert broken(findings) == []
     assert list(findings) == ["points", "seats", "ends", "deliveries"]
-    assert findings["points"].text.startswith("1,500 spent = 900 refunded + 600 paid")
+    assert findings["points"].text.startswith(
+        "2,100 spent = 900 refunded + 1,200 paid; of it 300 repaid = 300 given back"
+    )
 
 
 def test_nothing_at_all_keeps_every_rule() -> None:
@@ -237,3 +249,59 @@ def test_only_the_first_ten_are_named() -> None:
     found = judged(*lost)["points"]
     assert len(found.sagas) == MAX_NAMED
     assert found.text.startswith("25 of 25")
+
+
+def test_a_refund_gives_back_what_it_repays() -> None:
+    """Nothing else moved, and its seats are nobody's."""
+    messages = refund(seats=(3,), amount=40)
+    found = facts(messages)
+    assert (found.repaid, found.given_back, found.spent, found.paid) == (40, 40, 0, 0)
+    assert (found.completed, found.delivered, found.holder) == (1, 1, named("payment of one"))
+    assert (found.seats, found.released_at) == ((), messages[1].occurred_at)
+    assert found.is_whole
+
+
+def test_a_refund_that_was_called_for_is_whole() -> None:
+    """What called for it belongs to the hold."""
+    assert facts(refund(revoked="called-off")).is_whole
+
+
+def test_a_refused_refund_moves_nothing() -> None:
+    """The sale stands."""
+    found = facts(refund(kept="too-late"))
+    assert (found.repaid, found.given_back, found.released_at) == (0, 0, None)
+
+
+def test_a_refund_that_repays_another_amount_is_found() -> None:
+    """Something was made."""
+    wrong = reworded(refund(), "refund.completed", "300", "299")
+    findings = judged(checkout(), wrong)
+    assert broken(findings) == ["points"]
+    assert findings["points"].sagas == (named("back"),)
+
+
+def test_a_payment_that_is_given_back_twice_is_found() -> None:
+    """Whichever refund came second."""
+    findings = judged(checkout(), refund(), refund(name="once more", begun_at=BEGUN + timedelta(minutes=2)))
+    assert broken(findings) == ["points"]
+    assert findings["points"].sagas == (named("once more"),)
+
+
+def test_a_refund_of_which_nobody_was_told_is_found() -> None:
+    """It failed, though the points are back."""
+    end = replace(refund(kept="too-late")[-1], cause=None, occurred_at=BEGUN + timedelta(minutes=2))
+    assert "deliveries" in broken(judged([*refund()[:-1], end]))
+
+
+def test_a_seat_that_is_sold_again_before_it_was_vacated_is_found() -> None:
+    """Its first buyer still had it."""
+    sold = checkout(), checkout(name="two", begun_at=BEGUN + timedelta(minutes=2))
+    assert judged(*sold, refund())["seats"].holds
+    assert not judged(*sold, refund(begun_at=BEGUN + timedelta(minutes=3)))["seats"].holds
+
+
+def test_facts_of_the_release_before_are_read() -> None:
+    """It knew of no refunds."""
+    kept = json.loads(FACTS.dump_json(facts(checkout())))
+    del kept["repaid"], kept["given_back"]
+    assert FACTS.validate_json(json.dumps(kept)) == facts(checkout())

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
-from tests.window.sagas import BEGUN, REFUSING, chased, checkout, hold, named
+from tests.window.sagas import BEGUN, REFUSING, chased, checkout, hold, named, refund
 from tests.window.telling import kinds, told
 from window.message import Message
 
@@ -22,6 +23,15 @@ WHOLE = {
     "lapsed": hold(lapses=True),
     "no seat": hold(fails_at="seat.hold"),
     "no payment": hold(fails_at="payment.publish"),
+    "given up": hold(given_up="given-up"),
+    "called off": hold(given_up="called-off"),
+    "refunded": refund(),
+    "refund not delivered": refund(is_told=False),
+    "refund of what was called off": refund(revoked="called-off"),
+    "refund asked about": refund(is_asked=True),
+    "refund too late": refund(kept="too-late"),
+    "refund of what was revoked and returned": refund(revoked="seat-withdrawn", kept="evening-begun"),
+    "refund too late, asked about": refund(kept="too-late", is_asked=True),
 } | {f"refused at {step}": checkout(fails_at=step) for step in REFUSING}
 
 
@@ -177,3 +187,54 @@ def test_a_hold_that_lapses_twice_is_not_odd() -> None:
     )
     cancelled = later(messages[5], cause=again.event_id, occurred_at=again.occurred_at)
     assert kinds(told([*messages, again, cancelled])) == []
+
+
+def test_a_refund_that_is_answered_again_is_not_odd() -> None:
+    """Behind the pivot every step answers every time, whoever was slower: the clock, or what it asked about."""
+    messages = refund()
+    slow, fast = messages[1:4], refund(is_asked=True)[1:]
+    again = [later(one, cause=cause.event_id) for one, cause in zip(slow, [messages[0], *slow], strict=False)]
+    chain = [replace(one, cause=again[place - 1].event_id if place else one.cause) for place, one in enumerate(again)]
+    asked = [replace(one, event_id=named(f"asked {place}")) for place, one in enumerate(fast)]
+    told_by_clock = [
+        replace(one, cause=asked[place - 1].event_id if place else None) for place, one in enumerate(asked)
+    ]
+    end = max(one.occurred_at for one in told_by_clock)
+    late = [replace(one, occurred_at=end + timedelta(seconds=1 + place)) for place, one in enumerate(chain)]
+
+    assert kinds(told([messages[0], *told_by_clock, *late])) == []
+
+
+def test_seats_that_are_kept_after_the_points_are_back_are_odd() -> None:
+    """A refund has not both completed and failed."""
+    kept = refund(kept="too-late")
+    refused = later(kept[1], cause=refund()[0].event_id, occurred_at=BEGUN + timedelta(minutes=2))
+    assert "after-end" in kinds(told([*refund(), refused]))
+
+
+def test_seats_that_come_after_their_hold_was_given_up_are_not_odd() -> None:
+    """They were on their way, and are given back as well."""
+    requested, held, published, *_ = hold()
+    over = hold(given_up="given-up")[4:]
+    soon = [replace(one, occurred_at=BEGUN + timedelta(milliseconds=place)) for place, one in enumerate(over)]
+    again = [later(one, cause=published.event_id if not place else None) for place, one in enumerate(over)]
+    chain = [again[0], *(replace(one, cause=before.event_id) for before, one in pairwise(again))]
+
+    assert kinds(told([requested, *soon, held, published, *chain])) == []
+
+
+def test_seats_that_come_after_an_open_hold_was_given_up_are_odd() -> None:
+    """They were held already."""
+    messages = hold(given_up="given-up")
+    again = later(messages[2], cause=messages[1].event_id, occurred_at=BEGUN + timedelta(hours=1))
+    assert "after-end" in kinds(told([*messages, again]))
+
+
+def test_a_call_about_seats_that_are_sold_is_not_odd() -> None:
+    """It is said again until the refund has taken the seats."""
+    called = hold(given_up="called-off")[4]
+    again = later(called, event_id=named("again"))
+    story = told([*hold(), called, again])
+    assert kinds(story) == []
+    assert story.outcome == "temp"
+    assert story.waits == ()

@@ -112,7 +112,7 @@ def test_an_opened_hold_has_ended() -> None:
 def test_a_refused_hold_is_closed(step: str) -> None:
     """A refused hold goes back in its own choreography."""
     story = told(hold(fails_at=step))
-    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "rejected or expired", "seat-taken")
+    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "rejected, expired or cancelled", "seat-taken")
     assert not story.oddities
 
 
@@ -127,7 +127,7 @@ def test_a_lapse_takes_an_ended_hold_back() -> None:
 def test_a_lapsed_hold_ends_again() -> None:
     """The second end counts, and is not odd."""
     story = told(hold(lapses=True))
-    assert (story.way, story.outcome) == (Way.ENDED, "rejected or expired")
+    assert (story.way, story.outcome) == (Way.ENDED, "rejected, expired or cancelled")
     assert story.ended_at == story.last_at
     assert not story.oddities
 

@@ -203,8 +203,16 @@ def _batches(world: World) -> Iterator[tuple[str, list[UUID]]]:
 
 def _withdrawals(world: World) -> Named:
     for row in world.rows(Seat):
-        if row.status != SeatStatus.WITHDRAWN and not row.revoked:
-            yield f"{Trouble.WITHDRAW} {row.seat_id}", partial(requests.withdraw, seat_id=row.seat_id)
+        if row.status not in (SeatStatus.WITHDRAWN, SeatStatus.RESERVED):
+            kind = Trouble.WITHDRAW
+            yield f"{kind} {row.seat_id}", partial(requests.withdraw, seat_id=row.seat_id, trouble=kind)
+
+
+def _revocations(world: World) -> Named:
+    for row in world.rows(Seat):
+        if row.status == SeatStatus.RESERVED and not row.revoked:
+            kind = Trouble.REVOKE
+            yield f"{kind} {row.seat_id}", partial(requests.withdraw, seat_id=row.seat_id, trouble=kind)
 
 
 def _callings_off(world: World) -> Named:
@@ -259,6 +267,7 @@ TRIES = 3
 """How often chance looks where nothing is, before it takes what there is"""
 _SPECIAL: Mapping[Trouble, Listing] = {
     Trouble.WITHDRAW: _withdrawals,
+    Trouble.REVOKE: _revocations,
     Trouble.CALL_OFF: _callings_off,
     Trouble.OUTDATED_LOOK: _outdated_looks,
     Trouble.REPLAY: _replays,

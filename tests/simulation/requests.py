@@ -147,9 +147,9 @@ def call_off(world: World, date_id: int, trouble: Trouble | None = None) -> None
     world.request(seat, work, trouble)
 
 
-def withdraw(world: World, seat_id: int) -> None:
+def withdraw(world: World, seat_id: int, trouble: Trouble) -> None:
     """An operator takes a seat off sale, or back from whoever has bought it."""
-    world.count(Trouble.WITHDRAW)
+    world.count(trouble)
     now = world.clock("seat")
 
     _operate(world, seat_id, partial(_withdraw, now=now))

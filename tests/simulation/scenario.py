@@ -27,6 +27,7 @@ class Trouble(StrEnum):
     CRASH_BEFORE_FORGET = "but crash before forgetting"
     UNCONFIRMED = "but the broker takes nothing"
     WITHDRAW = "withdraw seat"
+    REVOKE = "withdraw sold seat"
     CALL_OFF = "call off evening"
     DEADLINE = "the deadlines pass"
     HOLDS_END = "the holds run out"
@@ -48,7 +49,7 @@ SIDE_BY_SIDE = (Trouble.KILL, Trouble.LEASES_END)
 """As well, of what is in the middle of something."""
 WORLDLY = (Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK)
 """What may make a difference, but a consistent one."""
-TAKING_BACK = (Trouble.CALL_OFF, Trouble.EVENING)
+TAKING_BACK = (Trouble.REVOKE, Trouble.CALL_OFF, Trouble.EVENING)
 """As well, where tickets are given back."""
 
 

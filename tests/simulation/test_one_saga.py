@@ -107,7 +107,7 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
         TOLD,
     ),
     "two seats of which one is withdrawn": (
-        Scenario({"ann": 200}, {1: 60, 2: 70}, (Wish("ann-1", (1, 2)),), (Trouble.WITHDRAW, Trouble.OVERDUE), 2),
+        Scenario({"ann": 200}, {1: 60, 2: 70}, (Wish("ann-1", (1, 2)),), (Trouble.REVOKE,), 1),
         (),
     ),
     "two checkouts that share one wallet": (

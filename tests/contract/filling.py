@@ -47,6 +47,10 @@ BY_HAND = {
     "seat.date_id": _DATE,
     "seat.status": f"CASE WHEN n <= {OPEN_SEATS} THEN 'AVAILABLE' ELSE 'RESERVED' END",
     "seat.price": "100",
+    "refund.cause": "'called-off'",
+    "seat.revoked": f"CASE WHEN n % {10 * UNUSUAL} = 0 THEN 'called-off' END",
+    "seat.revoke_at": f"CASE WHEN n % {10 * UNUSUAL} = 0 THEN now() END",
+    "concert_date.called_off_at": "NULL",
     "concert_date.concert_id": f"n % {CONCERTS} + 1",
 }
 

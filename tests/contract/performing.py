@@ -53,6 +53,7 @@ async def perform(play: Play, urls: Mapping[str, str]) -> None:
     ids = await _buy(play)
     await _lose(play)
     await _run_out(play, urls)
+    await _give_back(play)
     await _ask_the_rest(play, *ids)
     await asyncio.sleep(0)  # the last plans are told after the last answer
 
@@ -77,6 +78,15 @@ async def _lose(play: Play) -> None:
     await play.hold(1)
 
 
+async def _give_back(play: Play) -> None:
+    """A seat that is withdrawn although it is sold: its payment is refunded."""
+    await play.ask("seat", "POST", "/operations/seats/{seat_id}/withdraw", seat_id=1)
+    player = play.players["seat"]
+    for job in player.runtime._jobs:
+        await job.work(player.runtime.database)
+    await play.settle()
+
+
 async def _run_out(play: Play, urls: Mapping[str, str]) -> None:
     """A hold whose time is up, and whatever else the clock sets off."""
     payment_id = await play.hold(4, 5)
@@ -93,6 +103,8 @@ async def _ask_the_rest(play: Play, payment_id: str, checkout_id: str) -> None:
     values = {
         "payment_id": payment_id,
         "checkout_id": checkout_id,
+        "refund_id": checkout_id,
+        "notice_id": checkout_id,
         "seat_id": 6,
         "user_id": "busy",
         "message_id": NAMED,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from chassis.errors import WebError
 
@@ -100,7 +101,17 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  # as above
     status = HTTPStatus(error.status_code)
-    return response(request, Problem(status, str(error.detail), headers=error.headers))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return response(request, Problem(status, str(error.detail), headers=headers))
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the resource; the framework names those of the first route with its path alone."""
+    routes: list[BaseRoute] = request.app.routes
+    asked = ({**request.scope, "method": str(method)} for method in HTTPMethod)
+    return [scope["method"] for scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:

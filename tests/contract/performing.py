@@ -53,7 +53,7 @@ async def perform(play: Play, urls: Mapping[str, str]) -> None:
     ids = await _buy(play)
     await _lose(play)
     await _run_out(play, urls)
-    await _give_back(play)
+    await _give_back(play, ids[1])
     await _ask_the_rest(play, *ids)
     await asyncio.sleep(0)  # the last plans are told after the last answer
 
@@ -78,8 +78,10 @@ async def _lose(play: Play) -> None:
     await play.hold(1)
 
 
-async def _give_back(play: Play) -> None:
-    """A seat that is withdrawn although it is sold: its payment is refunded."""
+async def _give_back(play: Play, checkout_id: str) -> None:
+    """A refund that comes too late; and a sold seat that is withdrawn, so that its payment is refunded."""
+    await play.ask("payment", "POST", "/checkouts/{checkout_id}/refund", checkout_id=checkout_id)
+    await play.settle()
     await play.ask("seat", "POST", "/operations/seats/{seat_id}/withdraw", seat_id=1)
     player = play.players["seat"]
     for job in player.runtime._jobs:

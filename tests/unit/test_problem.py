@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from chassis.web import problem
 from chassis.web.problem import Problem, documented, not_found
@@ -46,6 +46,29 @@ def an_app() -> FastAPI:
         raise ZeroDivisionError("secret")
 
     return app
+
+
+async def test_resource_names_all_its_methods() -> None:
+    """Also those that have a route of their own, in a router that is included."""
+    app, router = FastAPI(), APIRouter(prefix="/lamps")
+    problem.install(app)
+
+    @router.get("/{number}")
+    async def look(number: int) -> None: ...
+
+    @router.delete("/{number}")
+    async def throw_away(number: int) -> None: ...
+
+    @router.post("")
+    async def buy() -> None: ...
+
+    app.include_router(router)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://lamps") as client:
+        answers = [await client.put("/lamps/1"), await client.put("/lamps")]
+
+    assert {answer.status_code for answer in answers} == {405}
+    assert [answer.headers["Allow"] for answer in answers] == ["DELETE, GET", "POST"]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The external platform: what it received, and how it fails."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -42,6 +43,12 @@ class Platform:
         found = await eventually(lambda: self.delivery(checkout_id))
         assert found is not None
         return found
+
+    async def told(self, payment_id: UUID) -> list[str]:
+        """The types of the webhooks about a payment, in the order in which the platform has taken them."""
+        kept = (await self._system.ask("GET", "platform", "/deliveries")).json()
+        bodies = [json.loads(one["body"]) for one in sorted(kept, key=lambda one: str(one["received_at"]))]
+        return [one["type"] for one in bodies if one["data"]["payment_id"] == str(payment_id)]
 
     async def attempts(self, checkout_id: UUID) -> list[int]:
         """The statuses with which the attempts to deliver a checkout were answered, in their order."""

@@ -114,7 +114,7 @@ def completed() -> list[str]:
 def way_back(step: str) -> list[str]:
     """What is said in a checkout once this step has refused, to the end, where each has something to undo."""
     said = [HEARS_AND_SAYS[step][1].partition(" / ")[2]]
-    while said[-1] not in ENDS:
+    while said[-1] not in ENDS - TOLD:
         (following,) = (says for hears, says in HEARS_AND_SAYS.values() if said[-1] in names(hears))
         said.append(following.partition(" / ")[0])
     return said

@@ -120,6 +120,7 @@ async def asked(environment: Mapping[str, str]) -> Cells:
         await fan.charge(hold.total)
         checkout_id = await _refused(system, fan, hold)
         mine = {"payment_id": str(hold.payment_id), "checkout_id": checkout_id, "notice_id": checkout_id}
+        mine["refund_id"] = await _given_back(fan, checkout_id)
         mine |= {"seat_id": str(free), "message_id": await _parked(environment)}
         mine["date_id"] = await _to_be_called_off(catalogue)
         return await measured(system, fan, mine)
@@ -144,6 +145,14 @@ async def _refused(system: System, fan: Fan, hold: Hold) -> str:
     finally:
         await platform.recover()
     return checkout_id
+
+
+async def _given_back(fan: Fan, checkout_id: str) -> str:
+    """The refund of a checkout, which has completed."""
+    answer = await fan.post("payment", f"/checkouts/{checkout_id}/refund", None, wait=30)
+    state = answer.json()
+    assert state["status"] == "completed", state
+    return str(state["refund_id"])
 
 
 async def _parked(environment: Mapping[str, str]) -> str:

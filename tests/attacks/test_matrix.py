@@ -68,6 +68,14 @@ async def test_nobody_sees_what_is_anothers(cells: Cells) -> None:
             assert {found[who] for who in ("other fan", "monitor", "operator")} == {404}, operation
 
 
+async def test_operators_see_refunds(cells: Cells) -> None:
+    """They may ask for one, as whoever has bought; to everybody else, what was bought is not there."""
+    for path, status in (("GET /refunds/{refund_id}", 200), ("POST /checkouts/{checkout_id}/refund", 409)):
+        found = cells["payment", path]
+        assert [found[who] for who in ("fan", "operator", "other fan", "monitor")] == [status, status, 404, 404], path
+    assert cells["payment", "GET /refunds/{refund_id}/events"] == cells["payment", "GET /refunds/{refund_id}"]
+
+
 async def test_nobody_pays_what_is_anothers(cells: Cells) -> None:
     """Its owner, who has paid it, is told so; to everybody else, operators included, it is not there."""
     found = cells["payment", "POST /checkouts"]

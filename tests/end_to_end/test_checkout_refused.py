@@ -27,7 +27,7 @@ async def test_too_few_points(system: System, fan: Fan, hold: Hold, observer: Ob
 
     assert (end["status"], end["reason"]) == ("failed", "insufficient-points")
     assert await standing(system, fan, hold) == before.after_failed("insufficient-points", hold.total, spent=False)
-    await observer.heard(checkout_id, "checkout.failed")
+    await observer.heard(checkout_id, "payment.failure-sent")
     assert observer.names(checkout_id) == saga("point.spend")
 
 
@@ -41,7 +41,7 @@ async def test_fan_may_charge_and_try_again(system: System, fan: Fan, hold: Hold
 
     assert (failed["status"], completed["status"]) == ("failed", "completed")
     await platform.delivered(completed["checkout_id"])
-    assert await platform.delivery(failed["checkout_id"]) is None
+    assert await platform.told(hold.payment_id) == ["checkout.failed", "payment.paid"]
     now = await standing(system, fan, hold)
     assert now.balance == 0
     assert [attempt.status for attempt in now.checkouts] == ["FAILED", "COMPLETED"]
@@ -64,7 +64,7 @@ async def test_refusal_is_undone_by_every_service(
 
     assert (end["status"], end["reason"]) == ("failed", refusal.reason)
     assert await standing(system, fan, hold) == before.after_failed(refusal.reason, hold.total, spent=True)
-    await observer.heard(checkout_id, "checkout.failed")
+    await observer.heard(checkout_id, "payment.failure-sent")
     assert observer.names(checkout_id) == saga(refusal.step)
     assert (await fan.check_out(hold))["status"] == "completed"
 
@@ -87,7 +87,7 @@ async def test_passed_deadline_is_undone_by_every_service(
     spent = step != "point.spend"
     assert (end["status"], end["reason"]) == ("failed", "deadline-passed")
     assert await standing(system, fan, hold) == before.after_failed("deadline-passed", hold.total, spent=spent)
-    await observer.heard(checkout_id, "checkout.failed")
+    await observer.heard(checkout_id, "payment.failure-sent")
     assert observer.names(checkout_id) == saga(step)
     assert (await fan.check_out(hold))["status"] == "completed"
 
@@ -105,7 +105,7 @@ async def test_seat_withdrawn_while_it_was_held(
 
     assert (end["status"], end["reason"]) == ("failed", "seat-withdrawn")
     assert await standing(system, fan, hold) == before.after_failed("seat-withdrawn", hold.total, spent=True)
-    await observer.heard(checkout_id, "checkout.failed")
+    await observer.heard(checkout_id, "payment.failure-sent")
     assert observer.names(checkout_id) == saga("seat.reserve")
     await operator.put_back(hold.seat_ids[1])
     assert (await fan.check_out(hold))["status"] == "completed"

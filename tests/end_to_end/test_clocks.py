@@ -65,6 +65,7 @@ async def test_checkout_that_was_never_heard_fails(
         "reservation.reverted",
         "point.unspent",
         "checkout.failed",
+        "payment.failure-sent",
     ]
     assert await standing(system, fan, hold) == before.after_failed("deadline-passed", hold.total, spent=False)
 

@@ -11,7 +11,7 @@ import pytest
 from chassis.choreography.envelope import MAX_BODY, Envelope, parse, type_of
 from chassis.errors import MalformedMessageError, NewerVersionError
 from chassis.store.outbox import Outgoing
-from contracts import checkout, point
+from contracts import checkout, payment, point
 from contracts.event import Checkout, downcaster, upcaster
 from tests.unit.examples import CHECKOUT_ID, NOW, an
 
@@ -228,12 +228,13 @@ def test_an_outgoing_message_carries_the_envelope() -> None:
 
 
 def test_only_an_end_may_go_unheard() -> None:
-    """Everything else that no queue takes is an error."""
+    """Everything else that no queue takes is an error, and so is an end of which somebody is to be told."""
     # given
-    failed = Envelope(an(checkout.Failed), EVENT_ID, CAUSE_ID, NOW, TRACEPARENT)
+    sent, failed = (Envelope(an(end), EVENT_ID, CAUSE_ID, NOW, TRACEPARENT) for end in (payment.Sent, checkout.Failed))
     # when, then
     assert Outgoing.of(an_envelope()).mandatory
-    assert not Outgoing.of(failed).mandatory
+    assert not Outgoing.of(sent).mandatory
+    assert Outgoing.of(failed).mandatory
 
 
 @pytest.mark.parametrize(("more", "is_read"), [(0, True), (1, False)])

@@ -85,7 +85,7 @@ class Story:
     outcome: str | None
     """What the resource became at the end, such as `completed`"""
     reason: str | None
-    """Why it was refused"""
+    """Why it was refused, or else why it was wanted"""
     begun_at: datetime
     last_at: datetime
     ended_at: datetime | None

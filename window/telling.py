@@ -71,8 +71,9 @@ def _course(told: Sequence[Told], choreography: Choreography) -> _Course:
     for one in told:
         _read(course, one)
         _turn(course, one, choreography)
-    if course.reason is None and course.end:
-        course.reason = bodies.text(bodies.fields(course.end.message.body), bodies.REASON)
+    for said in (course.end, told[0]):
+        if course.reason is None and said:
+            course.reason = bodies.text(bodies.fields(said.message.body), bodies.REASON)
     return course
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.window.sagas import BEGUN, checkout, hold, parked, rests
+from tests.window.sagas import BEGUN, checkout, hold, parked, refund, rests
 from tests.window.telling import CHOREOGRAPHY, SOON, told
 from window.looks import StepNumbers
 from window.rendering import as_json, as_mermaid, as_text
@@ -25,6 +25,15 @@ def test_text_is_one_line_for_each_happening() -> None:
     assert lines[3] == "+0.000 s  ▸ checkout.requested     payment.request"
     assert lines[7] == "+0.080 s  ◂ seat.rejected          seat.reserve         refuses: seat-withdrawn"
     assert lines[-1].endswith("payment.close        end: seat-withdrawn, undoes checkout.requested")
+
+
+def test_text_says_what_a_refund_takes_back() -> None:
+    """By the step that did it, in another saga."""
+    lines = as_text(told(refund()), SOON).splitlines()
+    vacated = next(line for line in lines if "seat.vacated" in line)
+    assert vacated.endswith("takes back seat.reserve")
+    kept = next(line for line in as_text(told(refund(kept="too-late")), SOON).splitlines() if "seat.kept" in line)
+    assert kept.endswith("refuses: too-late")
 
 
 def test_columns_are_aligned() -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from tests.window.sagas import BEGUN, PATIENCE, REFUSING, back, chased, checkout, hold, parked, rests
+from tests.window.sagas import BEGUN, PATIENCE, REFUSING, back, chased, checkout, hold, parked, refund, rests
 from tests.window.telling import SOON, events, told
 from window.message import Message
 from window.story import Way
@@ -130,6 +131,37 @@ def test_a_lapsed_hold_ends_again() -> None:
     assert (story.way, story.outcome) == (Way.ENDED, "rejected, expired or cancelled")
     assert story.ended_at == story.last_at
     assert not story.oddities
+
+
+@pytest.mark.parametrize("reason", ["given-up", "called-off"])
+def test_a_hold_that_is_given_up_ends_again(reason: str) -> None:
+    """It was open, and the story says why it is not any more, whoever gave it up."""
+    story = told(hold(given_up=reason))
+    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "rejected, expired or cancelled", reason)
+    assert story.ended_at == story.last_at
+    assert not story.waits
+
+
+@pytest.mark.parametrize("options", [{}, {"is_asked": True}, {"revoked": "called-off"}, {"is_told": False}], ids=str)
+def test_a_refund_takes_back_what_its_checkout_did(options: dict[str, Any]) -> None:
+    """Step by step, whoever began it, and whether its request was heard or a clock had to ask."""
+    story = told(refund(**options), BEGUN + timedelta(minutes=2))
+    taken_back = [one.reverses for one in story.happenings if one.reverses]
+    assert taken_back[-3:] == ["reservation.confirm", "point.spend", "payment.pay"]
+    assert (story.saga, story.way, story.outcome, story.reason) == ("refund", Way.ENDED, "completed", _why(options))
+    assert not story.waits
+
+
+def _why(options: dict[str, Any]) -> str | None:
+    return "gone" if options.get("is_told") is False else options.get("revoked", "asked-for")
+
+
+@pytest.mark.parametrize("revoked", [None, "seat-withdrawn"])
+def test_a_refused_refund_undoes_its_beginning(revoked: str | None) -> None:
+    """Also where it was called for."""
+    story = told(refund(kept="evening-begun", revoked=revoked))
+    assert (story.way, story.outcome, story.reason) == (Way.ENDED, "failed", "evening-begun")
+    assert [one.undoes for one in story.happenings] == [None, None, 0]
 
 
 def test_a_clock_that_asks_leads_back_without_being_odd() -> None:

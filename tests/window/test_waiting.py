@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.window.sagas import BEGUN, back, chased, checkout, hold, named, parked, rests
+from tests.window.sagas import BEGUN, back, chased, checkout, hold, named, parked, refund, rests
 from tests.window.telling import told
 from window.story import Story
 
@@ -116,3 +116,17 @@ def test_an_ended_saga_may_still_wait_on_its_way_out() -> None:
     branch = replace(hold()[1], event_id=named("branch"), cause=hold()[0].event_id)
     first = [one for one in hold() if one.event != "payment.published"]
     assert ("payment.publish", "seat.held") in pairs(told([*first, branch]))
+
+
+def test_a_refund_waits_for_its_next_step() -> None:
+    """Whether its request is to be heard, or the clock's question."""
+    messages = refund(is_asked=True)
+    assert pairs(told(messages[:1])) == [("seat.vacate", "refund.requested")]
+    assert pairs(told(messages[:2])) == [("seat.vacate", "refund.requested"), ("seat.vouch", "refund.overdue")]
+    assert pairs(told(messages[:3])) == [("reservation.cancel", "seat.vacated")]
+
+
+def test_a_call_is_not_waited_for() -> None:
+    """It may concern nobody."""
+    called = hold(given_up="called-off")[4]
+    assert pairs(told([*hold()[:3], called])) == [("reservation.open", "payment.published")]

@@ -33,7 +33,12 @@ class Facts:
 
 
 def delivered(facts: Facts) -> Iterable[str]:
-    """What completed is delivered once, what did not never."""
+    """What completed is delivered once, what did not never, and a refund after what it takes back."""
+    places = {one["webhook_id"]: place for place, one in enumerate(facts.deliveries)}
+    for back in _completed(facts.refunds):
+        paid, given_back = (places.get(str(back[column])) for column in ("checkout_id", "refund_id"))
+        if paid is not None and given_back is not None and given_back < paid:
+            yield f"refund {back['refund_id']} was delivered before checkout {back['checkout_id']}"
     for kind, what, rows in ((PAID, "checkout", facts.checkouts), (REFUNDED, "refund", facts.refunds)):
         completed = {str(row[f"{what}_id"]) for row in _completed(rows)}
         times_told = Counter(webhook_id for webhook_id, _ in _told(facts, kind))

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from chassis.choreography.step import Kind
 from contracts.event import Event, Timed
 from contracts.reservation import Requested
 from payment_svc.models import Checkout, CheckoutStatus, Refund, RefundStatus
@@ -29,7 +30,7 @@ Listing = Callable[[World], Iterator[tuple[str, Any]]]
 SLOWLY = "slowly: "
 TROUBLE_ONE_IN = 5
 
-UNDER_NO_CLOCK = ("payment.send", "payment.tell")
+UNDER_NO_CLOCK = tuple(queue for queue, step in STEPS.items() if step.kind is Kind.EFFECT)
 """Steps after the pivot that no clock asks about: what is parked there waits for a person."""
 
 ENDED = (Status.CONFIRMED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED)

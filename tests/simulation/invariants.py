@@ -13,7 +13,7 @@ from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import ConcertDate, Seat, SeatStatus
 from tests.simulation.outside import STEPS
-from tests.simulation.purchases import one_purchase, one_way_back, platform
+from tests.simulation.purchases import one_purchase, one_way_back, platform, platform_in_turn
 from tests.simulation.world import World
 
 WAS_PAID = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
@@ -34,6 +34,7 @@ def violations(world: World) -> list[str]:
             ("I4 checkouts and refunds end", _all_end),
             ("I5 failed checkouts leave nothing", _nothing_left),
             ("I6 platform", platform),
+            ("I6 platform in turn", platform_in_turn),
             ("I7 nothing is parked", _nothing_parked),
             ("I8 nothing waits", _nothing_waits),
             ("I11 one purchase", one_purchase),

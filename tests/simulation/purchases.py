@@ -6,31 +6,45 @@ from collections.abc import Iterator
 from contracts import refund
 from contracts.checkout import Completed
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payment_svc.notices import Webhook
 from point_svc.models import EntryType, PointHistory
 from reservation_svc.models import Reservation
 from seat_svc.models import Seat
 from tests.simulation.world import World
 
-PAID, REFUNDED = "payment.paid", "payment.refunded"
-"""The types of what the platform is told"""
 AGREED = ("checkout_id", "payment_id", "user_id", "amount")
 """What a refund and what is told of it have in common"""
 
 
 def platform(world: World) -> Iterator[str]:
-    """It knows what has completed and what was refunded, each once, and nothing else of the kind."""
-    completed = {row.checkout_id for row in _purchases(world)}
-    refunded = {row.refund_id for row in _refunds(world)}
-    paid, given_back = world.platform.told(PAID, Completed), world.platform.told(REFUNDED, refund.Completed)
-    for ended, told in ((completed, set(paid)), (refunded, set(given_back))):
+    """It knows each outcome, once, and nothing else of the kind."""
+    failed = {row.checkout_id for row in world.rows(Checkout) if row.status == CheckoutStatus.FAILED}
+    outcomes = (
+        (Webhook.PAID, {row.checkout_id for row in _purchases(world)}),
+        (Webhook.REFUNDED, {row.refund_id for row in _refunds(world)}),
+        (Webhook.FAILED, failed),
+        (Webhook.CLOSED, {row.payment_id for row in world.rows(Reservation) if row.is_over}),
+    )
+    for kind, ended in outcomes:
+        told = {key for key, one in world.platform.deliveries.items() if one.kind == kind}
         for one in ended ^ told:
-            yield f"the platform {'knows' if one in told else 'does not know'} {world.names[one]}"
+            yield f"the platform {'knows' if one in told else 'does not know'} {kind} of {world.names[one]}"
+
+
+def platform_in_turn(world: World) -> Iterator[str]:
+    """It is told of a payment in the order in which things came to an end."""
+    told = {key: place for place, key in enumerate(world.platform.deliveries)}
+    before = [(row.checkout_id, row.refund_id) for row in _refunds(world)]
+    before += [(row.follows, row.checkout_id) for row in world.rows(Checkout) if row.follows is not None]
+    for first, then in before:
+        if first in told and then in told and told[first] > told[then]:
+            yield f"the platform knew of {world.names[then]} before {world.names[first]}"
 
 
 def one_purchase(world: World) -> Iterator[str]:
     """What each service knows of a completed checkout, and what the platform was told, is the same purchase."""
     payments = {row.payment_id: row for row in world.rows(Payment)}
-    stories, refunded = world.platform.told(PAID, Completed), {row.checkout_id for row in _refunds(world)}
+    stories, refunded = world.platform.told(Webhook.PAID, Completed), {row.checkout_id for row in _refunds(world)}
     for row in (one for one in _purchases(world) if one.checkout_id not in refunded):
         name = world.names[row.checkout_id]
         entries = [entry for entry in world.rows(PointHistory) if entry.checkout_id == row.checkout_id]
@@ -60,7 +74,10 @@ def one_way_back(world: World) -> Iterator[str]:
     """Of a completed checkout that was refunded nothing is left but its history, which is that of one purchase."""
     payments = {row.payment_id: row for row in world.rows(Payment)}
     purchases = {row.checkout_id: row for row in _purchases(world)}
-    paid, given_back = world.platform.told(PAID, Completed), world.platform.told(REFUNDED, refund.Completed)
+    paid, given_back = (
+        world.platform.told(Webhook.PAID, Completed),
+        world.platform.told(Webhook.REFUNDED, refund.Completed),
+    )
     for back in _refunds(world):
         checkout_id = back.checkout_id
         name, row = world.names[checkout_id], purchases.get(checkout_id)

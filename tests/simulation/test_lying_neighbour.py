@@ -13,13 +13,13 @@ import pytest
 from contracts import refund
 from contracts.checkout import Completed
 from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payment_svc.notices import Webhook
 from point_svc.models import EntryType, PointHistory, Wallet
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
 from tests.simulation.happenings import by_chance, happen
 from tests.simulation.invariants import CHANGE
 from tests.simulation.liar import lie
-from tests.simulation.purchases import PAID, REFUNDED
 from tests.simulation.scenario import Trouble
 from tests.simulation.scheduler import settle
 from tests.simulation.test_many_sagas import FIGHT
@@ -101,14 +101,14 @@ def _deliveries(world: World) -> Iterator[str]:
     """The platform is told of what is completed, and of its amount, user and seats."""
     payments = {row.payment_id: row for row in world.rows(Payment)}
     checkouts = {row.checkout_id: row for row in world.rows(Checkout)}
-    for checkout_id, told in world.platform.told(PAID, Completed).items():
+    for checkout_id, told in world.platform.told(Webhook.PAID, Completed).items():
         row = checkouts.get(checkout_id)
         if row is None or (row.status, row.amount, row.user_id) != ("COMPLETED", told.amount, told.user_id):
             yield f"the platform was told {told}"
         elif not payments[row.payment_id].is_for(told.seat_ids):
             yield f"the platform was told {told}, which is paid for {payments[row.payment_id].seats}"
     refunds = {row.refund_id: row for row in world.rows(Refund)}
-    for refund_id, story in world.platform.told(REFUNDED, refund.Completed).items():
+    for refund_id, story in world.platform.told(Webhook.REFUNDED, refund.Completed).items():
         back = refunds.get(refund_id)
         if back is None or (back.status, back.amount, back.user_id) != ("COMPLETED", story.amount, story.user_id):
             yield f"the platform was told {story}"

@@ -51,7 +51,8 @@ FIGHT = Scenario(
 )
 
 # Nothing in these worlds refuses a delivery for good.
-NEVER_SAID = {payment.SendFailed.name, payment.RefundSendFailed.name}
+REFUSED = (payment.SendFailed, payment.RefundSendFailed, payment.FailureSendFailed, payment.ClosureSendFailed)
+NEVER_SAID = {event.name for event in REFUSED}
 REASONS = {
     "called-off",
     "deadline-passed",

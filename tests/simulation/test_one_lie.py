@@ -8,12 +8,12 @@ import pytest
 from contracts import checkout, payment, reservation, seat
 from contracts.seat import PricedSeat
 from payment_svc.models import Checkout, Payment, listed
+from payment_svc.notices import Webhook
 from reservation_svc.models import Reservation, Status
 from seat_svc.models import Seat, SeatStatus
 from tests.simulation.happenings import happen, plain
 from tests.simulation.invariants import violations
 from tests.simulation.outside import STEPS
-from tests.simulation.purchases import PAID
 from tests.simulation.scenario import Scenario, Trouble, Wish
 from tests.simulation.scheduler import ask, settle
 from tests.simulation.world import World
@@ -106,4 +106,4 @@ def test_other_seats_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     # when
     ask(world)
     # then
-    assert [told.seat_ids for told in world.platform.told(PAID, checkout.Completed).values()] == [(1,)]
+    assert [told.seat_ids for told in world.platform.told(Webhook.PAID, checkout.Completed).values()] == [(1,)]

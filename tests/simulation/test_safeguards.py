@@ -134,6 +134,12 @@ CASES = (
     inside("reservation.revoke", careless.revoke_hold_without_judging, CALLED_OFF, "holds agree"),
     inside("payment.revoke", careless.revoke_payment_without_waiting, CALLED_OFF, "I4"),
     inside("seat.revoke", careless.revoke_once, CALLED_OFF, "I13"),
+    Case(
+        "turn",
+        SORRY,
+        "I6 platform in turn",
+        lambda patch: patch.setitem(STEPS, "payment.tell", replace(STEPS["payment.tell"], turn=None)),
+    ),
     inside("reservation.expire", careless.expire_without_judging, OVERDUE, "holds agree"),
     inside("seat.hold", careless.hold_without_looking, TWO_FANS, "I2"),
     inside("payment.pay", careless.pay_without_looking, in_trouble(ONE_FAN, Trouble.DEADLINE), "deadlines hold"),

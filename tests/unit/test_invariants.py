@@ -173,6 +173,13 @@ def test_what_was_not_told_once_is_named(deliveries: list[Row], what: str) -> No
     assert what in found
 
 
+def test_a_refund_that_was_told_before_the_payment_is_named() -> None:
+    """Who hears it so has a paid payment in the end."""
+    assert list(delivered(refunded(deliveries=[told_of_refund(), *told()]))) == [
+        f"refund {REFUND_ID} was delivered before checkout {CHECKOUT_ID}"
+    ]
+
+
 def test_a_seat_of_an_evening_that_was_called_off_is_named() -> None:
     """Until nobody has it, and nobody can."""
     over = refunded(evenings=[{"date_id": 1, "called_off_at": NOW}])

@@ -52,14 +52,22 @@ class Spoiled(BaseModel):
 
 @router.post("/seats/{seat_id}/withdraw", responses=_CONFLICT)
 async def withdraw(seat_id: SeatId, request: Request, props: OperatorsProps) -> dict[str, Any]:
-    """Take a seat off sale, as the operator who asks."""
-    return await _operate(request, props, seat_id, "withdraw")
+    """Take a seat off sale, or back from its buyer, as the operator who asks."""
+    return await _operate(request, props, f"seats/{seat_id}/withdraw")
 
 
 @router.post("/seats/{seat_id}/return", responses=_CONFLICT)
 async def put_back(seat_id: SeatId, request: Request, props: OperatorsProps) -> dict[str, Any]:
     """Put a withdrawn seat back on sale, as the operator who asks."""
-    return await _operate(request, props, seat_id, "return")
+    return await _operate(request, props, f"seats/{seat_id}/return")
+
+
+@router.post("/dates/{date_id}/cancel", responses=_CONFLICT)
+async def call_off(
+    date_id: Annotated[int, Path(ge=1, le=2**31 - 1)], request: Request, props: OperatorsProps
+) -> dict[str, Any]:
+    """Call an evening off, for good, as the operator who asks; how many seats are still to be given back."""
+    return await _operate(request, props, f"dates/{date_id}/cancel")
 
 
 @router.put("/platform")
@@ -105,6 +113,6 @@ async def poison(body: Spoiled, props: OperatorsProps) -> Poisoned:
     return await props.poison.pour(environment(props.directory)["RABBITMQ_URL"], body.step)
 
 
-async def _operate(request: Request, props: OperatorsProps, seat_id: int, what: str) -> dict[str, Any]:
+async def _operate(request: Request, props: OperatorsProps, what: str) -> dict[str, Any]:
     headers = {"Authorization": request.headers["authorization"], "Idempotency-Key": str(uuid4())}
-    return dict(await props.services.ask("POST", "seat_svc", f"/operations/seats/{seat_id}/{what}", headers))
+    return dict(await props.services.ask("POST", "seat_svc", f"/operations/{what}", headers))

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -19,11 +19,14 @@ MAX_FANS, MAX_SAGAS = 200, 5
 """Of how many fans the stage remembers how many sagas"""
 
 
+Kind = Literal["hold", "checkout", "refund"]
+
+
 class Saga(BaseModel):
-    """A saga that the stage has begun for a fan: a hold under the id of its payment, or a checkout."""
+    """A saga that the stage has begun for a fan: a hold under the id of its payment, a checkout, or a refund."""
 
     saga_id: UUID
-    kind: Literal["hold", "checkout"]
+    kind: Kind
     begun_at: datetime
 
 
@@ -33,7 +36,7 @@ class Remembered:
     def __init__(self) -> None:
         self._sagas: OrderedDict[str, deque[Saga]] = OrderedDict()
 
-    def note(self, fan: str, saga_id: str, kind: Literal["hold", "checkout"]) -> None:
+    def note(self, fan: str, saga_id: str, kind: Kind) -> None:
         """Remember a saga as the newest of a fan."""
         known = self._sagas.pop(fan, None) or deque(maxlen=MAX_SAGAS)
         known.appendleft(Saga(saga_id=UUID(saga_id), kind=kind, begun_at=datetime.now(UTC)))
@@ -47,7 +50,7 @@ class Remembered:
 
 
 class Fans:
-    """Charges, holds and pays as a fan would."""
+    """Charges, holds, pays and gives back as a fan would."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -70,11 +73,27 @@ class Fans:
         self.remembered.note(fan, answer["checkout_id"], "checkout")
         return answer
 
+    async def give_back(self, fan: str, payment_id: UUID) -> dict[str, Any]:
+        """Give back a hold that is not paid; returns the reservation."""
+        answer = await self._ask("DELETE", fan, "reservation_svc", f"/reservations/{payment_id}")
+        self.remembered.note(fan, answer["payment_id"], "hold")
+        return answer
+
+    async def refund(self, fan: str, checkout_id: UUID) -> dict[str, Any]:
+        """Begin to give back what a completed checkout has bought; returns the refund."""
+        answer = await self._post(fan, "payment_svc", f"/checkouts/{checkout_id}/refund", {})
+        self.remembered.note(fan, answer["refund_id"], "refund")
+        return answer
+
     async def _post(self, fan: str, service: str, path: str, body: Any, wait: int = 0) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token(fan)}", "Idempotency-Key": str(uuid4())}
-        if wait:
-            headers["Prefer"] = f"wait={wait}"
-        return dict(await self._services.ask("POST", service, path, headers, body))
+        headers = {"Idempotency-Key": str(uuid4())} | ({"Prefer": f"wait={wait}"} if wait else {})
+        return await self._ask("POST", fan, service, path, headers, body)
+
+    async def _ask(
+        self, method: str, fan: str, service: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> dict[str, Any]:
+        bearer = {"Authorization": f"Bearer {self._token(fan)}"}
+        return dict(await self._services.ask(method, service, path, bearer | dict(headers or {}), body))
 
     def _token(self, fan: str) -> str:
         key = environment(self._services.directory)["TOKEN_SIGNING_KEY"]

@@ -52,6 +52,12 @@ class Order(Asked):
     payment_id: UUID
 
 
+class Return(Asked):
+    """The completed checkout to take back."""
+
+    checkout_id: UUID
+
+
 class Gathering(Asked):
     """Fans who all want one seat."""
 
@@ -94,6 +100,18 @@ async def hold(fan: Fan, body: Wish, props: OperatorsProps) -> dict[str, Any]:
 async def pay(fan: Fan, body: Order, props: OperatorsProps) -> dict[str, Any]:
     """Begin to pay for a hold; the checkout as payment_svc shows it, which goes on."""
     return await props.fans.pay(fan, body.payment_id)
+
+
+@router.delete("/fans/{fan}/holds/{payment_id}", responses=documented(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND))
+async def give_back(fan: Fan, payment_id: UUID, props: OperatorsProps) -> dict[str, Any]:
+    """Give back a hold that is not paid; the reservation as reservation_svc shows it, which is on its way back."""
+    return await props.fans.give_back(fan, payment_id)
+
+
+@router.post("/fans/{fan}/refund", responses=documented(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND))
+async def refund(fan: Fan, body: Return, props: OperatorsProps) -> dict[str, Any]:
+    """Begin to take back a completed checkout; the refund as payment_svc shows it, which goes on."""
+    return await props.fans.refund(fan, body.checkout_id)
 
 
 @router.post("/crowd", responses=documented(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND))

@@ -116,6 +116,22 @@ async def test_fan_charges_holds_and_pays(stage: Stage, catalogue: Catalogue) ->
     assert [saga["kind"] for saga in after["sagas"]] == ["checkout", "hold"]
 
 
+async def test_fan_gives_back_a_hold_and_then_what_was_bought(stage: Stage, catalogue: Catalogue) -> None:
+    """Each is on sale again, and the points are where they were."""
+    (seat_id,) = await catalogue.free()
+    given_back = await stage.do(f"/fans/{stage.fan}/holds/{await stage.hold(seat_id)}", method="DELETE")
+    await eventually(lambda: stage.seat(seat_id), lambda state: state == "available")
+    checkout_id = await stage.pay(await stage.hold(seat_id))
+    await stage.end()
+
+    wanted = await stage.do(f"/fans/{stage.fan}/refund", {"checkout_id": str(checkout_id)})
+
+    await eventually(lambda: stage.seat(seat_id), lambda state: state == "available")
+    view = await eventually(stage.view, lambda view: view["holds"][0]["payment"] == "refunded")
+    assert (given_back["status"], view["balance"]) == ("cancelled", 2 * CHEAP)
+    assert (view["sagas"][0]["kind"], view["sagas"][0]["saga_id"]) == ("refund", wanted["refund_id"])
+
+
 async def test_withdrawn_seat_fails_the_checkout(stage: Stage, catalogue: Catalogue) -> None:
     """A seat that is withdrawn while it is held cannot be paid for, and the points come back."""
     (seat_id,) = await catalogue.free()

@@ -22,7 +22,9 @@ from window.stage.routes import STEPS, Said, router
 from window.stage.scene import STATES
 
 EVIL = "<script>alert(1)</script>"
-SAGA, PAYMENT = named("one"), uuid4()
+SAGA, PAYMENT, SOLD = named("one"), uuid4(), uuid4()
+ANSWER = {"status": "cancelled", "refund_id": str(uuid4()), "held": 1, "sold": 2}
+BUTTONS = ("refund", "give-back")
 SEATS = [
     {"seat_id": number, "label": f"01-{number:02d}", "price": 50_000, "state": state, "until": None}
     for number, state in enumerate(STATES, start=1)
@@ -41,9 +43,20 @@ VIEW: dict[str, Any] = {
             "total": 50_000,
             "expires_at": "2027-01-01T00:00:00Z",
             "payment": "published",
-        }
+        },
+        {
+            "payment_id": str(SOLD),
+            "status": "confirmed",
+            "reason": None,
+            "seats": ["01-04"],
+            "total": 50_000,
+            "expires_at": "2027-01-01T00:00:00Z",
+            "payment": "paid",
+        },
     ],
-    "checkouts": [],
+    "checkouts": [
+        {"checkout_id": str(SAGA), "payment_id": str(SOLD), "status": "completed", "reason": None, "amount": 50_000}
+    ],
     "sagas": [{"saga_id": str(SAGA), "kind": "checkout", "begun_at": "2027-01-01T00:00:00Z"}],
     "processes": [{"name": name, "condition": "running", "pid": 1, "seconds": None} for name in NAMES],
     "platform": "well",
@@ -108,12 +121,32 @@ async def test_page_has_nothing_inline(browser: httpx2.AsyncClient) -> None:
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", text)
 
 
-async def test_what_is_sold_cannot_be_chosen(browser: httpx2.AsyncClient) -> None:
-    """All else can: what is held can be withdrawn."""
+async def test_every_seat_can_be_chosen(browser: httpx2.AsyncClient) -> None:
+    """What is held or sold can be withdrawn."""
     text = (await browser.get("/stage/live")).text
-    disabled = set(re.findall(r'id="seat-(\d+)" disabled', text))
+    chosen = re.findall(r'name="seat" value="(\d+)" id="seat-\d+">', text)
 
-    assert disabled == {str(seat["seat_id"]) for seat in SEATS if seat["state"] in ("bought", "sold")}
+    assert chosen == [str(seat["seat_id"]) for seat in SEATS]
+
+
+async def test_what_is_paid_can_be_refunded_and_what_is_held_given_back(browser: httpx2.AsyncClient) -> None:
+    """Until somebody has: what was given back is not offered again."""
+    offered = [bool(re.search(rf'id="{button}-', (await browser.get("/stage/live")).text)) for button in BUTTONS]
+
+    assert offered == [True, True]
+
+
+@pytest.mark.parametrize("payment", ["refunding", "refunded", None])
+async def test_what_is_given_back_is_not_offered(
+    browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, payment: str | None
+) -> None:
+    """A refund that is under way locks the payment."""
+    held = {**VIEW["holds"][0], "payment_id": str(SOLD), "status": "confirmed", "payment": payment}
+    monkeypatch.setitem(VIEW, "holds", [held])
+
+    text = (await browser.get("/stage/live")).text
+
+    assert not any(re.search(rf'id="{button}-', text) for button in BUTTONS)
 
 
 async def test_stage_that_is_silent_is_told(browser: httpx2.AsyncClient, stage: FakeStage) -> None:
@@ -149,6 +182,9 @@ async def test_outcome_of_a_button_is_shown_once(browser: httpx2.AsyncClient, st
         ("hold", {"fan": "a"}, "Choose a seat first."),
         ("hold", {"fan": "a", "seat": "x"}, "A whole number is needed for a seat."),
         ("pay", {"fan": "a", "payment_id": "../.."}, "That is no hold."),
+        ("give-back", {"fan": "a", "payment_id": "../.."}, "That is no hold."),
+        ("refund", {"fan": "a", "checkout_id": ""}, "That is no checkout."),
+        ("call-off", {"fan": "a"}, "A whole number is needed for the evening."),
         ("crowd", {"seat": ["1", "2"]}, "A crowd wants one seat"),
     ],
 )
@@ -168,6 +204,9 @@ async def test_button_that_makes_no_sense_asks_for_nothing(
     [
         ("withdraw", {"seat": "7"}, ("POST", "/seats/7/withdraw", None)),
         ("return", {"seat": "7"}, ("POST", "/seats/7/return", None)),
+        ("give-back", {"fan": "a/b", "payment_id": str(PAYMENT)}, ("DELETE", f"/fans/a%2Fb/holds/{PAYMENT}", None)),
+        ("refund", {"fan": "a", "checkout_id": str(SAGA)}, ("POST", "/fans/a/refund", {"checkout_id": str(SAGA)})),
+        ("call-off", {"date": "7"}, ("POST", "/dates/7/cancel", None)),
         ("platform", {"mode": "error"}, ("PUT", "/platform", {"mode": "error", "seconds": 60})),
         ("platform", {"mode": "well"}, ("DELETE", "/platform", None)),
         ("process", {"name": "seat_svc", "how": "pause"}, ("POST", "/processes/seat_svc/pause", None)),
@@ -177,6 +216,8 @@ async def test_button_that_makes_no_sense_asks_for_nothing(
 )
 async def test_button_asks_the_stage(stage: FakeStage, act: str, fields: dict[str, str], request_: Any) -> None:
     """No field can lead to another path than the one that is meant."""
+    stage.answers = dict.fromkeys((request_[1],), ANSWER)
+
     await ACTS[act](Asked(stage, "operator", {name: [value] for name, value in fields.items()}))
 
     assert stage.asked == [request_]

@@ -27,6 +27,13 @@ class Asked:
         """A field that holds a whole number; raises StageError for another."""
         return _whole(self.text(name), what)
 
+    def identity(self, name: str, what: str) -> str:
+        """A field that holds an id; raises StageError for another."""
+        try:
+            return str(UUID(self.text(name)))
+        except ValueError as error:
+            raise StageError(f"That is no {what}.") from error
+
     @property
     def seats(self) -> list[int]:
         """The seats that are chosen; raises StageError if there are none."""
@@ -62,13 +69,30 @@ async def hold(asked: Asked) -> str:
 
 async def pay(asked: Asked) -> str:
     """Begin to pay for a hold."""
-    payment_id = asked.text("payment_id")
-    try:
-        UUID(payment_id)
-    except ValueError as error:
-        raise StageError("That is no hold.") from error
+    payment_id = asked.identity("payment_id", "hold")
     checkout = await asked.do(f"/fans/{asked.fan}/pay", {"payment_id": payment_id})
     return f"Checkout {checkout['checkout_id']} is under way: watch it."
+
+
+async def give_back(asked: Asked) -> str:
+    """Give a hold back that is not paid."""
+    payment_id = asked.identity("payment_id", "hold")
+    held = await asked.do(f"/fans/{asked.fan}/holds/{payment_id}", method="DELETE")
+    return f"The hold is {held['status']}: its seats are on sale again in a moment."
+
+
+async def refund(asked: Asked) -> str:
+    """Begin to take back a completed checkout."""
+    checkout_id = asked.identity("checkout_id", "checkout")
+    wanted = await asked.do(f"/fans/{asked.fan}/refund", {"checkout_id": checkout_id})
+    return f"Refund {wanted['refund_id']} is under way: watch it."
+
+
+async def call_off(asked: Asked) -> str:
+    """Call off the evening that is shown."""
+    date_id = asked.number("date", "the evening")
+    evening = await asked.do(f"/dates/{date_id}/cancel")
+    return f"The evening is called off: {evening['held']:,} held and {evening['sold']:,} sold seats are given back."
 
 
 async def withdraw(asked: Asked) -> str:
@@ -127,8 +151,11 @@ ACTS: Mapping[str, Callable[[Asked], Awaitable[str]]] = {
     "charge": charge,
     "hold": hold,
     "pay": pay,
+    "give-back": give_back,
+    "refund": refund,
     "withdraw": withdraw,
     "return": put_back,
+    "call-off": call_off,
     "crowd": crowd,
     "platform": platform,
     "process": process,

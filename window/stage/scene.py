@@ -28,7 +28,6 @@ class Seat:
     words: str
     until: str
     """When the fan's hold ends; empty without one"""
-    can_be_chosen: bool
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,17 @@ def _seat(seat: Mapping[str, Any]) -> Seat:
     row, _, number = str(seat["label"]).rpartition("-")
     mark, meaning = STATES[seat["state"]]
     words = f"Row {row}, seat {number}, {seat['price']:,} points, {meaning}"
-    can_be_chosen = seat["state"] not in ("bought", "sold")
-    return Seat(seat["seat_id"], number, seat["state"], mark, words, seat["until"] or "", can_be_chosen)
+    return Seat(seat["seat_id"], number, seat["state"], mark, words, seat["until"] or "")
 
 
 def steady(view: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """What the stage has said, with moments where it counts seconds, so that it stays the same while they pass."""
+    """What the stage has said, and which payments are paid and not given back.
+
+    It has moments where the stage counts seconds, so that it stays the same while they pass.
+    """
     processes = [one | {"until": _until(one["seconds"], now)} for one in view["processes"]]
-    return {**view, "processes": processes}
+    paid = [one["payment_id"] for one in view["holds"] if one["payment"] == "paid"]
+    return {**view, "processes": processes, "paid": paid}
 
 
 def _until(seconds: float | None, now: datetime) -> str:

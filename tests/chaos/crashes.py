@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +21,13 @@ OF_STEPS = (Point.BEFORE_TRANSACTION, Point.AFTER_INBOX)
 OF_EVENTS = tuple(point for point in Point if point not in OF_STEPS)
 PASSED_WITHIN = 600.0
 FROZEN_SECONDS = 30.0
+READY_WITHIN = 60.0
 SPREAD = 3
 """So many orders apart are those that stand for the others"""
-REFUSED = "payment.send-failed"
-"""Said only while the platform refuses what it should not."""
+REFUSED = "send-failed"
+"""What events end in that are said only while the platform refuses what it should not"""
+RARE = {"checkout.overdue", "seat.decide", "point.unspent", "refund.overdue", "seat.vouch"}
+"""What comes by only when something has taken so long that a clock asks about it"""
 
 
 class Order(NamedTuple):
@@ -33,6 +37,11 @@ class Order(NamedTuple):
     point: Point
     way: str
     """Whether the step goes forward or back"""
+
+    @property
+    def is_of_refusal(self) -> bool:
+        """Whether the platform has to refuse something before anybody comes by."""
+        return self.subject.endswith(REFUSED)
 
 
 def every_order() -> list[Order]:
@@ -44,7 +53,7 @@ def some_orders() -> list[Order]:
     """One crash point of each kind, forward and back, spread over the steps."""
     kinds = defaultdict[tuple[Point, str], list[Order]](list)
     for order in every_order():
-        if order.subject != REFUSED:
+        if not order.is_of_refusal and order.subject not in RARE:
             kinds[order.point, order.way].append(order)
     return [orders[SPREAD * number % len(orders)] for number, orders in enumerate(kinds.values())]
 
@@ -88,6 +97,19 @@ async def killed(site: Site) -> int:
     for name in PROGRAMS:
         await site.programs.end(name, signal.SIGKILL)
     return len(PROGRAMS)
+
+
+def killed_in_turn(*services: str, pause: float = 0.0) -> Fault:
+    """The processes of some services are killed, each when the one before it is well again, and after a pause."""
+
+    async def fault(site: Site) -> int:
+        for service in services:
+            await site.programs.end(f"{service}_svc", signal.SIGKILL)
+            await eventually(partial(site.is_ready, service), within=READY_WITHIN)
+            await asyncio.sleep(pause)
+        return len(services)
+
+    return fault
 
 
 async def frozen(site: Site) -> int:

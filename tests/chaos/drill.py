@@ -22,6 +22,12 @@ RATE = 6.0
 OFTEN = 8.0
 """Fans a second, all of whom buy: so that a gap in completions is seen"""
 
+_PENDING = """
+    SELECT (SELECT count(*) FROM checkout WHERE status = 'PENDING' AND checkout_id = ANY($1::uuid[]))
+        + (SELECT count(*) FROM refund WHERE status = 'PENDING')
+"""
+_OVER = "SELECT array_agg(payment_id) FROM reservation WHERE status IN ('REJECTED', 'EXPIRED', 'CANCELLED')"
+
 Fault = Callable[[Site], Awaitable[int]]
 """Breaks something, heals it, and says how many times it did so."""
 
@@ -58,13 +64,15 @@ class Drill:
         ways: Sequence[str] = USUAL,
         rate: float = RATE,
         parts: Mapping[str, int] | None = None,
+        load: Shoppers | None = None,
     ) -> None:
         """Run one script; raises AssertionError with whatever does not hold afterwards.
 
         `spares` are the services that have to get over it in the same process; `parts` says of how many injections
-        of which kind the fault consists.
+        of which kind the fault consists; `load` are other people than the usual ones.
         """
-        shoppers, earlier = Shoppers(self.site, rate, ways), set(self.site.accepted)
+        shoppers, earlier = load or Shoppers(self.site, rate, ways), set(self.site.accepted)
+        refunded = await self._refunded()
         processes = {one: self.site.programs.pid(one) for one in spares}
         async with shoppers.shopping():
             injections, wrong = await self._break(fault)
@@ -78,7 +86,8 @@ class Drill:
         counts = await self._counts(self.site.accepted - earlier)
         recovered = is_well - healed if is_well else None
         gap = longest_gap(await self.site.platform.received(self.site.accepted - earlier))
-        row = Row(name, injections, counts["COMPLETED"], counts["FAILED"], wrong, recovered, parts or {}, gap)
+        ended = counts["COMPLETED"], counts["FAILED"]
+        row = Row(name, injections, *ended, wrong, recovered, parts or {}, gap, await self._refunded() - refunded)
         self.ledger.rows.append(row)
         assert not wrong, (wrong[:20], dict(shoppers.gone))
         assert counts["COMPLETED"], ("nobody bought anything", dict(shoppers.gone))
@@ -97,7 +106,7 @@ class Drill:
             return 0, [f"the fault itself: {error!r}"]
 
     async def _recovered(self, accepted: set[UUID]) -> float | None:
-        """When all services are ready and the checkouts that were accepted till now have ended."""
+        """When all services are ready, and the checkouts that were accepted till now and all refunds have ended."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + ENDED_WITHIN
         while loop.time() < deadline:
@@ -107,10 +116,9 @@ class Drill:
         return None
 
     async def _pending(self, accepted: set[UUID]) -> int:
-        query = "SELECT count(*) FROM checkout WHERE status = 'PENDING' AND checkout_id = ANY($1::uuid[])"
         try:
             async with self.site.session("payment") as session:
-                return int(await session.fetchval(query, list(accepted)))
+                return int(await session.fetchval(_PENDING, list(accepted)))
         except TROUBLE:
             return 1
 
@@ -134,13 +142,33 @@ class Drill:
             return [f"cannot be examined: {error!r}"]
 
     async def _unfinished(self) -> list[str]:
-        """Holds without an answer, of which no invariant speaks, and messages that the management has yet to count."""
-        async with self.site.session("reservation") as session:
-            open_holds = await session.fetchval("SELECT count(*) FROM reservation WHERE status = 'REQUESTED'")
+        """What no invariant speaks of, and messages that the management has yet to count."""
         async with self.site.broker() as broker:
             depths = {queue: await broker.depth(queue) for queue in await broker.steps()}
         left = [f"I8: {queue}: {depth} messages" for queue, depth in depths.items() if depth]
-        return left + ([f"{open_holds} requests for seats have no answer"] if open_holds else [])
+        return left + [f"{what}: {count}" for what, count in (await self._halfway()).items() if count]
+
+    async def _halfway(self) -> dict[str, int]:
+        """What should have gone on, and how often it has not."""
+        async with self.site.session("reservation") as session:
+            unanswered = await session.fetchval("SELECT count(*) FROM reservation WHERE status = 'REQUESTED'")
+            over = await session.fetchval(_OVER)
+        async with self.site.session("seat") as session:
+            kept = await session.fetchval("SELECT count(*) FROM seat WHERE holder = ANY($1::uuid[])", over)
+            revoked = await session.fetchval("SELECT count(*) FROM seat WHERE revoke_at IS NOT NULL")
+        async with self.site.session("payment") as session:
+            known = "SELECT count(*) FROM refund WHERE refund_id = ANY($1::uuid[])"
+            lost = len(self.site.refunds) - await session.fetchval(known, list(self.site.refunds))
+        return {
+            "requests for seats have no answer": unanswered,
+            "seats are had by holds that are over": kept,
+            "seats are revoked and had by somebody all the same": revoked,
+            "refunds were accepted and are not there": lost,
+        }
+
+    async def _refunded(self) -> int:
+        async with self.site.session("payment") as session:
+            return int(await session.fetchval("SELECT count(*) FROM refund WHERE status = 'COMPLETED'"))
 
     async def _counts(self, accepted: set[UUID]) -> dict[str, int]:
         query = "SELECT status, count(*) AS n FROM checkout WHERE checkout_id = ANY($1::uuid[]) GROUP BY status"

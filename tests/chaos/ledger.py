@@ -20,22 +20,26 @@ class Row:
     parts: Mapping[str, int] = field(default_factory=dict)
     gap: float | None = None
     """The longest time, in seconds, in which no checkout came to its end at the platform, as that has seen it"""
+    refunded: int = 0
+    """Checkouts that were given back meanwhile"""
 
 
 @dataclass
 class Ledger:
-    """The rows of a run, in their order."""
+    """The rows of a run, in their order, and what else there is to say."""
 
     rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def table(self) -> Iterator[str]:
         """The lines of the table."""
-        names = ("fault", "injections", "completed", "failed", "violations", "longest gap", "recovered")
+        names = ("fault", "injections", "completed", "failed", "refunded", "violations", "longest gap", "recovered")
         cells = [names, *(line for row in self.rows for line in _cells(row))]
         widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
         for line in cells:
             first, *rest = zip(line, widths, strict=True)
             yield "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)])
+        yield from self.notes
 
     def summary(self) -> Iterator[str]:
         """All rows together, in one line."""
@@ -43,6 +47,7 @@ class Ledger:
             "injections": sum(row.injections for row in self.rows),
             "completed": sum(row.completed for row in self.rows),
             "failed": sum(row.failed for row in self.rows),
+            "refunded": sum(row.refunded for row in self.rows),
             "violations": sum(len(row.violations) for row in self.rows),
         }
         longest = max((row.recovered or 0.0 for row in self.rows), default=0.0)
@@ -52,8 +57,8 @@ class Ledger:
 
 def _cells(row: Row) -> Iterator[tuple[str, ...]]:
     recovered = "never" if row.recovered is None else f"{row.recovered:.1f} s"
-    counts = (row.injections, row.completed, row.failed, len(row.violations))
+    counts = (row.injections, row.completed, row.failed, row.refunded, len(row.violations))
     gap = "-" if row.gap is None else f"{row.gap:.1f} s"
     yield (row.fault, *map(str, counts), gap, recovered)
     for part, injections in row.parts.items():
-        yield (f"  {part}", str(injections), "", "", "", "", "")
+        yield (f"  {part}", str(injections), *[""] * len((*counts, gap)))

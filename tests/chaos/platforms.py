@@ -15,10 +15,15 @@ SLOW = 5.5
 TOLD_WITHIN = 120.0
 OK = 200
 
-_COMPLETED = "SELECT array_agg(checkout_id) FROM checkout WHERE status = 'COMPLETED'"
+_ENDED = """
+    SELECT array_agg(id) FROM (
+        SELECT checkout_id FROM checkout WHERE status <> 'PENDING'
+        UNION ALL SELECT refund_id FROM refund WHERE status = 'COMPLETED'
+    ) AS ended (id)
+"""
 _UNTOLD = """
-    SELECT count(*) FROM unnest($1::uuid[]) AS completed (checkout_id) LEFT JOIN delivery USING (checkout_id)
-    WHERE delivery.checkout_id IS NULL
+    SELECT count(*) FROM unnest($1::uuid[]) AS ended (id)
+    WHERE id NOT IN (SELECT checkout_id FROM delivery UNION ALL SELECT notice_id FROM notice)
 """
 
 
@@ -78,12 +83,12 @@ async def _set(site: Site, **how: Any) -> None:
 
 
 async def _told(site: Site) -> None:
-    """Wait until the platform's answer about every checkout that is complete now has been noted."""
+    """Wait until the platform's answer about everything that has ended by now has been noted."""
     async with site.session("payment") as session:
-        completed = await session.fetchval(_COMPLETED)
+        ended = await session.fetchval(_ENDED)
 
         async def untold() -> int:
-            return int(await session.fetchval(_UNTOLD, completed))
+            return int(await session.fetchval(_UNTOLD, ended))
 
         await eventually(untold, lambda count: not count, TOLD_WITHIN)
 

@@ -42,6 +42,8 @@ class Site:
     databases: Gates
     accepted: set[UUID] = field(default_factory=set)
     """Every checkout of which a client was told that it exists"""
+    refunds: set[UUID] = field(default_factory=set)
+    """The same of refunds"""
 
     @classmethod
     def around(

@@ -18,6 +18,7 @@ from tests.chaos import (
     crashes,
     endings,
     environment,
+    evenings,
     messages,
     networks,
     platforms,
@@ -25,7 +26,6 @@ from tests.chaos import (
     servers,
     upgrades,
 )
-from tests.chaos.crashes import REFUSED
 from tests.chaos.drill import Drill, Fault, at_once
 from tests.chaos.ledger import Ledger
 from tests.chaos.networks import to_broker, to_database
@@ -51,7 +51,7 @@ def faults_of_networks() -> dict[str, Fault]:
 
 def faults_of_programs(chance: random.Random) -> dict[str, Fault]:
     """Each fault of what runs, except for the broker; at which points the services crash is left to chance."""
-    orders = chance.sample([one for one in crashes.every_order() if one.subject != REFUSED], CRASHES_AT_ONCE)
+    orders = chance.sample([one for one in crashes.every_order() if not one.is_of_refusal], CRASHES_AT_ONCE)
     places = ", ".join(f"{one.subject}@{one.point}" for one in orders)
     return {f"kill at {places}": crashes.killed_at(orders)} | _named(
         *(crashes.killed, crashes.frozen, servers.restarted, servers.killed, servers.transactions_terminated),
@@ -66,6 +66,7 @@ def faults_alone() -> dict[str, Fault]:
         *(messages.duplicated, messages.late_and_out_of_order, messages.corrupted, messages.of_unknown_version),
         *(messages.returned, consumers.deleted, consumers.deleted_while_observed, consumers.timed_out),
         *(endings.terminated, replicas.second_killed, replicas.side_by_side, upgrades.rolled_and_rolled_back),
+        evenings.called_off_and_killed,
     ) | {
         "broker: alarm for 20 s": brokers.memory_alarm_that_lasts(20),
         "clock: ahead": clocks.astray(clocks.ASTRAY_SECONDS),

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.chaos import crashes
-from tests.chaos.crashes import REFUSED, killed_at
+from tests.chaos.crashes import killed_at
 from tests.chaos.drill import Drill, at_once
 from tests.chaos.platforms import refusing
 from tests.chaos.programs import PROGRAMS
@@ -24,7 +24,7 @@ async def test_crash_points_of_every_kind_are_survived(drill: Drill) -> None:
 async def test_every_crash_point_of_every_step_is_survived(drill: Drill) -> None:
     """Each step, and each event that it may say, is cut off at each of its crash points, forward and back."""
     orders = crashes.every_order()
-    refused = [order for order in orders if order.subject == REFUSED]
+    refused = [order for order in orders if order.is_of_refusal]
     fault = at_once(killed_at(set(orders).difference(refused)), refusing(killed_at(refused)))
     parts = Counter(f"{order.point}, {order.way}" for order in orders)
     await drill.run("kill -9 at every crash point", fault, ways=EVENLY, rate=RATE, parts=parts)

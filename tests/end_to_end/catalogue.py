@@ -2,12 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from tests.end_to_end.system import System
 
 SEEDED = range(1, 7)
 CHEAP, DEAR = 50_000, 300_000
+NEXT_YEAR = timedelta(days=365)
 
 
 class Catalogue:
@@ -48,12 +50,12 @@ class Catalogue:
         """The date of a seat."""
         return int(await self._system.databases.value("seat", "SELECT date_id FROM seat WHERE seat_id = $1", seat_id))
 
-    async def new_date(self, count: int, price: int = CHEAP) -> tuple[int, ...]:
+    async def new_date(self, count: int, price: int = CHEAP, begins_in: timedelta = NEXT_YEAR) -> tuple[int, ...]:
         """The seats of a date that did not exist before."""
         databases = self._system.databases
         date_id = 1 + await databases.value("seat", "SELECT max(date_id) FROM concert_date")
         first = 1 + await databases.value("seat", "SELECT max(seat_id) FROM seat")
-        await databases.change("seat", "INSERT INTO concert_date VALUES ($1, 1, now() + '1 year')", date_id)
+        await databases.change("seat", "INSERT INTO concert_date VALUES ($1, 1, now() + $2)", date_id, begins_in)
         await databases.change(
             "seat",
             "INSERT INTO seat SELECT n, $1, 'X-' || n, $2, 'AVAILABLE', NULL FROM generate_series($3::int, $4::int) n",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from http import HTTPMethod, HTTPStatus
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match
+from starlette.routing import compile_path
 
 from chassis.errors import WebError
 
@@ -102,16 +102,17 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)  # noqa: S101  # as above
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_allowed(request))
+    if "Allow" in headers:
+        headers["Allow"] = _allowed(request, headers["Allow"])
     return response(request, Problem(status, str(error.detail), headers=headers))
 
 
-def _allowed(request: Request) -> list[str]:
-    """The methods of the resource; the framework names those of the first route with its path alone."""
-    routes: list[BaseRoute] = request.app.routes
-    asked = ({**request.scope, "method": str(method)} for method in HTTPMethod)
-    return [scope["method"] for scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+def _allowed(request: Request, named: str) -> str:
+    """All methods of a resource, of which the framework has named those of the first route alone."""
+    for path, verbs in request.app.openapi()["paths"].items():
+        if named.lower() in verbs and compile_path(path)[0].match(request.url.path):
+            return ", ".join(sorted(map(str.upper, verbs)))
+    return named
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -79,7 +79,7 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
     "two checkouts whose messages get lost": (one(RICH, FAIR, 2, *LOST, most=1), HELD),
     "a hold that is given back": (of(GIVING_UP, *TECHNICAL, *CHANGING, most=1), ()),
     "a hold that is given back whose old messages come back": (
-        of(GIVING_UP, Trouble.CALL_OFF, Trouble.REPLAY, most=2),
+        of(GIVING_UP, Trouble.CALL_OFF, Trouble.REPLAY, most=1),
         (),
     ),
     "a hold that is given back, or paid": (of(HESITANT, *TECHNICAL, *CHANGING, most=1), HELD),

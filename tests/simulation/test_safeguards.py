@@ -23,7 +23,8 @@ from tests.memory.broker import MemoryPublisher
 from tests.simulation import careless
 from tests.simulation.outside import STEPS
 from tests.simulation.scenario import Safeguard, Scenario, Trouble, Wish
-from tests.simulation.scheduler import explore, replay, report, shrink, wander
+from tests.simulation.scheduler import Trace, explore, replay, report, shrink, wander
+from tests.simulation.test_one_saga import BOUGHT, HELD
 
 MAX_WORLDS = 10_000
 SEEDS = 400
@@ -48,6 +49,8 @@ class Case:
     breaks: str
     switch_off: Callable[[pytest.MonkeyPatch], None] = lambda patch: None
     without: frozenset[Safeguard] = frozenset()
+    begun: Trace = ()
+    """What has happened before anything is tried"""
 
     @property
     def unguarded(self) -> Scenario:
@@ -96,6 +99,15 @@ async def never(relay: Relay) -> None:
     """As `Relay.sweep_once`, but it does not look."""
 
 
+def instead_of_turn(queue: str, scenario: Scenario, breaks: str) -> Case:
+    """An effect that acts as soon as it hears of something."""
+
+    def switch_off(patch: pytest.MonkeyPatch) -> None:
+        patch.setitem(STEPS, queue, replace(STEPS[queue], turn=None))
+
+    return Case(f"turn of {queue}", scenario, breaks, switch_off)
+
+
 def instead(name: str, owner: type, method: str, by: Any, scenario: Scenario, breaks: str) -> Case:
     """A part of the frame that is replaced by one without the safeguard."""
     return Case(name, scenario, breaks, lambda patch: patch.setattr(owner, method, by))
@@ -123,23 +135,6 @@ CASES = (
     # refused for ever, without both it moves money.
     inside("point.refund", careless.refund_without_ledger, REPLAYED, "I8"),
     inside("point.refund", careless.refund_without_ledger, REPLAYED, "I1", Safeguard.UNIQUE_CONSTRAINTS),
-    # The same of the ledger when a refund is asked about.
-    inside("point.repay", careless.repay_without_ledger, LATE, "I8"),
-    inside("point.repay", careless.repay_without_ledger, LATE, "I1", Safeguard.UNIQUE_CONSTRAINTS),
-    inside("seat.vacate", careless.vacate_without_memory, in_trouble(SORRY, Trouble.REPLAY), "I7"),
-    inside("seat.vouch", careless.vouch_without_memory, LATE, "I3"),
-    frame(Safeguard.SEMANTIC_LOCK, TWO_ASK, "I3"),
-    inside("payment.chase_refund", careless.chase_nothing, in_trouble(SORRY, Trouble.DISCARD), "I4"),
-    inside("reservation.give_up", careless.give_up_without_judging, HESITANT, "holds agree"),
-    inside("reservation.revoke", careless.revoke_hold_without_judging, CALLED_OFF, "holds agree"),
-    inside("payment.revoke", careless.revoke_payment_without_waiting, CALLED_OFF, "I4"),
-    inside("seat.revoke", careless.revoke_once, CALLED_OFF, "I13"),
-    Case(
-        "turn",
-        SORRY,
-        "I6 platform in turn",
-        lambda patch: patch.setitem(STEPS, "payment.tell", replace(STEPS["payment.tell"], turn=None)),
-    ),
     inside("reservation.expire", careless.expire_without_judging, OVERDUE, "holds agree"),
     inside("seat.hold", careless.hold_without_looking, TWO_FANS, "I2"),
     inside("payment.pay", careless.pay_without_looking, in_trouble(ONE_FAN, Trouble.DEADLINE), "deadlines hold"),
@@ -156,6 +151,28 @@ CASES = (
         lambda patch: patch.setattr(Timed, "is_late", lambda event, now: False),
     ),
 )
+# Of what is taken back, everything is tried after it was bought, or held.
+TAKEN_BACK = (
+    # Of the ledger, the same when a refund is asked about.
+    inside("point.repay", careless.repay_without_ledger, LATE, "I8"),
+    inside("point.repay", careless.repay_without_ledger, LATE, "I1", Safeguard.UNIQUE_CONSTRAINTS),
+    inside("seat.vacate", careless.vacate_without_memory, in_trouble(SORRY, Trouble.REPLAY), "I7"),
+    inside("seat.vouch", careless.vouch_without_memory, LATE, "I3"),
+    frame(Safeguard.SEMANTIC_LOCK, TWO_ASK, "I3"),
+    inside("payment.chase_refund", careless.chase_nothing, in_trouble(SORRY, Trouble.DISCARD), "I4"),
+    instead_of_turn("payment.tell", SORRY, "I6 platform in turn"),
+)
+GIVEN_UP = (
+    inside("reservation.give_up", careless.give_up_without_judging, HESITANT, "holds agree"),
+    inside("reservation.revoke", careless.revoke_hold_without_judging, CALLED_OFF, "holds agree"),
+    inside("payment.revoke", careless.revoke_payment_without_waiting, CALLED_OFF, "I4"),
+    inside("seat.revoke", careless.revoke_once, CALLED_OFF, "I13"),
+)
+ALL = (
+    *CASES,
+    *(replace(case, begun=BOUGHT) for case in TAKEN_BACK),
+    *(replace(case, begun=HELD) for case in GIVEN_UP),
+)
 # What two replicas do to each other in the middle of something has too many ways to try all; chance finds it.
 CROWD = Scenario(
     {"ann": 200, "bob": 200, "cid": 200},
@@ -164,7 +181,7 @@ CROWD = Scenario(
     overlap=3,
 )
 CROWDED = (frame(Safeguard.ROW_LOCKS, CROWD, "I2"), frame(Safeguard.ORDERED_LOCKS, CROWD, "waits in a circle"))
-DIFFERENT = [case for number, case in enumerate(CASES) if case.scenario not in [one.scenario for one in CASES[:number]]]
+DIFFERENT = [case for number, case in enumerate(ALL) if case.scenario not in [one.scenario for one in ALL[:number]]]
 """One case for each scenario."""
 
 
@@ -172,18 +189,18 @@ DIFFERENT = [case for number, case in enumerate(CASES) if case.scenario not in [
 def test_with_the_safeguard_every_run_ends_well(case: Case) -> None:
     """Nothing else in the scenario is wrong."""
     # given, when
-    exploration = explore(case.scenario, MAX_WORLDS)
+    exploration = explore(case.scenario, MAX_WORLDS, case.begun)
     # then
     assert exploration.found is None, report(case.scenario, exploration.found, case.safeguard)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.safeguard)
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.safeguard)
 def test_without_the_safeguard_some_run_ends_badly(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulation finds the run, and the run can be shrunk and replayed."""
     # given
     case.switch_off(monkeypatch)
     # when
-    found = explore(case.unguarded, MAX_WORLDS).found
+    found = explore(case.unguarded, MAX_WORLDS, case.begun).found
     # then
     assert found is not None, f"nothing goes wrong without {case.safeguard}"
     shrunk = shrink(found.trace, lambda trace: bool(replay(case.unguarded, trace).violations))

@@ -105,7 +105,7 @@ class World:
         waiting = frozenset((queue, self.envelopes[key].event, n) for (queue, key), n in self.pending.items())
         databases = tuple(database.fingerprint for database in self.databases.values())
         odd = self.altered, frozenset(self.parked)
-        return databases, waiting, odd, frozenset(self.platform.deliveries), self.now
+        return databases, waiting, odd, tuple(self.platform.deliveries), self.now
 
     @property
     def databases(self) -> dict[str, Committed]:

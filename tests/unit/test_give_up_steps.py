@@ -13,7 +13,9 @@ from tests.unit.examples import CHECKOUT_ID, EXPIRES_AT, NOW, OTHER_CHECKOUT_ID,
 POLICY = HoldPolicy(duration=EXPIRES_AT - NOW, patience=timedelta(minutes=1))
 ON_ITS_WAY = [Status.REQUESTED, Status.TEMP]
 NOT_ON_ITS_WAY = [status for status in Status if status not in ON_ITS_WAY]
-SAID_AGAIN = timedelta(seconds=30)
+SAID_AGAIN = NOW + timedelta(seconds=30)
+ASKED = NOW + timedelta(minutes=1)
+"""When the clock asks about a hold that nobody has answered"""
 
 
 def snapshot(rows: list[Reservation]) -> list[dict[str, object]]:
@@ -21,9 +23,14 @@ def snapshot(rows: list[Reservation]) -> list[dict[str, object]]:
     return [row.model_dump() for row in rows]
 
 
+def on_its_way(status: Status) -> list[Reservation]:
+    """A hold that is not paid, with its clock."""
+    return reservations(status, ask_at=ASKED if status is Status.REQUESTED else None)
+
+
 def given_up(reason: str = "given-up", status: Status = Status.TEMP) -> list[Reservation]:
     """A hold that was given up now."""
-    rows = reservations(status)
+    rows = on_its_way(status)
     for row in rows:
         row.give_up(reason, NOW)
     return rows
@@ -36,15 +43,19 @@ def refunded() -> list[Reservation]:
 
 @pytest.mark.parametrize("status", ON_ITS_WAY)
 def test_give_up_ends_a_hold_that_is_not_paid(status: Status) -> None:
-    """Whether it is open yet or not, everything is to be given back, and the clock asks until it is."""
+    """Whether it is open yet or not, everything is to be given back, and the clock asks until it is.
+
+    Seats that were asked for may be held until the deadline, so the clock asks when it would have asked anyway.
+    """
     # given
-    rows = reservations(status)
+    rows = on_its_way(status)
     # when
     outcome = give_up(rows, NOW)
     # then
     assert outcome == an(reservation.GivenUp, reason="given-up")
-    assert {(row.status, row.reason, row.expires_at) for row in rows} == {(Status.CANCELLED, "given-up", NOW)}
-    assert {row.ask_at for row in rows} == {NOW + SAID_AGAIN}
+    assert {(row.status, row.reason) for row in rows} == {(Status.CANCELLED, "given-up")}
+    over, asks = (ASKED, ASKED) if status is Status.REQUESTED else (NOW, SAID_AGAIN)
+    assert {(row.expires_at, row.ask_at) for row in rows} == {(over, asks)}
 
 
 @pytest.mark.parametrize("status", NOT_ON_ITS_WAY)
@@ -100,19 +111,30 @@ def test_revoke_waits_for_the_end_of_a_checkout(rows: list[Reservation]) -> None
     assert snapshot(rows) == before
 
 
-@pytest.mark.parametrize("status", ON_ITS_WAY)
-def test_given_up_hold_is_said_again_until_it_is_closed(status: Status) -> None:
+@pytest.mark.parametrize(("status", "asks"), [(Status.REQUESTED, ASKED), (Status.TEMP, SAID_AGAIN)])
+def test_given_up_hold_is_said_again_until_it_is_closed(status: Status, asks: datetime) -> None:
     """The clock asks for it as for one that ran out of time, and says what was said."""
     # given
     rows = given_up("called-off", status)
     # when
-    early, outcome = expire(rows, NOW + SAID_AGAIN - timedelta(microseconds=1)), expire(rows, NOW + SAID_AGAIN)
+    early, outcome = expire(rows, asks - timedelta(microseconds=1)), expire(rows, asks)
     # then
     assert early is None
     assert outcome == an(reservation.GivenUp, reason="called-off")
     assert {row.status for row in rows} == {Status.CANCELLED}
     reject(an(seat.Released, reason="called-off"), rows)
     assert expire(rows, NOW + timedelta(days=1)) is None
+
+
+def test_seats_that_are_held_after_all_are_given_back() -> None:
+    """The answer to a request that was given up may have overtaken the request: the clock asks once more."""
+    # given
+    rows = given_up(status=Status.REQUESTED)
+    # when
+    outcome = reject(an(seat.Released, reason="given-up"), rows)
+    # then
+    assert outcome == an(reservation.Closed, reason="given-up")
+    assert expire(rows, ASKED) == an(reservation.GivenUp, reason="given-up")
 
 
 def test_payment_that_comes_after_the_end_is_withdrawn_again() -> None:

@@ -19,7 +19,7 @@ from tests.end_to_end.eventually import eventually
 
 OF_STEPS = (Point.BEFORE_TRANSACTION, Point.AFTER_INBOX)
 OF_EVENTS = tuple(point for point in Point if point not in OF_STEPS)
-PASSED_WITHIN = 600.0
+PASSED_WITHIN = 1200.0
 FROZEN_SECONDS = 30.0
 READY_WITHIN = 60.0
 SPREAD = 3

@@ -19,7 +19,7 @@ from tests.end_to_end.catalogue import CHEAP, DEAR
 from tests.end_to_end.fan import ACCEPTED, OK, Fan, Operator
 
 MAX_AT_ONCE = 60
-MAX_IN_ALL = 6_000
+MAX_IN_ALL = 10_000
 REQUEST_WITHIN = 12.0
 JOURNEY_WITHIN = 45.0
 HOLD_WAIT = 5

@@ -20,7 +20,7 @@ async def test_crash_points_of_every_kind_are_survived(drill: Drill) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 async def test_every_crash_point_of_every_step_is_survived(drill: Drill) -> None:
     """Each step, and each event that it may say, is cut off at each of its crash points, forward and back."""
     orders = crashes.every_order()

@@ -49,12 +49,16 @@ def every_order() -> list[Order]:
     return list(dict.fromkeys(order for step in load(ROOT).steps for order in _orders(step)))
 
 
+def usual_orders() -> list[Order]:
+    """Those that somebody comes by before long, whatever happens."""
+    return [order for order in every_order() if not order.is_of_refusal and order.subject not in RARE]
+
+
 def some_orders() -> list[Order]:
     """One crash point of each kind, forward and back, spread over the steps."""
     kinds = defaultdict[tuple[Point, str], list[Order]](list)
-    for order in every_order():
-        if not order.is_of_refusal and order.subject not in RARE:
-            kinds[order.point, order.way].append(order)
+    for order in usual_orders():
+        kinds[order.point, order.way].append(order)
     return [orders[SPREAD * number % len(orders)] for number, orders in enumerate(kinds.values())]
 
 

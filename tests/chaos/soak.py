@@ -51,7 +51,7 @@ def faults_of_networks() -> dict[str, Fault]:
 
 def faults_of_programs(chance: random.Random) -> dict[str, Fault]:
     """Each fault of what runs, except for the broker; at which points the services crash is left to chance."""
-    orders = chance.sample([one for one in crashes.every_order() if not one.is_of_refusal], CRASHES_AT_ONCE)
+    orders = chance.sample(crashes.usual_orders(), CRASHES_AT_ONCE)
     places = ", ".join(f"{one.subject}@{one.point}" for one in orders)
     return {f"kill at {places}": crashes.killed_at(orders)} | _named(
         *(crashes.killed, crashes.frozen, servers.restarted, servers.killed, servers.transactions_terminated),

@@ -10,6 +10,8 @@ from tests.end_to_end.fan import Fan, Operator
 from tests.end_to_end.requests import Request, requests, variables
 from tests.end_to_end.system import System
 
+IDS = ("payment_id", "checkout_id", "refund_id")
+
 
 def test_requests_go_to_the_usual_ports() -> None:
     """Where no port is taken, nothing has to be changed at the top of the file."""
@@ -30,10 +32,11 @@ async def test_requests_are_answered_from_top_to_bottom(
         answer = await _send(system, request.filled(values))
         # then
         assert answer.is_success, f"{request.method} {request.path}: {answer.text}"
-        values |= {name: value for name, value in _told(answer).items() if name in ("payment_id", "checkout_id")}
+        values |= {name: value for name, value in _told(answer).items() if name in IDS}
     # then
     outcome = await fan.get("payment", f"/checkouts/{values['checkout_id']}")
     assert outcome["status"] == "completed"
+    assert (await fan.get("payment", f"/refunds/{values['refund_id']}"))["status"] == "completed"
 
 
 async def _send(system: System, request: Request) -> httpx2.Response:

@@ -32,10 +32,16 @@ def platform(world: World) -> Iterator[str]:
 
 
 def platform_in_turn(world: World) -> Iterator[str]:
-    """It is told of a payment in the order in which things came to an end."""
+    """It is told of a payment in the order in which things came to an end.
+
+    A hold that was given up before it was opened has ended then, whatever is paid for it later in vain.
+    """
+    opened = {row.payment_id for row in world.rows(Reservation) if row.price is not None}
     told = {key: place for place, key in enumerate(world.platform.deliveries)}
     before = [(row.checkout_id, row.refund_id) for row in _refunds(world)]
     before += [(row.follows, row.checkout_id) for row in world.rows(Checkout) if row.follows is not None]
+    owed = [row for row in world.rows(Payment) if row.payment_id in opened]
+    before += [(row.last_outcome_id, row.payment_id) for row in owed if row.last_outcome_id is not None]
     for first, then in before:
         if first in told and then in told and told[first] > told[then]:
             yield f"the platform knew of {world.names[then]} before {world.names[first]}"

@@ -118,6 +118,9 @@ TWO_ASK = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), refunds=1, operator_refun
 HESITANT = replace(ONE_FAN, wishes=(Wish("ann-1", (1,), gives_up=True),))
 LATE = in_trouble(SORRY, Trouble.OVERDUE)
 CALLED_OFF = in_trouble(ONE_FAN, Trouble.CALL_OFF)
+POOR = replace(TWO_TRIES, points={"ann": 50})
+POOR_AND_HESITANT = replace(HESITANT, points={"ann": 50})
+RETURNED = in_trouble(TWO_TRIES, Trouble.WITHDRAW)
 REPLAYED = in_trouble(TWO_TRIES, Trouble.WITHDRAW, Trouble.REPLAY, most=2)
 OVERDUE = in_trouble(ONE_FAN, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK, most=2)
 CASES = (
@@ -167,6 +170,9 @@ GIVEN_UP = (
     inside("reservation.revoke", careless.revoke_hold_without_judging, CALLED_OFF, "holds agree"),
     inside("payment.revoke", careless.revoke_payment_without_waiting, CALLED_OFF, "I4"),
     inside("seat.revoke", careless.revoke_once, CALLED_OFF, "I13"),
+    instead_of_turn("payment.announce", POOR_AND_HESITANT, "I6 platform in turn"),
+    instead_of_turn("payment.notify", POOR, "I6 platform in turn"),
+    instead_of_turn("payment.send", RETURNED, "I6 platform in turn"),
 )
 ALL = (
     *CASES,

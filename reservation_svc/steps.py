@@ -79,7 +79,8 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
         return None
     for row in reservations:
         row.close(lost.reason)
-    return reservation.Closed.after(lost) if reservations else None
+    # What took its time may name another reason than the one for which the hold was over, which its user sees.
+    return reservation.Closed.after(lost, reason=reservations[0].reason or lost.reason) if reservations else None
 
 
 @service.lapse(open_)

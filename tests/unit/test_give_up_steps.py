@@ -1,5 +1,6 @@
 """What reservation_svc does with holds that nobody wants or can have any more, and with what is refunded."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -135,6 +136,25 @@ def test_seats_that_are_held_after_all_are_given_back() -> None:
     # then
     assert outcome == an(reservation.Closed, reason="given-up")
     assert expire(rows, ASKED) == an(reservation.GivenUp, reason="given-up")
+
+
+@pytest.mark.parametrize("lost", [an(seat.HoldRejected), an(seat.Released)], ids=lambda event: event.name)
+@pytest.mark.parametrize("way", [give_up, expire])
+def test_hold_that_was_refused_meanwhile_is_closed_for_the_reason_that_it_has(
+    lost: seat.HoldRejected | seat.Released,
+    way: Callable[[list[Reservation], datetime], reservation.GivenUp | reservation.Expired | None],
+) -> None:
+    """What the platform is told is what the fan sees, whichever answer comes first."""
+    # given
+    rows = on_its_way(Status.REQUESTED)
+    over = way(rows, ASKED)
+    # when
+    outcome = reject(lost, rows)
+    # then
+    assert over is not None
+    assert lost.reason != over.reason
+    assert outcome == an(reservation.Closed, reason=over.reason)
+    assert {row.reason for row in rows} == {over.reason}
 
 
 def test_payment_that_comes_after_the_end_is_withdrawn_again() -> None:

@@ -88,8 +88,8 @@ def is_last(closed: reservation.Closed, owed: Payment | None, before: LastChecko
 
 
 def is_paid(completed: refund.Completed, sold: Checkout | None, answer: Delivery | None) -> bool:
-    """A refund is told after the payment."""
-    return sold is None or answer is not None
+    """A refund is told after the payment; one that was refused for good waits until an operator has sent it again."""
+    return sold is None or (answer is not None and answer.status == DeliveryStatus.SENT)
 
 
 async def _told(platform: Platform, notice_id: UUID, kind: Webhook, outcome: Outcome) -> Notice:

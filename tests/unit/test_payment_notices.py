@@ -95,11 +95,12 @@ def test_end_of_a_hold_waits_for_that_of_its_last_checkout() -> None:
 
 @pytest.mark.parametrize("status", DeliveryStatus)
 def test_refund_waits_for_the_payment(status: DeliveryStatus) -> None:
-    """Until the platform has taken it, or refused it for good."""
+    """Until the platform has taken it: one that it has refused may still be sent again, and must not come after."""
     completed, sold = an(refund.Completed), a_checkout()
+    answer = Delivery(checkout_id=CHECKOUT_ID, payment_id=PAYMENT_ID, status=status)
 
     assert not is_paid(completed, sold, None)
-    assert is_paid(completed, sold, Delivery(checkout_id=CHECKOUT_ID, payment_id=PAYMENT_ID, status=status))
+    assert is_paid(completed, sold, answer) == (status is DeliveryStatus.SENT)
     assert is_paid(completed, None, None)
 
 

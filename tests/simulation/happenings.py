@@ -245,7 +245,9 @@ def _is_remembered(world: World, queue: str, event: Event) -> bool:
     """
     if queue == "seat.hold" and isinstance(event, Requested):
         is_had = any(row.holder == event.payment_id for row in world.rows(Seat))
-        return is_had or world.clock("seat") < event.deadline
+        refunds = (row for row in world.rows(Refund) if row.payment_id == event.payment_id)
+        is_given_back = any(row.status == RefundStatus.PENDING for row in refunds)
+        return is_had or is_given_back or world.clock("seat") < event.deadline
     return queue in REMEMBERED and isinstance(event, Timed) and world.clock("seat") < event.deadline
 
 

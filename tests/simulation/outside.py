@@ -1,6 +1,6 @@
 """What is the same in every world: services, steps and policies, the broker, and how its messages read."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -8,7 +8,7 @@ from uuid import NAMESPACE_OID, UUID
 
 from chassis.choreography.envelope import Envelope, parse
 from chassis.choreography.loading import load
-from contracts.event import Event, Refund
+from contracts.event import Checkout, Event, Hold, Refund
 from payment_svc.steps import PaymentPolicy
 from reservation_svc.steps import HoldPolicy
 from seat_svc.steps import RefundPolicy
@@ -17,6 +17,7 @@ from tests.memory.store import derived_id
 from tests.simulation.scenario import CHECKOUT_TIME, HOLD_TIME, MAX_POINTS, NOTICE
 
 Said = TypeVar("Said", bound=Event)
+Outcome = Hold | Checkout | Refund
 
 SERVICES = load(Path(__file__).parents[2]).services
 BY_NAME = {service.name: service for service in SERVICES}
@@ -38,7 +39,7 @@ class Told(NamedTuple):
     """What the platform was told: the type of the webhook, and the event in it."""
 
     kind: str
-    event: Event
+    event: Outcome
 
 
 class MemoryPlatform:
@@ -47,7 +48,19 @@ class MemoryPlatform:
     def __init__(self) -> None:
         self.deliveries: dict[UUID, Told] = {}
 
-    async def deliver(self, delivery_id: UUID, kind: str, event: Event) -> None:
+    def copy(self) -> "MemoryPlatform":
+        """One that was told the same."""
+        other = MemoryPlatform()
+        other.deliveries = dict(self.deliveries)
+        return other
+
+    @property
+    def fingerprint(self) -> Hashable:
+        """Equal for platforms that were told the same, of each payment in the same order."""
+        by_payment = sorted(self.deliveries, key=lambda key: str(self.deliveries[key].event.payment_id))
+        return tuple(by_payment)
+
+    async def deliver(self, delivery_id: UUID, kind: str, event: Outcome) -> None:
         """Take it."""
         self.deliveries.setdefault(delivery_id, Told(kind, event))
 

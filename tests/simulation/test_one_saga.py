@@ -61,11 +61,20 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
     "a checkout with too few points": (one(POOR, FAIR, 1, *ANY, most=2), HELD),
     "two checkouts in a changing world": (one(RICH, FAIR, 2, *WORLDLY, most=2), HELD),
     "a hold whose old messages come back": (one(RICH, FAIR, 0, *WORLDLY, Trouble.REPLAY, most=2), ()),
-    "two checkouts whose old messages come back": (one(RICH, FAIR, 2, *WORLDLY, Trouble.REPLAY, most=2), HELD),
+    "two checkouts whose old messages come back": (
+        one(RICH, FAIR, 2, Trouble.WITHDRAW, Trouble.DEADLINE, Trouble.REPLAY, most=2),
+        HELD,
+    ),
     "a hold and two checkouts": (one(RICH, FAIR, 2, *ANY, most=1), ()),
     "a hold of two seats and its checkout": (one({"ann": 200}, {1: 60, 2: 70}, 1, *ANY, most=1), ()),
     "two fans who want one seat": (
-        Scenario(RICH | {"bob": 100}, FAIR, (Wish("ann-1", (1,)), Wish("bob-1", (1,))), WORLDLY, 1),
+        Scenario(
+            RICH | {"bob": 100},
+            FAIR,
+            (Wish("ann-1", (1,)), Wish("bob-1", (1,))),
+            (Trouble.WITHDRAW, Trouble.HOLDS_END, Trouble.OUTDATED_LOOK),
+            1,
+        ),
         (),
     ),
     "a hold whose messages get lost": (one(RICH, FAIR, 0, *LOST, Trouble.DUPLICATE, most=2), ()),

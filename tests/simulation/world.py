@@ -90,8 +90,7 @@ class World:
         assert not self.running, "what has begun cannot be copied"
         other.scenario, other.now, other.trouble = self.scenario, self.now, self.trouble
         other.running, other.asked, other.happening, other.is_slow = [], set(), self.happening, False
-        other.platform = MemoryPlatform()
-        other.platform.deliveries.update(self.platform.deliveries)
+        other.platform = self.platform.copy()
         other._leases_ended = self._leases_ended
         other.servers = {name: server.copy() for name, server in self.servers.items()}
         other.pending = self.pending.copy()
@@ -105,7 +104,7 @@ class World:
         waiting = frozenset((queue, self.envelopes[key].event, n) for (queue, key), n in self.pending.items())
         databases = tuple(database.fingerprint for database in self.databases.values())
         odd = self.altered, frozenset(self.parked)
-        return databases, waiting, odd, tuple(self.platform.deliveries), self.now
+        return databases, waiting, odd, self.platform.fingerprint, self.now
 
     @property
     def databases(self) -> dict[str, Committed]:

@@ -70,7 +70,7 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
     """Close a hold of which nothing is left; one that ran out of time stays EXPIRED.
 
     One that is open or confirmed still has its seats: they are given back when this service says so, and not before.
-    Of one that was given up before anybody had answered, seats may still be held: it is closed after its clock asked.
+    One that was given up before anybody had answered is closed again once its clock has asked: seats may come late.
     """
     for row in reservations:
         agree(lost, row, "user_id")
@@ -80,8 +80,6 @@ def reject(lost: seat.HoldRejected | seat.Released, reservations: Reservations) 
         return None
     for row in reservations:
         row.close(lost.reason)
-    if not all(row.is_closed for row in reservations):
-        return None
     # What took its time may name another reason than the one for which the hold was over, which its user sees.
     return reservation.Closed.after(lost, reason=reservations[0].reason or lost.reason) if reservations else None
 

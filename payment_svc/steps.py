@@ -8,15 +8,7 @@ from uuid import UUID, uuid5
 from chassis import ContradictedError, Service, Unlocked, Via, agree, ask_again
 from contracts import checkout, payment, point, refund, reservation, seat
 from contracts.refund import Asker
-from payment_svc.models import (
-    Checkout,
-    CheckoutStatus,
-    Payment,
-    PaymentStatus,
-    Refund,
-    RefundStatus,
-    listed,
-)
+from payment_svc.models import Checkout, CheckoutStatus, Payment, PaymentStatus, Refund, RefundStatus, listed
 from payment_svc.notices import announce, is_last, is_next, is_paid, notify, send, tell
 
 service = Service("payment")

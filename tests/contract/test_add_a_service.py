@@ -18,7 +18,7 @@ def tree(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT, tmp_path / "tree", ignore=made))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif((ROOT / "coupon_svc").exists(), reason="the page has been followed here")
 def test_the_page_can_be_followed(tree: Path, tmp_path: Path) -> None:
     """Every change can be made as it stands, and every command prints what the page says."""

@@ -13,6 +13,7 @@ from tests.contract.plans import Plan
 from tests.contract.playing import Play
 
 SERVICES = packages(Path(__file__).parents[2])
+pytestmark = pytest.mark.timeout(300)  # the tables have to be filled first
 
 
 @pytest.fixture(scope="module")

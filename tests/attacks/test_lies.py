@@ -193,7 +193,7 @@ async def test_paid_hold_does_not_run_out(broker: Broker, liar: Liar, fan: Fan, 
 
     await liar.say("reservation.expired", hold.payment_id, expired)
 
-    assert "cannot have run out" in await reason(broker, "payment", hold.payment_id)
+    assert "cannot be over" in await reason(broker, "payment", hold.payment_id)
 
 
 async def test_points_of_a_sale_are_not_back(broker: Broker, liar: Liar, fan: Fan, hold: Hold) -> None:

@@ -52,12 +52,13 @@ async def test_expired_hold_is_given_back(system: System, fan: Fan, hold: Hold, 
     assert await _given_back(system, fan, hold) == _expired(before, fan, hold)
     shown = await fan.get("reservation", f"/reservations/{hold.payment_id}")
     assert (shown["status"], shown["reason"]) == ("expired", "hold-expired")
-    await observer.heard(hold.payment_id, "reservation.closed")
-    assert observer.names(hold.payment_id)[-4:] == [
+    await observer.heard(hold.payment_id, "payment.closure-sent")
+    assert observer.names(hold.payment_id)[-5:] == [
         "reservation.expired",
         "payment.cancelled",
         "seat.released",
         "reservation.closed",
+        "payment.closure-sent",
     ]
 
 

@@ -124,13 +124,14 @@ async def test_too_dear_hold_is_undone(system: System, fan: Fan, catalogue: Cata
     """Seats that together cost more than a payment may are occupied, found too dear, and released."""
     hold = await _refused(system, fan, await catalogue.free(4, DEAR), "total-over-limit")
 
-    await observer.heard(hold.payment_id, "reservation.closed")
+    await observer.heard(hold.payment_id, "payment.closure-sent")
     assert observer.names(hold.payment_id) == [
         "reservation.requested",
         "seat.held",
         "payment.publish-rejected",
         "seat.released",
         "reservation.closed",
+        "payment.closure-sent",
     ]
 
 

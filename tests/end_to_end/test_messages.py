@@ -97,9 +97,9 @@ async def test_messages_of_a_hold(fan: Fan, catalogue: Catalogue, observer: Obse
     hold = await fan.hold(*await catalogue.free())
     refused = uuid.UUID((await fan.reserve(await catalogue.free(4, DEAR))).json()["payment_id"])
     await observer.heard(hold.payment_id, "reservation.opened")
-    await observer.heard(refused, "reservation.closed")
+    await observer.heard(refused, "payment.closure-sent")
 
-    for saga_id, count in ((hold.payment_id, 4), (refused, 5)):
+    for saga_id, count in ((hold.payment_id, 4), (refused, 6)):
         messages = observer.said(saga_id)
         for message in messages:
             _is_well_formed(message)

@@ -262,7 +262,7 @@ async def test_invariants_are_told(stage: Stage) -> None:
     """All of them, each with whether it holds."""
     found = await stage.do("/invariants", method="GET")
 
-    assert [one["name"] for one in found] == [f"I{number}" for number in range(1, 12)]
+    assert [one["name"] for one in found] == [f"I{number}" for number in range(1, 14)]
     assert all(one["holds"] == (not one["violations"]) for one in found)
 
 

@@ -73,7 +73,7 @@ def test_message_of_a_step_that_has_to_succeed_is_never_parked(world: World) -> 
 def test_lost_count_of_attempts_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A retry that does not know how often it was there before would never park anything."""
     # given
-    monkeypatch.setattr(retry, "attempts_of", lambda _: 0)
+    monkeypatch.setattr(retry, "attempts_in", lambda _: 0)
     # when, then
     assert fail(world, 2 * MAX_TRIES) > MAX_TRIES
     assert not world.parked

@@ -108,11 +108,11 @@ CASES: dict[str, tuple[Scenario, Trace]] = {
     "a refund whose messages get lost": (of(SORRY, *LOST, Trouble.CALL_OFF, most=2), TOLD),
     "a refund whose old messages come back": (of(SORRY, Trouble.EVENING, Trouble.REPLAY, most=2), TOLD),
     "a checkout that is called off and its messages get lost": (
-        of(Wish("ann-1", (1,)), *LOST, Trouble.CALL_OFF, most=2),
-        HELD,
+        of(Wish("ann-1", (1,)), Trouble.DISCARD, Trouble.CALL_OFF, most=2),
+        BOUGHT[:6],
     ),
     "a seat that is sold again": (
-        Scenario(RICH | {"bob": 100}, FAIR, (SORRY, Wish("bob-1", (1,))), (*CHANGING, Trouble.REPLAY), 1),
+        Scenario(RICH | {"bob": 100}, FAIR, (SORRY, Wish("bob-1", (1,))), (Trouble.REVOKE, Trouble.REPLAY), 1),
         TOLD,
     ),
     "two seats of which one is withdrawn": (

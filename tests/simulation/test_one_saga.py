@@ -20,6 +20,7 @@ ANY = (*TECHNICAL, *WORLDLY)
 LOST = (Trouble.DISCARD, Trouble.OVERDUE)
 RICH, POOR, FAIR, DEAR = {"ann": 100}, {"ann": 10}, {1: 60}, {1: 500}
 MAX_WORLDS = 20_000
+pytestmark = pytest.mark.timeout(300)  # thousands of worlds, beside other tests
 
 
 def one(points: dict[str, int], prices: dict[int, int], checkouts: int, *trouble: Trouble, most: int) -> Scenario:

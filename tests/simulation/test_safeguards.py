@@ -27,6 +27,7 @@ from tests.simulation.scheduler import Trace, explore, replay, report, shrink, w
 from tests.simulation.test_one_saga import BOUGHT, HELD
 
 MAX_WORLDS = 10_000
+pytestmark = pytest.mark.timeout(300)  # thousands of worlds, beside other tests
 SEEDS = 400
 
 ONE_FAN = Scenario(points={"ann": 100}, prices={1: 60}, wishes=(Wish("ann-1", (1,)),))

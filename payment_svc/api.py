@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from chassis.web import (
     Keyed,
     PreferredWait,
     Problem,
-    applied,
+    answered,
     documented,
     not_found,
     once,
@@ -120,10 +121,7 @@ async def check_out(
     deadline = datetime.now(UTC) + runtime.dependency(CheckoutPolicy).lifetime
     asked = CheckoutRequest(Keyed(user_id, key, order.model_dump_json()), order.payment_id, deadline)
     accepted = await runtime.requests.together(accept, asked)
-    response.headers["Location"] = accepted.location
-    response.headers["Retry-After"] = "1"
-    settled = await _settled(runtime, accepted.checkout_id, user_id, wait) if wait else None
-    return applied(response, wait, settled) or accepted
+    return await answered(response, accepted, wait, partial(_settled, runtime, accepted.checkout_id, user_id))
 
 
 @router.get("/checkouts/{checkout_id}", tags=["checkouts"], responses=documented(HTTPStatus.NOT_FOUND))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from chassis.web import (
     Keyed,
     PreferredWait,
     Problem,
-    applied,
+    answered,
     documented,
     not_found,
     once,
@@ -85,10 +86,7 @@ async def give_back_checkout(
     """
     asked = RefundRequest(Keyed(who.sub, key, f"refund {checkout_id}"), checkout_id, who)
     accepted = await runtime.requests.together(accept, asked)
-    response.headers["Location"] = accepted.location
-    response.headers["Retry-After"] = "1"
-    settled = await _settled(runtime, accepted.refund_id, who, wait) if wait else None
-    return applied(response, wait, settled) or accepted
+    return await answered(response, accepted, wait, partial(_settled, runtime, accepted.refund_id, who))
 
 
 @refunds_router.get("/refunds/{refund_id}", responses=documented(HTTPStatus.NOT_FOUND))

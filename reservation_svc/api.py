@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -21,7 +22,7 @@ from chassis.web import (
     Keyed,
     PreferredWait,
     Problem,
-    applied,
+    answered,
     documented,
     not_found,
     once,
@@ -125,10 +126,7 @@ async def reserve(
     deadline = datetime.now(UTC) + runtime.dependency(HoldPolicy).patience
     asked = HoldRequest(Keyed(user_id, key, wish.model_dump_json()), wish.seat_ids, deadline, runtime.dependency(Quota))
     accepted = await runtime.requests.together(accept, asked)
-    response.headers["Location"] = accepted.location
-    response.headers["Retry-After"] = "1"
-    settled = await _settled(runtime, accepted.payment_id, user_id, wait) if wait else None
-    return applied(response, wait, settled) or accepted
+    return await answered(response, accepted, wait, partial(_settled, runtime, accepted.payment_id, user_id))
 
 
 @router.get("/{payment_id}", responses=documented(HTTPStatus.NOT_FOUND))

@@ -5,7 +5,7 @@ from chassis.web.bearer import Claims, CurrentClaims, CurrentOperator, CurrentUs
 from chassis.web.current import CurrentRuntime
 from chassis.web.idempotency import IdempotencyKey, Keyed, once, recall
 from chassis.web.idempotency import metadata as idempotency_metadata
-from chassis.web.prefer import PreferredWait, applied
+from chassis.web.prefer import PreferredWait, answered
 from chassis.web.problem import Problem, documented, not_found
 from chassis.web.serve import run
 from chassis.web.streams import CurrentStreams
@@ -22,7 +22,7 @@ __all__ = [
     "Keyed",
     "PreferredWait",
     "Problem",
-    "applied",
+    "answered",
     "documented",
     "idempotency_metadata",
     "not_found",

@@ -23,6 +23,9 @@ MAX_IN_ALL = 10_000
 REQUEST_WITHIN = 12.0
 JOURNEY_WITHIN = 45.0
 HOLD_WAIT = 5
+SETTLED_WITHIN = 300.0
+"""Seconds: longer than any outage that a script makes"""
+UNSETTLED = ("requested", "pending")
 TRIES = 4
 BEING_ACCEPTED = "urn:problem:key-in-use"
 OVER_THE_LIMIT = 4
@@ -181,14 +184,9 @@ class Shoppers:
         """Buy seats; the checkout, once it has completed."""
         await self._charge(fan, CHEAP * len(seat_ids))
         checkout_id = await self.order(fan, await self._hold(fan, seat_ids))
-        status = "pending"
-        while status == "pending":
-            await asyncio.sleep(1)
-            with contextlib.suppress(httpx2.HTTPError):
-                answer = await fan.ask("GET", "payment", f"/checkouts/{checkout_id}", timeout=REQUEST_WITHIN)
-                status = answer.json()["status"] if answer.is_success else status
-        if status != "completed":
-            raise GaveUpError(f"checkout {status}")
+        state = await self._settled(fan, "payment", f"/checkouts/{checkout_id}", {"status": "pending"})
+        if state["status"] != "completed":
+            raise GaveUpError(str(state))
         return checkout_id
 
     async def _refund(self, fan: Fan, checkout_id: UUID) -> UUID:
@@ -209,15 +207,23 @@ class Shoppers:
         body, headers = {"seat_ids": list(seat_ids)}, {"Prefer": f"wait={HOLD_WAIT}"}
         answer = await self._ask(fan, "reservation", "/reservations", json=body, headers=headers)
         _expect(answer, OK, ACCEPTED)
-        state, path = answer.json(), f"/reservations/{answer.json()['payment_id']}"
-        while state["status"] == "requested":
-            await asyncio.sleep(1)
-            with contextlib.suppress(httpx2.HTTPError):
-                answer = await fan.ask("GET", "reservation", path, timeout=REQUEST_WITHIN)
-                state = answer.json() if answer.is_success else state
+        path = f"/reservations/{answer.json()['payment_id']}"
+        state = await self._settled(fan, "reservation", path, answer.json())
         if state["status"] != "temp":
             raise GaveUpError(str(state))
         return UUID(state["payment_id"])
+
+    async def _settled(self, fan: Fan, service: str, path: str, known: dict[str, Any]) -> dict[str, Any]:
+        """The state of something once it is not what is known of it any more, whatever trouble the service is in."""
+        state = known
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLED_WITHIN):
+                while state["status"] == known["status"] and state["status"] in UNSETTLED:
+                    await asyncio.sleep(1)
+                    with contextlib.suppress(httpx2.HTTPError):
+                        answer = await fan.ask("GET", service, path, timeout=REQUEST_WITHIN)
+                        state = answer.json() if answer.is_success else state
+        return state
 
     async def order(self, fan: Fan, payment_id: UUID) -> UUID:
         """Order with one key until there is an answer; whatever was accepted has to exist for ever."""

@@ -1,12 +1,16 @@
-"""A PostgreSQL of its own for the tests of the migrations, started when the first of them needs it."""
+"""A PostgreSQL of its own for the tests of databases, started when the first of them needs it."""
 
 import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
+import asyncpg
 import pytest
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
+from chassis.store import Database
+from chassis.store.departures import Departures
+from chassis.store.postgres import Postgres
 from stack.credentials import Credentials
 from stack.directory import Directory
 from stack.program import start, stop
@@ -45,3 +49,19 @@ async def postgres_admin_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         yield program.probe
     finally:
         await stop(process, program.stop_signal, program.patience)
+
+
+@pytest.fixture
+async def seats_database(seats_url: str) -> AsyncIterator[Database]:
+    """The database at `seats_url`, of whoever asks, as a process of seat_svc has it."""
+    found = Database(Postgres(seats_url, pool_size=4), Departures())
+    yield found
+    await found.drain(1)
+
+
+@pytest.fixture
+async def somebody(seats_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Somebody else in the database."""
+    connection = await asyncpg.connect(seats_url)
+    yield connection
+    connection.terminate()

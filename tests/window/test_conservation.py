@@ -1,56 +1,19 @@
 """Points, seats, ends and deliveries are judged by events alone."""
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
+from tests.window.judging import LATER, broken, facts, judged, reworded, without
 from tests.window.sagas import BEGUN, PATIENCE, REFUSING, chased, checkout, hold, named, refund
-from tests.window.telling import CHOREOGRAPHY, told
+from tests.window.telling import CHOREOGRAPHY
 from window.auditing import FACTS
 from window.choreography import PUBLISHED
-from window.conservation import MAX_NAMED, Facts, facts_of, judge
-from window.looks import Finding
+from window.conservation import MAX_NAMED, judge
 from window.meanings import AMOUNT, HOLDER, MEANINGS, SEATS, Meaning
-from window.message import Message
-
-LATER = BEGUN + timedelta(hours=1)
-
-
-def facts(messages: Sequence[Message]) -> Facts:
-    """What one saga has moved."""
-    return facts_of(told(messages), CHOREOGRAPHY)
-
-
-def judged(*sagas: Sequence[Message], now: datetime = LATER) -> dict[str, Finding]:
-    """The findings, by their rules."""
-    return {one.rule: one for one in judge(map(facts, sagas), now)}
-
-
-def broken(findings: dict[str, Finding]) -> list[str]:
-    """The rules that do not hold."""
-    return [rule for rule, finding in findings.items() if not finding.holds]
-
-
-def reworded(messages: Iterable[Message], event: str, old: str, new: str) -> list[Message]:
-    """The messages with another body of one event."""
-    return [replace(one, body=one.body.replace(old, new)) if one.event == event else one for one in messages]
-
-
-def without(messages: Iterable[Message], *events: str) -> list[Message]:
-    """The messages but for these events; what they caused has their cause."""
-    gone = {one.event_id: one.cause for one in messages if one.event in events}
-    return [replace(one, cause=_before(one.cause, gone)) for one in messages if one.event_id not in gone]
-
-
-def _before(cause: UUID | None, gone: dict[UUID, UUID | None]) -> UUID | None:
-    while cause in gone:
-        cause = gone[cause]
-    return cause
 
 
 @pytest.mark.parametrize("event", MEANINGS)
@@ -249,55 +212,6 @@ def test_only_the_first_ten_are_named() -> None:
     found = judged(*lost)["points"]
     assert len(found.sagas) == MAX_NAMED
     assert found.text.startswith("25 of 25")
-
-
-def test_a_refund_gives_back_what_it_repays() -> None:
-    """Nothing else moved, and its seats are nobody's."""
-    messages = refund(seats=(3,), amount=40)
-    found = facts(messages)
-    assert (found.repaid, found.given_back, found.spent, found.paid) == (40, 40, 0, 0)
-    assert (found.completed, found.delivered, found.holder) == (1, 1, named("payment of one"))
-    assert (found.seats, found.released_at) == ((), messages[1].occurred_at)
-    assert found.is_whole
-
-
-def test_a_refund_that_was_called_for_is_whole() -> None:
-    """What called for it belongs to the hold."""
-    assert facts(refund(revoked="called-off")).is_whole
-
-
-def test_a_refused_refund_moves_nothing() -> None:
-    """The sale stands."""
-    found = facts(refund(kept="too-late"))
-    assert (found.repaid, found.given_back, found.released_at) == (0, 0, None)
-
-
-def test_a_refund_that_repays_another_amount_is_found() -> None:
-    """Something was made."""
-    wrong = reworded(refund(), "refund.completed", "300", "299")
-    findings = judged(checkout(), wrong)
-    assert broken(findings) == ["points"]
-    assert findings["points"].sagas == (named("back"),)
-
-
-def test_a_payment_that_is_given_back_twice_is_found() -> None:
-    """Whichever refund came second."""
-    findings = judged(checkout(), refund(), refund(name="once more", begun_at=BEGUN + timedelta(minutes=2)))
-    assert broken(findings) == ["points"]
-    assert findings["points"].sagas == (named("once more"),)
-
-
-def test_a_refund_of_which_nobody_was_told_is_found() -> None:
-    """It failed, though the points are back."""
-    end = replace(refund(kept="too-late")[-1], cause=None, occurred_at=BEGUN + timedelta(minutes=2))
-    assert "deliveries" in broken(judged([*refund()[:-1], end]))
-
-
-def test_a_seat_that_is_sold_again_before_it_was_vacated_is_found() -> None:
-    """Its first buyer still had it."""
-    sold = checkout(), checkout(name="two", begun_at=BEGUN + timedelta(minutes=2))
-    assert judged(*sold, refund())["seats"].holds
-    assert not judged(*sold, refund(begun_at=BEGUN + timedelta(minutes=3)))["seats"].holds
 
 
 def test_facts_of_the_release_before_are_read() -> None:

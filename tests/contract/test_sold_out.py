@@ -48,7 +48,7 @@ def holders() -> list[UUID]:
 
 
 @pytest.fixture
-async def url(postgres_admin_url: str, holders: Sequence[UUID]) -> str:
+async def seats_url(postgres_admin_url: str, holders: Sequence[UUID]) -> str:
     """A database of seat_svc with one evening."""
     url = await migrated_database(postgres_admin_url, "seat_svc")
     first = Database(Postgres(url, pool_size=1), Departures())
@@ -64,20 +64,12 @@ async def url(postgres_admin_url: str, holders: Sequence[UUID]) -> str:
 
 
 @pytest.fixture
-async def processes(url: str) -> AsyncIterator[list[Database]]:
+async def processes(seats_url: str) -> AsyncIterator[list[Database]]:
     """The connections of two processes of seat_svc."""
-    found = [Database(Postgres(url, pool_size=2), Departures()) for _ in range(2)]
+    found = [Database(Postgres(seats_url, pool_size=2), Departures()) for _ in range(2)]
     yield found
     for database in found:
         await database.drain(1)
-
-
-@pytest.fixture
-async def beside(url: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
-    """A session of somebody else."""
-    connection = await asyncpg.connect(url)
-    yield connection
-    connection.terminate()
 
 
 def _paid(seat_id: int, holder: UUID) -> Envelope:
@@ -127,13 +119,13 @@ async def test_last_seats_sold_by_two_processes_at_once_sell_out(
 
 
 async def test_sale_does_not_wait_for_its_evening(
-    processes: Sequence[Database], holders: Sequence[UUID], beside: "asyncpg.Connection[Any]"
+    processes: Sequence[Database], holders: Sequence[UUID], somebody: "asyncpg.Connection[Any]"
 ) -> None:
     """While somebody else keeps the row of the evening locked, its seats are sold, withdrawn and returned."""
     database = processes[0]
-    async with beside.transaction():
+    async with somebody.transaction():
         # given
-        await beside.execute(LOCKED)
+        await somebody.execute(LOCKED)
         # when
         await _sell(database, 1, holders[0])
         withdrawn = await _put(database, is_on_sale=False)
@@ -173,16 +165,20 @@ async def test_unknown_concert_is_missing_and_one_without_evenings_is_not(proces
 
 @pytest.mark.parametrize(("status", "counted"), [("AVAILABLE", 7), ("SOLD_OUT", 0), ("AVAILABLE", -1)])
 async def test_what_the_release_before_counts_wrong_is_put_right(
-    processes: Sequence[Database], holders: Sequence[UUID], beside: "asyncpg.Connection[Any]", status: str, counted: int
+    processes: Sequence[Database],
+    holders: Sequence[UUID],
+    somebody: "asyncpg.Connection[Any]",
+    status: str,
+    counted: int,
 ) -> None:
     """It writes the evening with each of its sales; what is stored is what the seats say."""
     # given
     await _sell(processes[0], 1, holders[0])
     # when
-    await beside.execute(OLD_WRITE, status, counted)
-    one_left = await beside.fetchrow("SELECT status, open_seats FROM concert_date")
-    await beside.execute("UPDATE seat SET status = 'RESERVED' WHERE seat_id = 2")
-    await beside.execute(OLD_WRITE, status, counted)
-    none_left = await beside.fetchrow("SELECT status, open_seats FROM concert_date")
+    await somebody.execute(OLD_WRITE, status, counted)
+    one_left = await somebody.fetchrow("SELECT status, open_seats FROM concert_date")
+    await somebody.execute("UPDATE seat SET status = 'RESERVED' WHERE seat_id = 2")
+    await somebody.execute(OLD_WRITE, status, counted)
+    none_left = await somebody.fetchrow("SELECT status, open_seats FROM concert_date")
     # then
     assert (one_left, none_left) == (("AVAILABLE", 1), ("SOLD_OUT", 0))

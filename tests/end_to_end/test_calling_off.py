@@ -50,6 +50,14 @@ async def _buy(system: System, seat_ids: Sequence[int]) -> tuple[Fan, Hold]:
     return fan, hold
 
 
+async def _about_to_pay(fan: Fan, catalogue: Catalogue) -> tuple[int, Hold]:
+    """An evening, and the hold of all its seats by a fan who has the points for them."""
+    seat_ids = await catalogue.new_date(2)
+    hold = await fan.hold(*seat_ids)
+    await fan.charge(hold.total)
+    return await catalogue.date_of(seat_ids[0]), hold
+
+
 async def _left(system: System, fan: Fan, hold: Hold) -> tuple[int, set[str], set[tuple[str, UUID | None]]]:
     """What is left of a purchase: points, reservations, seats with their holders."""
     now = await standing(system, fan, hold)
@@ -100,10 +108,7 @@ async def test_checkout_under_way_is_refused(
     system: System, fan: Fan, operator: Operator, catalogue: Catalogue, broker: Broker
 ) -> None:
     """One whose seats are not sold yet fails for that reason, and its hold is given up."""
-    seat_ids = await catalogue.new_date(2)
-    date_id = await catalogue.date_of(seat_ids[0])
-    hold = await fan.hold(*seat_ids)
-    await fan.charge(hold.total)
+    date_id, hold = await _about_to_pay(fan, catalogue)
 
     async with broker.diverted("seat.reserve", "payment.paid") as diversion:
         checkout_id = await fan.begin(hold)
@@ -125,10 +130,7 @@ async def test_checkout_that_was_faster_is_completed_and_refunded(
     system: System, fan: Fan, operator: Operator, catalogue: Catalogue, broker: Broker
 ) -> None:
     """One whose seats are sold ends first, and then it is taken back."""
-    seat_ids = await catalogue.new_date(2)
-    date_id = await catalogue.date_of(seat_ids[0])
-    hold = await fan.hold(*seat_ids)
-    await fan.charge(hold.total)
+    date_id, hold = await _about_to_pay(fan, catalogue)
 
     async with broker.diverted("payment.complete", "seat.reserved") as diversion:
         checkout_id = await fan.begin(hold)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.window import sagas
 from tests.window_pages.browsing import Services, browser
-from tests.window_pages.fakes import FakeLooks, hour
+from tests.window_pages.fakes import CHOREOGRAPHY, FakeLooks, hour
 from window.looks import Finding, Gap, StepNumbers
 from window.message import Message
 
@@ -30,7 +30,7 @@ async def test_now() -> None:
     """The first page draws every step of every choreography, and names what is in trouble."""
     looks = FakeLooks(numbers={"payment.pay": StepNumbers(0.4, 312, 0, 3, 1, None)}, minutes=hour())
     answer = await browser(looks).get("/")
-    assert answer.text.count('class="map"') == 2
+    assert answer.text.count('class="map"') == len(CHOREOGRAPHY.sagas)
     assert "312 queued, no cons." in answer.text
     assert "3 rest, 1 parked" in answer.text
     assert "seat.rejected: seat.reserve to payment.revert" in answer.text

@@ -58,7 +58,8 @@ def _columns(saga: Saga) -> Mapping[str, int]:
             before = [columns[one.name] for one in saga.out if set(one.says) & set(step.hears) and one is not step]
             columns[step.name] = min(len(columns) - 1, max(before, default=-1) + 1)
     for step in saga.back:
-        columns[step.name] = columns.get(step.undoes or "", 0)
+        heard = (columns[one.name] for one in saga.back if set(one.says) & set(step.hears) and one.name in columns)
+        columns[step.name] = columns[step.undoes] if step.undoes in columns else min(heard, default=0)
     last = max(columns.values(), default=0)
     for step in reversed(saga.asked):
         columns[step.name] = _asked_column(saga, step, columns, last)

@@ -1,4 +1,4 @@
-"""The contenders: the saga and the facade, each through REST and without it, run until they can do no more.
+"""The contenders: the saga and the facades, each through REST and without it, run until they can do no more.
 
 Whoever contends, a checkout counts when it is COMPLETED in the database and its delivery to the platform is stored,
 and a round is over when that is true of the last one: accepting more than can be done gains nothing, and neither does
@@ -23,13 +23,13 @@ from tests.bench.messages import requested
 from tests.bench.processes import cpu_seconds
 from tests.bench.rows import BEGUN, CHECKOUT, OPEN, id_of
 from tests.bench.stand import FACADE, Stand
-from tests.bench.workers import Server, ask, direct, served
+from tests.bench.workers import Kind, Server, ask, direct, served
 from tests.end_to_end.eventually import eventually
 
 WARM_UP = 2.0
 """Seconds at the start of a closed loop that are not counted"""
 WARM_UP_NUMBERS = 100
-"""Checkouts of each process of the facade without REST that are not counted"""
+"""Checkouts of each process of a facade without REST that are not counted"""
 PUBLISH_AT_ONCE = 500
 SLOWEST = 20
 """So many checkouts per second are the least that is waited for"""
@@ -113,10 +113,10 @@ async def saga_from_broker(stand: Stand, count: int) -> Round:
     return _until_last(began, done, used(stand, before, count))
 
 
-async def facade_through_rest(stand: Stand, processes: int, seconds: float, count: int) -> Round:
-    """The same loop against so many processes of the facade."""
+async def facade_through_rest(stand: Stand, kind: Kind, processes: int, seconds: float, count: int) -> Round:
+    """The same loop against so many processes of a facade."""
     async with AsyncExitStack() as running:
-        servers = [await running.enter_async_context(served(stand)) for _ in range(processes)]
+        servers = [await running.enter_async_context(served(stand, kind)) for _ in range(processes)]
         job = await job_for_facade(stand, servers, seconds, count)
         pids = [server.pid for server in servers]
         before = stand.cpu() | {FACADE: cpu_seconds(pids)}
@@ -125,13 +125,13 @@ async def facade_through_rest(stand: Stand, processes: int, seconds: float, coun
         return _after_warm_up(outcome, done, used(stand, before, len(done), pids))
 
 
-async def facade_direct(stand: Stand, processes: int, count: int) -> Round:
-    """So many checkouts by processes of the facade that are called without REST."""
+async def facade_direct(stand: Stand, kind: Kind, processes: int, count: int) -> Round:
+    """So many checkouts by processes of a facade that are called without REST."""
     extra = processes * WARM_UP_NUMBERS
     numbers = await stand.insert(OPEN, extra + count, into_facade=True)
     async with AsyncExitStack() as running:
         warm_ups = [numbers[position:extra:processes] for position in range(processes)]
-        workers = [await running.enter_async_context(direct(stand, warm_up)) for warm_up in warm_ups]
+        workers = [await running.enter_async_context(direct(stand, kind, warm_up)) for warm_up in warm_ups]
         pids = [worker.pid for worker in workers]
         ids, before, began = Ids(new_id()), stand.cpu() | {FACADE: cpu_seconds(pids)}, time.time()
         shares = [json.dumps(list(numbers[extra + position :: processes])) for position in range(processes)]

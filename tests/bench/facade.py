@@ -28,6 +28,7 @@ from chassis.ids import new_id
 from chassis.store.postgres import engine as engine_of
 from chassis.web import problem
 from chassis.web.bearer import Bearers, CurrentUser
+from chassis.web.idempotency import metadata as keys
 from chassis.web.problem import Problem, not_found
 from contracts.checkout import Completed
 from payment_svc.api import CheckoutState, Order
@@ -169,11 +170,11 @@ def _completed(attempt: Checkout, seat_ids: Sequence[int], now: datetime) -> Com
 
 
 async def create_tables(url: str) -> None:
-    """Create the tables of all four services in one database, with the concert that the dates belong to."""
+    """Create the tables of all four services and that of the keys in one database, with the concert of all dates."""
     engine = engine_of(url, poolclass=sa.NullPool)
     async with engine.begin() as connection:
-        for model in (Wallet, Reservation, Payment, Seat):
-            await connection.run_sync(model.metadata.create_all)
+        for known in (*(model.metadata for model in (Wallet, Reservation, Payment, Seat)), keys):
+            await connection.run_sync(known.create_all)
         await connection.execute(sa.text("INSERT INTO concert VALUES (1, 'The One Transaction')"))
     await engine.dispose()
 

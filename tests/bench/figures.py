@@ -71,6 +71,11 @@ class Contest(BaseModel):
         """Processor seconds for 1,000 checkouts in a group of processes: the median of the rounds."""
         return median(sum(used for name, used in one.items() if GROUPS[name] == group) for one in self.cpu)
 
+    @property
+    def cpu_of_all(self) -> float:
+        """The same in all groups."""
+        return median(sum(one.values()) for one in self.cpu)
+
     def cpu_but(self, group: str) -> float:
         """The same in all groups but one."""
         return median(sum(used for name, used in one.items() if GROUPS[name] != group) for one in self.cpu)

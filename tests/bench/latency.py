@@ -20,7 +20,7 @@ from tests.bench.figures import Floor, Latency, percentile
 from tests.bench.load import Outcome
 from tests.bench.messages import of_checkout
 from tests.bench.stand import FACADE, Session, Stand
-from tests.bench.workers import ask, served
+from tests.bench.workers import Kind, ask, served
 
 HOPS = 5
 """What a request has to wait for before payment_svc hears that the seats are sold: five commits, each published"""
@@ -37,7 +37,7 @@ async def of_saga(stand: Stand, rate: float, seconds: float, commit: float) -> L
 async def of_facade(stand: Stand, processes: int, rate: float, seconds: float) -> Latency:
     """From `POST /checkouts` to the answer."""
     async with AsyncExitStack() as running:
-        servers = [await running.enter_async_context(served(stand)) for _ in range(processes)]
+        servers = [await running.enter_async_context(served(stand, Kind.ORM)) for _ in range(processes)]
         outcome = await ask(stand, await job_for_facade(stand, servers, seconds, int(rate * seconds), rate))
         await finished(stand, FACADE, Ids(outcome.since), len(outcome.accepted))
     return _latency("facade", rate, outcome, {one.id: one.answered for one in outcome.accepted})

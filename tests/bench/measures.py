@@ -19,7 +19,7 @@ from tests.bench.progress import Progress
 from tests.bench.rows import OPEN
 from tests.bench.scale import CALM, MAX_BATCH, MAX_BATCHES_OF_ONE, Scale
 from tests.bench.stand import ADMIN_DATABASE, FACADE, Stand
-from tests.bench.workers import Worker, process
+from tests.bench.workers import Kind, Worker, process
 from tests.chaos.programs import PROGRAMS
 
 
@@ -42,11 +42,15 @@ PARTS = 10
 
 
 async def saturation(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
-    """All contenders, one after the other, round after round, so that a machine that drifts drifts for all."""
+    """All contenders, one after the other, round after round, so that a machine that drifts drifts for all.
+
+    Without the window: no facade has one, and what it costs is measured by itself.
+    """
     for turn in range(scale.rounds):
         for name in scale.contenders:
             progress.next(f"{LABELS[name]}, round {turn + 1} of {scale.rounds}")
-            done = await CONTENDERS[name](stand, scale.seconds, _rows(figures, name, scale.seconds))
+            async with window.away(stand):
+                done = await CONTENDERS[name](stand, scale.seconds, _rows(figures, name, scale.seconds))
             figures.add_round(name, done.per_second, done.cpu)
 
 
@@ -216,11 +220,15 @@ async def _saga(stand: Stand, seconds: float, count: int) -> Round:
 
 
 async def _facade(stand: Stand, seconds: float, count: int) -> Round:
-    return await contenders.facade_through_rest(stand, PROCESSES, seconds, count)
+    return await contenders.facade_through_rest(stand, Kind.ORM, PROCESSES, seconds, count)
 
 
 async def _facade_alone(stand: Stand, seconds: float, count: int) -> Round:
-    return await contenders.facade_through_rest(stand, 1, seconds, count)
+    return await contenders.facade_through_rest(stand, Kind.ORM, 1, seconds, count)
+
+
+async def _facade_sql(stand: Stand, seconds: float, count: int) -> Round:
+    return await contenders.facade_through_rest(stand, Kind.SQL, PROCESSES, seconds, count)
 
 
 async def _broker(stand: Stand, _: float, count: int) -> Round:
@@ -228,15 +236,21 @@ async def _broker(stand: Stand, _: float, count: int) -> Round:
 
 
 async def _direct(stand: Stand, _: float, count: int) -> Round:
-    return await contenders.facade_direct(stand, PROCESSES, count)
+    return await contenders.facade_direct(stand, Kind.ORM, PROCESSES, count)
 
 
-THROUGH_REST = ("saga", "facade", "facade-alone")
+async def _direct_sql(stand: Stand, _: float, count: int) -> Round:
+    return await contenders.facade_direct(stand, Kind.SQL, PROCESSES, count)
+
+
+THROUGH_REST = ("saga", "facade", "facade-sql", "facade-alone")
 CONTENDERS = {
     "saga": _saga,
     "facade": _facade,
     "broker": _broker,
     "direct": _direct,
+    "facade-sql": _facade_sql,
+    "direct-sql": _direct_sql,
     "facade-alone": _facade_alone,
 }
 LABELS = {
@@ -245,6 +259,8 @@ LABELS = {
     "facade-alone": "facade through REST, 1 process",
     "broker": "saga from the broker",
     "direct": "facade without REST, 2 processes",
+    "facade-sql": "hand-written SQL through REST, 2 processes",
+    "direct-sql": "hand-written SQL without REST, 2 processes",
 }
 
 MEASURES = {

@@ -12,7 +12,7 @@ MAX_BATCHES_OF_ONE = 1 / 5
 """Batches of one get this share of the checkouts that larger ones get: they take longer for each"""
 
 
-CONTENDERS = ("saga", "facade", "broker", "direct", "facade-alone")
+CONTENDERS = ("saga", "facade", "facade-sql", "broker", "direct", "direct-sql", "facade-alone")
 
 
 @dataclass(frozen=True)

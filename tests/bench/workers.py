@@ -1,4 +1,4 @@
-"""The processes that the bench starts beside the stack: the load, and the facade with REST and without."""
+"""The processes that the bench starts beside the stack: the load, and the facades with REST and without."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 
 from stack.directory import ROOT
 from stack.run.probe import answers
@@ -20,9 +21,16 @@ from tests.end_to_end.eventually import eventually
 SHARE_WITHIN = 300.0
 
 
+class Kind(StrEnum):
+    """The facades, by the modules that they are written in: one with a mapper, one as a single statement."""
+
+    ORM = "facade"
+    SQL = "handwritten"
+
+
 @dataclass(frozen=True)
 class Server:
-    """A process of the facade that serves."""
+    """A process of a facade that serves."""
 
     port: int
     pid: int
@@ -57,30 +65,32 @@ async def ask(stand: Stand, job: Job, *, may_refuse: bool = False) -> Outcome:
 
 
 @asynccontextmanager
-async def served(stand: Stand) -> AsyncIterator[Server]:
-    """One process of the facade behind REST."""
+async def served(stand: Stand, kind: Kind) -> AsyncIterator[Server]:
+    """One process of a facade behind REST."""
     with socket.create_server((HERE, 0)) as free:
         port = free.getsockname()[1]
-    async with process("tests.bench.facade", _settings(stand) | {"FACADE_PORT": str(port)}) as running:
+    async with process(f"tests.bench.{kind}", variables=_settings(stand) | {"FACADE_PORT": str(port)}) as running:
         await eventually(lambda: answers(f"http://{HERE}:{port}/livez"))
         yield Server(port, running.pid)
-        stand.note_peak(FACADE, peak_bytes(running.pid))
+        stand.note_peak(kind, peak_bytes(running.pid))
 
 
 @asynccontextmanager
-async def direct(stand: Stand, warm_up: Sequence[int]) -> AsyncIterator[Worker]:
-    """One process of the facade without REST, which has already done these checkouts."""
-    async with process("tests.bench.direct", _settings(stand)) as running:
+async def direct(stand: Stand, kind: Kind, warm_up: Sequence[int]) -> AsyncIterator[Worker]:
+    """One process of a facade without REST, which has already done these checkouts."""
+    async with process("tests.bench.direct", kind, variables=_settings(stand)) as running:
         worker = Worker(running)
         await worker.tell(json.dumps(list(warm_up)))
         yield worker
 
 
 @asynccontextmanager
-async def process(module: str, variables: Mapping[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    module: str, *arguments: str, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A Python process that lives no longer than the context."""
     running = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", module],
+        *[sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=os.environ | dict(variables or {}),
         stdin=asyncio.subprocess.PIPE,

@@ -7,6 +7,14 @@ from tests.end_to_end.broker import Broker
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.system import System
 
+POSTPONE = (
+    ("reservation", "UPDATE reservation SET expires_at = now() + interval '1 hour' WHERE status = 'TEMP'"),
+    ("reservation", "UPDATE reservation SET ask_at = now() + interval '1 hour' WHERE ask_at IS NOT NULL"),
+    ("payment", "UPDATE refund SET ask_at = now() + interval '1 hour' WHERE status = 'PENDING'"),
+    ("seat", "UPDATE seat SET revoke_at = now() + interval '1 hour' WHERE revoke_at IS NOT NULL"),
+)
+"""What has every clock wait"""
+
 
 async def quiet(system: System, broker: Broker) -> None:
     """Wait until every message that anybody has said was handled by everybody who hears it.
@@ -25,9 +33,9 @@ async def quiet(system: System, broker: Broker) -> None:
 
 
 async def stand_still(system: System, broker: Broker) -> None:
-    """Wait until nothing changes any more: holds that earlier tests left behind do not expire for the next hour."""
-    postpone = "UPDATE reservation SET expires_at = now() + interval '1 hour' WHERE status = 'TEMP'"
-    await system.databases.rows("reservation", postpone)
+    """Wait until nothing changes any more: no clock finds anything that earlier tests left behind for the next hour."""
+    for service, postpone in POSTPONE:
+        await system.databases.rows(service, postpone)
     await quiet(system, broker)
 
 

@@ -81,7 +81,7 @@ async def test_messages_of_a_failed_checkout(fan: Fan, hold: Hold, observer: Obs
     await fan.charge(hold.total)
     await operator.withdraw(hold.seat_ids[0])
     checkout_id = await fan.begin(hold)
-    await observer.heard(checkout_id, "checkout.failed")
+    await observer.heard(checkout_id, "payment.failure-sent")
 
     messages = observer.said(checkout_id)
 

@@ -54,9 +54,10 @@ def test_a_newcomer_checks_out_by_hand(directory: Directory) -> None:
     """The lines of the README hold a free seat and pay for it, as often as they are typed."""
     for _ in range(2):
         # when
-        *_, last = _typed(directory, _script()).split("event: ")
+        told = _typed(directory, _script())
+        *_, last = told.split("event: ")
         # then
-        assert last.startswith("checkout.completed")
+        assert last.startswith("checkout.completed"), told
 
 
 async def test_make_checkout_buys_seats(directory: Directory, fan: Fan) -> None:

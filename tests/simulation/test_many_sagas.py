@@ -20,7 +20,7 @@ from tests.simulation.outside import STEPS
 from tests.simulation.scenario import SIDE_BY_SIDE, TAKING_BACK, TECHNICAL, WORLDLY, Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import replay, report, wander
 
-USUAL_SEEDS, USUAL_SAGAS = 8_700, 100_000
+USUAL_SEEDS, USUAL_SAGAS = 7_500, 100_000
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", USUAL_SEEDS))
 ENOUGH, SOME = 100, 25
 AT_ONCE = 50

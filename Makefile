@@ -60,6 +60,7 @@ browser: $(READY) ## the pages of the window in Chromium, by clicking
 chaos: $(READY) ## every script of chaos, and a table of what they found
 	@$(BIN)/python -m stack prepare
 	$(BIN)/pytest tests/chaos -m "chaos or not chaos"
+	SIMULATION_SEEDS=7500 $(BIN)/pytest tests/simulation -m "chaos or not chaos"
 
 chaos-compose: compose-env ## the scripts of chaos that break the broker, on a running `docker compose up`
 	STACK_ENV="$(ENV)" $(BIN)/pytest tests/chaos/test_brokers.py -m "chaos or not chaos"

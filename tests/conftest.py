@@ -17,6 +17,8 @@ LONGEST_FIRST = ("end_to_end", "attacks", "contract", "chaos", "simulation")
 """The folders that take longest; who begins with one of them late is waited for in the end"""
 WITHOUT_SERVERS = ("simulation", "unit", "window_pages", "memory", "bench", "supply")
 """Of these folders each module may go to another process"""
+HALVED = {"end_to_end": "test_o"}
+"""Folders that take twice as long as any other: from this module on their tests have servers of their own"""
 # The tests in these folders bring a stack up, unless STACK_ENV names one that runs.
 ON_A_STACK = (TESTS / "end_to_end", TESTS / "chaos", TESTS / "attacks", TESTS / "browser")
 
@@ -28,8 +30,11 @@ class ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        _, folder, *_ = nodeid.split("/")
-        return nodeid.partition("::")[0] if folder in WITHOUT_SERVERS else folder
+        _, folder, module, *_ = nodeid.split("/")
+        if folder in WITHOUT_SERVERS:
+            return nodeid.partition("::")[0]
+        is_second = folder in HALVED and module >= HALVED[folder]
+        return f"{folder}, second half" if is_second else folder
 
 
 @pytest.hookimpl(optionalhook=True)

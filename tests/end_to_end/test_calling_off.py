@@ -1,53 +1,15 @@
 """An evening is called off, or a sold seat withdrawn: nobody keeps seats, and everybody has their points back."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from tests.end_to_end.broker import Broker
 from tests.end_to_end.catalogue import Catalogue
+from tests.end_to_end.evenings import buy, cancelled, done, refunded
 from tests.end_to_end.eventually import eventually
 from tests.end_to_end.fan import Fan, Hold, Operator
 from tests.end_to_end.standing import standing
 from tests.end_to_end.system import System
-
-WITHIN = 60.0
-"""A checkout that has to end first is asked about again after half a minute"""
-
-
-async def _refunded(fan: Fan, hold: Hold) -> dict[str, Any]:
-    """The payment, once it is refunded."""
-
-    async def look() -> dict[str, Any]:
-        found: dict[str, Any] = await fan.get("payment", f"/payments/{hold.payment_id}")
-        return found
-
-    return await eventually(look, lambda payment: payment["status"] == "refunded", WITHIN)
-
-
-async def _cancelled(fan: Fan, hold: Hold) -> dict[str, Any]:
-    """The reservation, once it is cancelled."""
-
-    async def look() -> dict[str, Any]:
-        found: dict[str, Any] = await fan.get("reservation", f"/reservations/{hold.payment_id}")
-        return found
-
-    return await eventually(look, lambda state: state["status"] == "cancelled", WITHIN)
-
-
-async def _done(operator: Operator, date_id: int) -> dict[str, Any]:
-    """The evening, once nobody has a seat of it."""
-    return await eventually(lambda: operator.evening(date_id), lambda evening: evening["done"], WITHIN)
-
-
-async def _buy(system: System, seat_ids: Sequence[int]) -> tuple[Fan, Hold]:
-    """A fan who has bought seats."""
-    fan = Fan(system)
-    hold = await fan.hold(*seat_ids)
-    await fan.charge(hold.total)
-    assert (await fan.check_out(hold))["status"] == "completed"
-    return fan, hold
 
 
 async def _about_to_pay(fan: Fan, catalogue: Catalogue) -> tuple[int, Hold]:
@@ -78,30 +40,30 @@ async def test_held_seats_are_given_up(system: System, fan: Fan, operator: Opera
     assert (called_off["status"], called_off["held"], called_off["withdrawn"]) == ("called_off", 2, 1)
     refused = (await Fan(system).reserve(seat_ids[2:])).json()
     assert (refused["status"], refused["reason"]) == ("rejected", "called-off")
-    assert (await _cancelled(fan, hold))["reason"] == "called-off"
-    done = await _done(operator, date_id)
-    assert done == called_off | {"held": 0, "withdrawn": 3, "to_tell": 0, "done": True}
+    assert (await cancelled(fan, hold))["reason"] == "called-off"
+    now = await done(operator, date_id)
+    assert now == called_off | {"held": 0, "withdrawn": 3, "to_tell": 0, "done": True}
     assert await _left(system, fan, hold) == (0, {"CANCELLED"}, {("WITHDRAWN", None)})
     shown = await catalogue.date(date_id)
     assert (shown["status"], shown["open_seats"]) == ("called_off", 0)
     assert (await fan.order(hold.payment_id)).json()["type"] == "urn:problem:payment-cancelled"
 
 
-async def test_sold_seats_are_refunded(system: System, operator: Operator, catalogue: Catalogue) -> None:
+async def test_sold_seats_arerefunded(system: System, operator: Operator, catalogue: Catalogue) -> None:
     """Every buyer has the points back, once, and nobody has the seats."""
     seat_ids = await catalogue.new_date(6)
     date_id = await catalogue.date_of(seat_ids[0])
-    bought = await asyncio.gather(*(_buy(system, seat_ids[first : first + 2]) for first in (0, 2, 4)))
+    bought = await asyncio.gather(*(buy(system, seat_ids[first : first + 2]) for first in (0, 2, 4)))
 
     called_off = (await operator.call_off(date_id)).json()
 
     assert (called_off["sold"], called_off["done"]) == (6, False)
     for fan, hold in bought:
-        await _refunded(fan, hold)
+        await refunded(fan, hold)
         assert await _left(system, fan, hold) == (hold.total, {"CANCELLED"}, {("WITHDRAWN", None)})
         history = (await standing(system, fan, hold)).history
         assert history == (("CHARGE", hold.total), ("USE", hold.total), ("REFUND", hold.total))
-    assert (await _done(operator, date_id))["withdrawn"] == 6
+    assert (await done(operator, date_id))["withdrawn"] == 6
 
 
 async def test_checkout_under_way_is_refused(
@@ -121,12 +83,12 @@ async def test_checkout_under_way_is_refused(
 
     assert meanwhile["status"] == "confirmed"
     assert (end["status"], end["reason"]) == ("failed", "called-off")
-    assert (await _cancelled(fan, hold))["reason"] == "called-off"
-    await _done(operator, date_id)
+    assert (await cancelled(fan, hold))["reason"] == "called-off"
+    await done(operator, date_id)
     assert await _left(system, fan, hold) == (hold.total, {"CANCELLED"}, {("WITHDRAWN", None)})
 
 
-async def test_checkout_that_was_faster_is_completed_and_refunded(
+async def test_checkout_that_was_faster_is_completed_andrefunded(
     system: System, fan: Fan, operator: Operator, catalogue: Catalogue, broker: Broker
 ) -> None:
     """One whose seats are sold ends first, and then it is taken back."""
@@ -141,8 +103,8 @@ async def test_checkout_that_was_faster_is_completed_and_refunded(
         end = await fan.end_of(checkout_id)
 
     assert (told["sold"], end["status"]) == (2, "completed")
-    await _refunded(fan, hold)
-    await _done(operator, date_id)
+    await refunded(fan, hold)
+    await done(operator, date_id)
     assert await _left(system, fan, hold) == (hold.total, {"CANCELLED"}, {("WITHDRAWN", None)})
 
 
@@ -150,13 +112,13 @@ async def test_evening_is_called_off_once(system: System, operator: Operator, ca
     """Whoever calls it off again sees how far it is; with the same key, what was answered first."""
     seat_ids = await catalogue.new_date(1)
     date_id = await catalogue.date_of(seat_ids[0])
-    await _buy(system, seat_ids)
+    await buy(system, seat_ids)
 
     first = await operator.call_off(date_id, "once")
-    done = await _done(operator, date_id)
+    now = await done(operator, date_id)
     again, same = await operator.call_off(date_id), await operator.call_off(date_id, "once")
 
-    assert (again.status_code, again.json()) == (200, done)
+    assert (again.status_code, again.json()) == (200, now)
     assert (same.status_code, same.json()) == (200, first.json())
 
 
@@ -178,18 +140,16 @@ async def test_unknown_evening_is_missing(operator: Operator) -> None:
     assert (seen.status_code, (await operator.call_off(2_000_000_000)).status_code) == (404, 404)
 
 
-async def test_sold_seat_that_is_withdrawn_is_refunded(
-    system: System, operator: Operator, catalogue: Catalogue
-) -> None:
+async def test_sold_seat_that_is_withdrawn_isrefunded(system: System, operator: Operator, catalogue: Catalogue) -> None:
     """With all seats of its payment: it is off sale from then on, and the others are anybody's."""
     seat_ids = await catalogue.free(2)
-    fan, hold = await _buy(system, seat_ids)
+    fan, hold = await buy(system, seat_ids)
 
     answer = await operator.withdraw(seat_ids[0])
 
     shown = answer.json()
     assert (answer.status_code, shown["status"], shown["revoked"]) == (200, "reserved", "seat-withdrawn")
-    await _refunded(fan, hold)
+    await refunded(fan, hold)
     withdrawn, other = [await catalogue.seat(seat_id) for seat_id in seat_ids]
     assert (withdrawn["status"], other["status"], other["revoked"]) == ("withdrawn", "available", None)
     now = await standing(system, fan, hold)

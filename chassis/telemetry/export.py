@@ -8,14 +8,13 @@ switch it off.
 import os
 import threading
 from collections.abc import Mapping
-
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from typing import TYPE_CHECKING
 
 from chassis.ids import new_id
 from chassis.telemetry.tracing import SPANS
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 FLUSH_SECONDS = 2.0
@@ -29,10 +28,16 @@ def is_wanted(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ENDPOINTS) and not is_disabled and not is_for_nobody
 
 
-def configure(service: str) -> TracerProvider | None:
+def configure(service: str) -> "TracerProvider | None":
     """Export the spans of this process from now on, if the environment asks for it."""
     if not is_wanted(os.environ):
         return None
+    # The SDK and its protocol take six MiB, which a process that exports nothing need not have.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
     # What is given here would win over the variables.
     is_named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     name = {} if is_named else {SERVICE_NAME: service}
@@ -44,7 +49,7 @@ def configure(service: str) -> TracerProvider | None:
     return provider
 
 
-def shutdown(provider: TracerProvider | None, seconds: float = FLUSH_SECONDS) -> None:
+def shutdown(provider: "TracerProvider | None", seconds: float = FLUSH_SECONDS) -> None:
     """Make no more spans, and send those that are left, within so many seconds; a collector that hangs gets none."""
     SPANS.collect(None)
     if provider is None:

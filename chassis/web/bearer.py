@@ -22,8 +22,8 @@ MAX_LIFE = timedelta(hours=12)
 """How long a token may be valid, from when it was issued, and from now"""
 MAX_TOKEN = 4096
 """How many characters a token may have"""
-MAX_REMEMBERED = 10_000
-"""How many tokens are remembered that were checked"""
+MAX_REMEMBERED = 2_000
+"""How many tokens are remembered that were checked, some three MiB; the oldest one makes room"""
 OPERATOR, MONITOR = "operator", "monitor"
 _scheme = HTTPBearer(auto_error=False, bearerFormat="JWT")
 
@@ -109,7 +109,7 @@ class Bearers:
 
     def _remember(self, token: str, believed: _Believed) -> None:
         if len(self._believed) >= MAX_REMEMBERED:
-            self._believed.clear()
+            del self._believed[next(iter(self._believed))]
         self._believed[token] = believed
 
     async def _key(self, token: str) -> tuple[str, jwt.PyJWK]:

@@ -24,6 +24,7 @@ from chassis.errors import (
     QueueLostError,
     describe,
 )
+from chassis.pace import Pace
 from chassis.run.batch import BatchRunner
 from chassis.run.delivery import Delivery, acknowledge
 from chassis.run.judge import Judge
@@ -184,13 +185,16 @@ class BatchConsumer(Consumer):
         self._max_batch = max_batch
 
     async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
+        pace = Pace()
         while messages := await arrivals.take(self._max_batch):
             metrics.batch_size.labels(self.step.queue).observe(len(messages))
             self._begins()
-            with metrics.batch_seconds.labels(self.step.queue).time():
+            with metrics.batch_seconds.labels(self.step.queue).time(), pace.piece():
                 await self._handle(messages)
             self._rests()
             await self._departures.room()
+            if len(arrivals) < self._max_batch:
+                await pace.rest()
 
     async def _handle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Commit a batch, send on what failed, and only then acknowledge it as a whole.

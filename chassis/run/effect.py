@@ -17,6 +17,7 @@ from chassis.choreography.envelope import Envelope
 from chassis.choreography.step import Step
 from chassis.crash import Point, crash_point
 from chassis.errors import NotYetError
+from chassis.pace import Pace
 from chassis.run.batch import Dependencies, chosen, span_of
 from chassis.run.consumer import Consumer
 from chassis.run.delivery import Delivery, acknowledge, number_of
@@ -81,14 +82,17 @@ class EffectConsumer(Consumer):
         async with asyncio.TaskGroup() as storing:
             storing.create_task(self._store(results))
             async with asyncio.TaskGroup() as acting:
+                pace = Pace()
                 while messages := await arrivals.take(AT_ONCE):
                     self._open.update(map(number_of, messages))
-                    together, alone = await self._unhandled(messages)
+                    with pace.piece():
+                        together, alone = await self._unhandled(messages)
                     for delivery in together:
                         acting.create_task(self._act(delivery, results))
                     for delivery in alone:
                         async with self._suspicion.alone(delivery):
                             await self._act(delivery, results)
+                    await pace.rest()
             results.end()
 
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> tuple[list[Delivery], list[Delivery]]:
@@ -151,14 +155,17 @@ class EffectConsumer(Consumer):
             finish(call, failed)
 
     async def _store(self, results: Arrivals[Done]) -> None:
+        pace = Pace()
         while done := await results.take(self._max_batch):
             metrics.batch_size.labels(self.step.queue).observe(len(done))
             self._begins()
-            with metrics.batch_seconds.labels(self.step.queue).time():
+            with metrics.batch_seconds.labels(self.step.queue).time(), pace.piece():
                 await self._commit(done)
                 await self._suspicion.cleared([one.delivery for one in done])
                 await self._settle([one.delivery.message for one in done])
             self._rests()
+            if len(results) < self._max_batch:
+                await pace.rest()
 
     async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Acknowledge what is done: all that come before the first open one together, the others one by one."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from chassis.errors import BusyError, CommitUnknownError, OutcomeUnknownError
+from chassis.pace import Pace
 from chassis.store.database import Database
 from chassis.store.failures import is_contention, is_outage
 from chassis.store.transaction import Transaction
@@ -73,9 +74,13 @@ class GroupCommit(Generic[Given, Result]):
 
     async def _commit_all(self) -> None:
         with untraced():  # else all would belong to the trace of the request that came first
+            pace = Pace()
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-                await self._commit([asked for asked in group if not asked.left])
+                with pace.piece():
+                    await self._commit([asked for asked in group if not asked.left])
+                if len(self._waiting) < MAX_GROUP:
+                    await pace.rest()
 
     async def _commit(self, group: Sequence[_Asked[Given, Result]]) -> None:
         outcomes = await together(self._commit_together, group, is_shared=_is_shared)

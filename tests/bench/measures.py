@@ -55,17 +55,21 @@ async def saturation(stand: Stand, scale: Scale, figures: Figures, progress: Pro
 
 
 async def latencies(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
-    """Open loops at a calm rate and at shares of what each contender can do, and what could not be faster."""
+    """Open loops at a calm rate and at shares of what each contender can do, and what could not be faster.
+
+    Without the window, as saturation.
+    """
     progress.next("five commits and five confirmed publishes in a row")
     figures.floor = await latency.floor(stand, CALM, scale.latency_seconds)
     for share in (None, *scale.loads):
         for name in ("saga", "facade"):
             rate = CALM if share is None else load_of(figures, name, share)
             progress.next(f"{LABELS[name]}, {rate:.0f} requests per second")
-            if name == "saga":
-                found = await latency.of_saga(stand, rate, scale.latency_seconds, figures.floor.commit)
-            else:
-                found = await latency.of_facade(stand, PROCESSES, rate, scale.latency_seconds)
+            async with window.away(stand):
+                if name == "saga":
+                    found = await latency.of_saga(stand, rate, scale.latency_seconds, figures.floor.commit)
+                else:
+                    found = await latency.of_facade(stand, PROCESSES, rate, scale.latency_seconds)
             figures.latency.append(found)
 
 

@@ -140,6 +140,14 @@ class Overload(BaseModel):
     """Which share of the requests was turned away at the door"""
 
 
+class Rush(BaseModel):
+    """How long it took until each of so many fans knew who has the seats that all of them wanted."""
+
+    fans: int
+    seats: int
+    seconds: float
+
+
 class LargeTable(BaseModel):
     """What a table costs with so many rows."""
 
@@ -271,6 +279,7 @@ class Figures(BaseModel):
     drain: Drain | None = None
     growth: Growth | None = None
     overload: Overload | None = None
+    rush: Rush | None = None
     watched: Watched | None = None
     archive: Archive | None = None
     fleet: Fleet | None = None

@@ -5,7 +5,7 @@ from statistics import median
 
 from pydantic import BaseModel, Field
 
-from tests.bench.wishes import Wish
+from tests.bench.wishes import EACH, Wish
 
 WAITED_FOR = 3
 """Up to so many processes a fan who waits should not notice"""
@@ -75,7 +75,7 @@ class Fleet(BaseModel):
 
     def seconds(self) -> Iterator[tuple[Wish, float]]:
         """What is done with two processes for one that is done with one, many evenings."""
-        for wish in Wish:
+        for wish in EACH:
             yield wish, self.of(wish, 2).per_second / self.of(wish, 1).per_second
 
     def heat(self) -> Iterator[tuple[Wish, float]]:

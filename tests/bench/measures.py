@@ -10,7 +10,7 @@ from statistics import median
 from pydantic import TypeAdapter
 
 from stack.services import SERVICES
-from tests.bench import archive, ceiling, contenders, drivers, growth, large, latency, replicas, window
+from tests.bench import archive, ceiling, contenders, drivers, growth, large, latency, replicas, rush, window
 from tests.bench.contenders import Round
 from tests.bench.figures import Ceiling, Drain, Driver, Figures, Growth, Overload, Watched
 from tests.bench.goals import load_of
@@ -166,6 +166,13 @@ async def overload(stand: Stand, scale: Scale, figures: Figures, progress: Progr
     figures.overload = found
 
 
+async def rushed(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
+    """Many fans who want the same few seats."""
+    progress.next(f"{scale.rush:,} fans want the same seats")
+    async with window.away(stand):
+        figures.rush = await rush.measure(stand, scale.rush)
+
+
 async def between_drivers(stand: Stand, scale: Scale, figures: Figures, progress: Progress) -> None:
     """The driver of the store beside the other one."""
     progress.next(f"asyncpg beside psycopg, {scale.driver_rounds} rounds")
@@ -227,10 +234,6 @@ async def _facade(stand: Stand, seconds: float, count: int) -> Round:
     return await contenders.facade_through_rest(stand, Kind.ORM, PROCESSES, seconds, count)
 
 
-async def _facade_alone(stand: Stand, seconds: float, count: int) -> Round:
-    return await contenders.facade_through_rest(stand, Kind.ORM, 1, seconds, count)
-
-
 async def _facade_sql(stand: Stand, seconds: float, count: int) -> Round:
     return await contenders.facade_through_rest(stand, Kind.SQL, PROCESSES, seconds, count)
 
@@ -247,7 +250,7 @@ async def _direct_sql(stand: Stand, _: float, count: int) -> Round:
     return await contenders.facade_direct(stand, Kind.SQL, PROCESSES, count)
 
 
-THROUGH_REST = ("saga", "facade", "facade-sql", "facade-alone")
+THROUGH_REST = ("saga", "facade", "facade-sql")
 CONTENDERS = {
     "saga": _saga,
     "facade": _facade,
@@ -255,12 +258,10 @@ CONTENDERS = {
     "direct": _direct,
     "facade-sql": _facade_sql,
     "direct-sql": _direct_sql,
-    "facade-alone": _facade_alone,
 }
 LABELS = {
     "saga": "saga through REST",
     "facade": "facade through REST, 2 processes",
-    "facade-alone": "facade through REST, 1 process",
     "broker": "saga from the broker",
     "direct": "facade without REST, 2 processes",
     "facade-sql": "hand-written SQL through REST, 2 processes",
@@ -275,6 +276,7 @@ MEASURES = {
     "drain": Measure(drain, lambda _: 1),
     "batches": Measure(batches, lambda scale: 2 * len(scale.batches)),
     "overload": Measure(overload, lambda scale: 2 * scale.rounds),
+    "rush": Measure(rushed, lambda _: 1),
     "growth": Measure(grown, lambda scale: 2 * scale.rounds + 2),
     "window": Measure(watched, lambda scale: 2 * scale.watched_rounds + 1),
     "replicas": Measure(replicas.measure, replicas.steps),

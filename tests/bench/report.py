@@ -212,6 +212,9 @@ def _singles(figures: Figures) -> Iterator[tuple[str, str]]:
         shares = f"{100 * median(over.turned_away):.0f} % turned away"
         name = f"saga through REST, saturated and under {over.factor:g} times that load"
         yield name, f"{median(over.saturation):.0f} checkouts/s; {ends}, {shares}"
+    if rush := figures.rush:
+        name = f"{rush.fans:,} fans want {rush.seats} seats of one evening, until all know"
+        yield name, f"{rush.seconds:.1f} s ({rush.fans / rush.seconds:.0f}/s)"
     yield from of_window.singles(figures)
     for name, peak in sorted(figures.peak_memory.items()):
         yield f"peak memory of {name}", f"{peak / MIB:.0f} MiB"

@@ -12,7 +12,7 @@ MAX_BATCHES_OF_ONE = 1 / 5
 """Batches of one get this share of the checkouts that larger ones get: they take longer for each"""
 
 
-CONTENDERS = ("saga", "facade", "facade-sql", "broker", "direct", "direct-sql", "facade-alone")
+CONTENDERS = ("saga", "facade", "facade-sql", "broker", "direct", "direct-sql")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Scale:
     past: int
     driver_rounds: int
     overload_seconds: float
+    rush: int
+    """Fans who want the same few seats"""
     large: int
     endurance: int
     watched_rounds: int
@@ -50,21 +52,22 @@ class Scale:
 FULL = Scale(
     rounds=3,
     seconds=8,
-    loads=(0.25, 0.5, 0.75, 0.9),
+    loads=(0.25, 0.5, 0.75),
     latency_seconds=9,
-    batches=(1, 10, 50, MAX_BATCH),
+    batches=(1, 10, MAX_BATCH),
     idle_seconds=15,
     backlog=20_000,
     past=1_000_000,
     driver_rounds=15,
     overload_seconds=20,
+    rush=5_000,
     large=10_000_000,
     endurance=50_000,
-    watched_rounds=5,
+    watched_rounds=3,
     unheard=10_000,
     events=10_000_000,
     questions=100,
-    replicas=(1, 2, 4),
+    replicas=(1, 2),
     replica_rounds=2,
     replica_seconds=5,
     waits=150,
@@ -80,6 +83,7 @@ QUICK = Scale(
     past=20_000,
     driver_rounds=3,
     overload_seconds=12,
+    rush=1_000,
     large=1_000_000,
     endurance=10_000,
     watched_rounds=2,

@@ -6,7 +6,7 @@ from tests.bench.fleet import Fleet
 from tests.bench.goals import goals
 from tests.bench.report import charts
 from tests.bench.rows import FREE, statements
-from tests.bench.wishes import MANNERS, Wish
+from tests.bench.wishes import MANNERS, RIVALS, Wish
 
 RATES = {1: (200.0, 200.0), 2: (150.0, 180.0), 4: (100.0, 120.0)}
 
@@ -58,3 +58,11 @@ def test_a_fan_asks_for_the_seat_of_the_same_number() -> None:
     assert "\r\nPrefer: wait=10\r\n" in request
     assert request.endswith('\r\n\r\n{"seat_ids":[12345]}')
     assert statements(FREE).keys() == {"seat"}
+
+
+def test_rivals_ask_for_one_seat() -> None:
+    """In a rush, so many fans in a row want the same."""
+    key, rush = SigningKey.new().text, MANNERS[Wish.RUSH]
+    wanted = [rush.request(number, key).rpartition(b"\r\n")[2] for number in range(100, 100 + 2 * RIVALS)]
+
+    assert wanted == [b'{"seat_ids":[100]}'] * RIVALS + [b'{"seat_ids":[150]}'] * RIVALS

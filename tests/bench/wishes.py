@@ -15,6 +15,14 @@ class Wish(StrEnum):
     CHARGE = "charge"
     HOLD = "hold"
     CHECKOUT = "checkout"
+    RUSH = "rush"
+    """A hold of a seat that many others want too"""
+
+
+EACH = (Wish.CHARGE, Wish.HOLD, Wish.CHECKOUT)
+"""What fans ask for when each wants something of their own"""
+RIVALS = 50
+"""How many fans of a rush want the same seat"""
 
 
 @dataclass(frozen=True)
@@ -30,10 +38,13 @@ class Manner:
     """What has to be there before"""
     done: str
     ends: str
+    rivals: int = 1
+    """How many fans in a row want the same seat"""
 
     def request(self, number: int, signing_key: str, prefer: str | None = None) -> bytes:
         """The request of the fan with this number, as it goes over the wire."""
-        body = self.body.format(payment_id=id_of(PAYMENT, number), seat_id=number, amount=PRICE)
+        wanted = number - number % self.rivals
+        body = self.body.format(payment_id=id_of(PAYMENT, number), seat_id=wanted, amount=PRICE)
         head = (
             f"POST {self.path} HTTP/1.1",
             f"Host: {HERE}",
@@ -52,6 +63,7 @@ def _ends(table: str, condition: str) -> str:
 
 
 _HELD = "payment_id > $1 AND status = 'TEMP'"
+_ANSWERED = "payment_id > $1 AND status IN ('TEMP', 'REJECTED')"
 MANNERS = {
     Wish.CHARGE: Manner(
         service="point",
@@ -70,6 +82,16 @@ MANNERS = {
         rows=FREE,
         done=f"SELECT count(*) FROM reservation WHERE {_HELD}",  # noqa: S608
         ends=_ends("reservation", _HELD),
+    ),
+    Wish.RUSH: Manner(
+        service="reservation",
+        path="/reservations",
+        body='{{"seat_ids":[{seat_id}]}}',
+        id_name="payment_id",
+        rows=FREE,
+        done=f"SELECT count(*) FROM reservation WHERE {_ANSWERED}",  # noqa: S608
+        ends=_ends("reservation", _ANSWERED),
+        rivals=RIVALS,
     ),
     Wish.CHECKOUT: Manner(
         service="payment",

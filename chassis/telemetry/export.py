@@ -8,13 +8,12 @@ switch it off.
 import os
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Protocol
 
-from chassis.ids import new_id
+from opentelemetry.trace import Tracer
+
 from chassis.telemetry.tracing import SPANS
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 FLUSH_SECONDS = 2.0
@@ -28,28 +27,26 @@ def is_wanted(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ENDPOINTS) and not is_disabled and not is_for_nobody
 
 
-def configure(service: str) -> "TracerProvider | None":
+class Exporting(Protocol):
+    """What makes spans and sends them."""
+
+    def get_tracer(self, name: str, /) -> Tracer:
+        """What makes them."""
+
+    def shutdown(self) -> None:
+        """Send those that are left, and make no more."""
+
+
+def configure(service: str) -> Exporting | None:
     """Export the spans of this process from now on, if the environment asks for it."""
     if not is_wanted(os.environ):
         return None
-    # The SDK and its protocol take six MiB, which a process that exports nothing need not have.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-
-    # What is given here would win over the variables.
-    is_named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    name = {} if is_named else {SERVICE_NAME: service}
-    provider = TracerProvider(
-        resource=Resource.create({SERVICE_INSTANCE_ID: str(new_id()), **name}), shutdown_on_exit=False
-    )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider: Exporting = import_module("chassis.telemetry.otlp").provider_of(service)
     SPANS.collect(provider.get_tracer("chassis"))
     return provider
 
 
-def shutdown(provider: "TracerProvider | None", seconds: float = FLUSH_SECONDS) -> None:
+def shutdown(provider: Exporting | None, seconds: float = FLUSH_SECONDS) -> None:
     """Make no more spans, and send those that are left, within so many seconds; a collector that hangs gets none."""
     SPANS.collect(None)
     if provider is None:

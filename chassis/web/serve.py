@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,9 +18,6 @@ from chassis.web.app import Definition, create_app
 from chassis.web.headers import SafeHeaders
 from chassis.web.last_resort import LastResort
 from chassis.web.protocol import BoundedProtocol, Peers
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
 
 GRACE_SECONDS = 2
 """How long requests that were being answered at the end may still take"""
@@ -92,7 +89,7 @@ def bounded(app: App, limits: Limits) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """Ends when the service cannot begin, and sends away those who wait before it counts the seconds to the end."""
 
-    def __init__(self, app: FastAPI, settings: ServiceSettings, spans: "TracerProvider | None" = None) -> None:
+    def __init__(self, app: FastAPI, settings: ServiceSettings, spans: export.Exporting | None = None) -> None:
         super().__init__(bounded(Admission(app, app.state), settings))
         self._app = app
         self._spans = spans

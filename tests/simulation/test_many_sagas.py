@@ -1,6 +1,6 @@
 """Several fans who fight for one wallet and a few seats; chance decides what happens next.
 
-`SIMULATION_SEEDS` in the environment says how many runs there are; `make chaos` asks for almost four times as many as
+`SIMULATION_SEEDS` in the environment says how many runs there are; `make chaos` asks for five times as many as
 `make test`, some 100,000 sagas. All processors take part.
 """
 
@@ -21,7 +21,7 @@ from tests.simulation.outside import STEPS
 from tests.simulation.scenario import SIDE_BY_SIDE, TAKING_BACK, TECHNICAL, WORLDLY, Safeguard, Scenario, Trouble, Wish
 from tests.simulation.scheduler import replay, report, wander
 
-USUAL_SEEDS, USUAL_SAGAS = 2_000, 26_000
+USUAL_SEEDS, USUAL_SAGAS = 1_500, 20_000
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", USUAL_SEEDS))
 ENOUGH, SOME = 100, 25
 AT_ONCE = 50

@@ -143,7 +143,7 @@ def test_a_service_has_its_name_unless_a_variable_says_another(
     # when
     provider = export.configure("point_svc")
     # then
-    assert provider is not None
+    assert isinstance(provider, TracerProvider)
     assert provider.resource.attributes["service.name"] == name
     export.shutdown(provider, seconds=1)
     assert not SPANS.on

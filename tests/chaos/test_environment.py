@@ -13,7 +13,6 @@ async def test_stranger_who_locks_a_row_keeps_up_its_owner_only(drill: Drill) ->
     await drill.run("database: a stranger's lock", environment.row_locked(environment.SHORT), spares=PROGRAMS)
 
 
-@pytest.mark.chaos
 async def test_databases_that_refuse_to_write_are_waited_for(drill: Drill) -> None:
     """Nothing is sent to another attempt or parked, and all is well soon after they write again."""
     await drill.run("database: read-only", environment.read_only(environment.SHORT), spares=PROGRAMS)

@@ -18,8 +18,6 @@ from tests.end_to_end.platform import Platform
 from tests.end_to_end.system import System
 
 VICTIM = "payment_svc"
-WITHIN = 60.0
-"""A service that was killed or stopped in an earlier act may still be on its way up"""
 
 
 class Stage:
@@ -67,7 +65,7 @@ class Stage:
         async def look() -> dict[str, Any]:
             return dict((await self.view())["checkouts"][0])
 
-        return await eventually(look, lambda checkout: checkout["status"] != "pending", within=WITHIN)
+        return await eventually(look, lambda checkout: checkout["status"] != "pending")
 
     async def condition(self, name: str) -> str:
         """What a service does at the moment."""

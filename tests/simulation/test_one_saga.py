@@ -7,6 +7,7 @@ comes to rest the invariants are asked, and once more after faults have stopped 
 The bounds: one or two holds of one or two seats by one or two fans, one or two checkouts of each, one or two refunds,
 one or two troubles in all; those of two troubles look at the hold, at the checkout of an open hold and at the refund of
 a completed checkout, each by itself. What needs more than that, only chance finds (`test_many_sagas`).
+`make test` leaves the largest cases to `make chaos`.
 """
 
 from dataclasses import replace

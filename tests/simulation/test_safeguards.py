@@ -28,8 +28,7 @@ from tests.simulation.test_one_saga import BOUGHT, HELD
 
 MAX_WORLDS = 10_000
 pytestmark = pytest.mark.timeout(300)  # thousands of worlds, beside other tests
-SEEDS = range(300, 400)
-"""Among these are some that need both safeguards"""
+SEEDS = range(400)
 
 ONE_FAN = Scenario(points={"ann": 100}, prices={1: 60}, wishes=(Wish("ann-1", (1,)),))
 # Ann's seats cost more than a payment may, so she gives back the one that bob was refused because of her.
@@ -222,7 +221,8 @@ def test_without_the_safeguard_chance_finds_a_run_that_ends_badly(case: Case) ->
     """With it, none of the same seeds does."""
     # given, when
     guarded = next((run for run in (wander(case.scenario, seed) for seed in SEEDS) if run.violations), None)
-    found = (run.violations for run in (wander(case.unguarded, seed) for seed in SEEDS))
+    # Those that need these safeguards are among the last.
+    found = (run.violations for run in (wander(case.unguarded, seed) for seed in reversed(SEEDS)))
     # then
     assert guarded is None, report(case.scenario, guarded, case.safeguard)
     assert any(case.breaks in wrong for violations in found for wrong in violations)

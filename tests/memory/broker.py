@@ -4,8 +4,9 @@ What a message rests for in the queue of a delay has passed when it is asked for
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +44,6 @@ class MemoryBroker:
         parts = [topology(service) for service in services]
         self._bindings = tuple(binding for part in parts for binding in part.bindings)
         self._queues = {queue.name: queue for part in parts for queue in part.queues}
-        self._ways: dict[tuple[str, str], Sequence[str]] = {}
         self.arrived: list[tuple[str, Message]] = []
 
     def take(self) -> list[tuple[str, Message]]:
@@ -53,9 +53,7 @@ class MemoryBroker:
 
     def put(self, exchange: str, routing_key: str, message: Message) -> bool:
         """Route a message; says whether some queue has taken it."""
-        queues = self._ways.get((exchange, routing_key))
-        if queues is None:
-            queues = self._ways[exchange, routing_key] = _route(self._bindings, exchange, routing_key)
+        queues = _route(self._bindings, exchange, routing_key)
         for name in queues:
             queue = self._queues[name]
             if "x-message-ttl" in queue.arguments:
@@ -101,7 +99,8 @@ class MemoryPublisher:
         return False
 
 
-def _route(bindings: Iterable[Binding], exchange: str, routing_key: str) -> tuple[str, ...]:
+@cache
+def _route(bindings: tuple[Binding, ...], exchange: str, routing_key: str) -> tuple[str, ...]:
     """The queues, once each, whose patterns fit: `*` stands for a word, `#` for any number of words."""
     fitting = (one.queue for one in bindings if one.exchange == exchange and _fits(one.routing_key, routing_key))
     return tuple(dict.fromkeys(fitting))

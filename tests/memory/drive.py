@@ -1,7 +1,6 @@
 """Runs coroutines without an event loop: always in the same order, and fast."""
 
-from collections.abc import Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -10,33 +9,10 @@ Result = TypeVar("Result")
 MAX_TURNS = 10_000
 
 
-class _Hurry:
-    """Whether nobody else may go on, but where there is something to wait for."""
-
-    on = False
-
-
 @coroutine
 def turn() -> Generator[None, None, None]:
     """Let somebody else go on: whoever drives decides who, and so does an event loop."""
-    if not _Hurry.on:
-        yield
-
-
-@coroutine
-def pause() -> Generator[None, None, None]:
-    """Let somebody else go on, because there is something to wait for."""
     yield
-
-
-@contextmanager
-def without_turns() -> Iterator[None]:
-    """What is driven meanwhile goes on to its end or to a pause: it comes to the same where nobody else is driven."""
-    _Hurry.on = True
-    try:
-        yield
-    finally:
-        _Hurry.on = False
 
 
 def drive(work: Coroutine[Any, Any, Result]) -> Result:

@@ -15,7 +15,7 @@ import asyncpg
 
 from tests.memory.committed import NO_ROWS, Committed, Key, Name, Rows
 from tests.memory.constraints import Values, same_to_a_constraint
-from tests.memory.drive import pause, turn
+from tests.memory.drive import turn
 
 
 class MemoryServer:
@@ -130,7 +130,7 @@ class Isolated:
         while (other := somebody()) is not None:
             self._waits_for = other
             self._refuse_a_circle()
-            await pause()
+            await turn()
         self._waits_for = None
 
     def _refuse_a_circle(self) -> None:

@@ -27,7 +27,7 @@ from chassis.store.transaction import Identity
 from contracts.event import Event
 from tests.memory.committed import INBOX, OUTBOX, Committed, Name, Stored, columns
 from tests.memory.constraints import Values, check, check_keys, check_unique, references
-from tests.memory.drive import pause, turn
+from tests.memory.drive import turn
 from tests.memory.isolation import Isolated, MemoryServer
 
 derived_id = cache(uuid5)
@@ -291,7 +291,7 @@ class MemoryDatabase(Database):
     @staticmethod
     async def _sleep(_: float) -> None:
         """Time does not matter here: whoever is to go on first may."""
-        await pause()
+        await turn()
 
 
 def _now() -> datetime:

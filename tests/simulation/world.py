@@ -25,7 +25,6 @@ from chassis.store.transaction import Transaction
 from payment_svc.platform import Platform
 from tests.memory.broker import Message
 from tests.memory.committed import INBOX, Committed
-from tests.memory.drive import without_turns
 from tests.memory.isolation import MemoryServer
 from tests.memory.store import MemorySource
 from tests.simulation.furniture import MIDNIGHT, furniture
@@ -192,9 +191,8 @@ class World:
 
     def finish(self, process: Process) -> None:
         """A process goes on until its end, or until it has to wait for another one."""
-        with without_turns():
-            while not (process.is_over or process.is_waiting):
-                process.go_on()
+        while not (process.is_over or process.is_waiting):
+            process.go_on()
         self.receive()
 
     def _settle(self, waiting: Counter[Waiting], failures: list[Failure] | None) -> None:

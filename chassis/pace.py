@@ -18,9 +18,10 @@ LONGEST = 0.05
 
 
 class Pace:
-    """The rhythm of whoever does one piece of work after the other."""
+    """The rhythm of whoever does one piece of work after the other; `full` is the most that one is about."""
 
-    def __init__(self) -> None:
+    def __init__(self, full: int) -> None:
+        self._full = full
         self._rest = 0.0
 
     @contextmanager
@@ -30,6 +31,7 @@ class Pace:
         yield
         self._rest = min(SHARE * (time.monotonic() - began), LONGEST)
 
-    async def rest(self) -> None:
-        """Do nothing for a while."""
-        await asyncio.sleep(self._rest)
+    async def rest(self, waiting: int) -> None:
+        """Let the next piece gather, unless so much is waiting already that it is full."""
+        if waiting < self._full:
+            await asyncio.sleep(self._rest)

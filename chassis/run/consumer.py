@@ -185,7 +185,7 @@ class BatchConsumer(Consumer):
         self._max_batch = max_batch
 
     async def _work(self, arrivals: Arrivals[DeliveredMessage]) -> None:
-        pace = Pace()
+        pace = Pace(self._max_batch)
         while messages := await arrivals.take(self._max_batch):
             metrics.batch_size.labels(self.step.queue).observe(len(messages))
             self._begins()
@@ -193,8 +193,7 @@ class BatchConsumer(Consumer):
                 await self._handle(messages)
             self._rests()
             await self._departures.room()
-            if len(arrivals) < self._max_batch:
-                await pace.rest()
+            await pace.rest(len(arrivals))
 
     async def _handle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Commit a batch, send on what failed, and only then acknowledge it as a whole.

@@ -82,7 +82,7 @@ class EffectConsumer(Consumer):
         async with asyncio.TaskGroup() as storing:
             storing.create_task(self._store(results))
             async with asyncio.TaskGroup() as acting:
-                pace = Pace()
+                pace = Pace(AT_ONCE)
                 while messages := await arrivals.take(AT_ONCE):
                     self._open.update(map(number_of, messages))
                     with pace.piece():
@@ -92,7 +92,7 @@ class EffectConsumer(Consumer):
                     for delivery in alone:
                         async with self._suspicion.alone(delivery):
                             await self._act(delivery, results)
-                    await pace.rest()
+                    await pace.rest(len(arrivals))
             results.end()
 
     async def _unhandled(self, messages: Sequence[DeliveredMessage]) -> tuple[list[Delivery], list[Delivery]]:
@@ -155,7 +155,7 @@ class EffectConsumer(Consumer):
             finish(call, failed)
 
     async def _store(self, results: Arrivals[Done]) -> None:
-        pace = Pace()
+        pace = Pace(self._max_batch)
         while done := await results.take(self._max_batch):
             metrics.batch_size.labels(self.step.queue).observe(len(done))
             self._begins()
@@ -164,8 +164,7 @@ class EffectConsumer(Consumer):
                 await self._suspicion.cleared([one.delivery for one in done])
                 await self._settle([one.delivery.message for one in done])
             self._rests()
-            if len(results) < self._max_batch:
-                await pace.rest()
+            await pace.rest(len(results))
 
     async def _settle(self, messages: Sequence[DeliveredMessage]) -> None:
         """Acknowledge what is done: all that come before the first open one together, the others one by one."""

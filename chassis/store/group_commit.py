@@ -74,13 +74,12 @@ class GroupCommit(Generic[Given, Result]):
 
     async def _commit_all(self) -> None:
         with untraced():  # else all would belong to the trace of the request that came first
-            pace = Pace()
+            pace = Pace(MAX_GROUP)
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 with pace.piece():
                     await self._commit([asked for asked in group if not asked.left])
-                if len(self._waiting) < MAX_GROUP:
-                    await pace.rest()
+                await pace.rest(len(self._waiting))
 
     async def _commit(self, group: Sequence[_Asked[Given, Result]]) -> None:
         outcomes = await together(self._commit_together, group, is_shared=_is_shared)

@@ -1,6 +1,6 @@
 """OTLP: the SDK that sends spans, as the variables of OpenTelemetry say.
 
-It takes six MiB and more time to load than the rest of the room, so only a process that exports something loads it.
+It takes four MiB, so only a process that exports something loads it.
 """
 
 import os

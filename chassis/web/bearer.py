@@ -23,7 +23,7 @@ MAX_LIFE = timedelta(hours=12)
 MAX_TOKEN = 4096
 """How many characters a token may have"""
 MAX_REMEMBERED = 2_000
-"""How many tokens are remembered that were checked, some three MiB; the oldest one makes room"""
+"""How many tokens are remembered that were checked; the oldest one makes room"""
 OPERATOR, MONITOR = "operator", "monitor"
 _scheme = HTTPBearer(auto_error=False, bearerFormat="JWT")
 

@@ -1,7 +1,6 @@
 """The rhythm of whoever works piece by piece: rests grow with the pieces, and whoever is idle lets nobody wait."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
@@ -37,27 +36,43 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize(("took", "rest"), [(0.0, 0.0), (0.004, SHARE * 0.004), (3.0, LONGEST)])
 async def test_rest_is_as_long_as_the_piece_before_it_asks_for(clock: Clock, took: float, rest: float) -> None:
     """A multiple of its time; one that took very long waited for something else than the machine."""
-    rhythm = Pace()
+    pace = Pace(full=5)
 
-    with rhythm.piece():
+    with pace.piece():
         clock.now += took
-    await rhythm.rest()
+    await pace.rest(waiting=4)
 
     assert clock.slept == [pytest.approx(rest)]
 
 
+async def test_full_piece_that_waits_is_done_at_once(clock: Clock) -> None:
+    """Nothing more would fit in it."""
+    pace = Pace(full=5)
+
+    with pace.piece():
+        clock.now += 1
+    await pace.rest(waiting=5)
+
+    assert clock.slept == []
+
+
 async def test_requests_that_come_during_a_rest_share_the_next_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one has waited for nobody; those after it are done together when the rest is over."""
-    over = asyncio.Event()
-    monkeypatch.setattr(Pace, "rest", lambda _: over.wait())
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def rest(_pace: Pace, _waiting: int) -> None:
+        begun.set()
+        await over.wait()
+
+    monkeypatch.setattr(Pace, "rest", rest)
     work = Doubling()
     group = grouped(work)
 
     first = await group.run(1)
+    await begun.wait()
     later = [asyncio.create_task(group.run(number)) for number in (2, 3, 4)]
-    await asyncio.wait(later, timeout=0.05)
-    meanwhile: Sequence[Sequence[int]] = list(work.groups)
+    await asyncio.sleep(0)  # each of them asks
     over.set()
 
     assert (first, await asyncio.gather(*later)) == (2, [4, 6, 8])
-    assert (meanwhile, work.groups) == ([[1]], [[1], [2, 3, 4]])
+    assert work.groups == [[1], [2, 3, 4]]

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from chassis.store import revision
 from tests.bench import copies
 from tests.bench.copies import Copied
-from tests.bench.figures import Archive, Asked, percentile
+from tests.bench.figures import Archive, Asked
+from tests.bench.quantiles import percentile
 from tests.bench.templates import templates
 from window.auditing import Auditing
 from window.broker_numbers import BrokerNumbers

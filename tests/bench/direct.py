@@ -12,9 +12,10 @@ import sys
 
 import uvloop
 
-from tests.bench.facade import Facade, Settings
+from tests.bench.facade import Facade
 from tests.bench.handwritten import HandWritten
 from tests.bench.rows import PAYMENT, id_of, user_of
+from tests.bench.serving import Settings
 
 AT_ONCE = 32
 KINDS: dict[str, type[Facade] | type[HandWritten]] = {"facade": Facade, "handwritten": HandWritten}

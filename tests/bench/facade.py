@@ -11,23 +11,19 @@ is stored, here and there.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-import uvicorn
-from fastapi import BackgroundTasks, Depends, FastAPI, Request
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from fastapi import BackgroundTasks, Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlmodel import col, select
 
 from chassis.ids import new_id
 from chassis.store.postgres import engine as engine_of
-from chassis.web import problem
-from chassis.web.bearer import Bearers, CurrentUser
+from chassis.web.bearer import CurrentUser
 from chassis.web.idempotency import metadata as keys
 from chassis.web.problem import Problem, not_found
 from contracts.checkout import Completed
@@ -37,24 +33,8 @@ from payment_svc.platform import Platform
 from point_svc.models import Wallet
 from reservation_svc.models import Reservation
 from seat_svc.models import Seat
-from stack.tokens import ISSUER
-
-LIFETIME = timedelta(seconds=60)
-
-
-class Settings(BaseSettings):
-    """Where the database and the platform are; from variables that begin with `FACADE_`."""
-
-    model_config = SettingsConfigDict(env_prefix="FACADE_")
-
-    database_url: SecretStr
-    database_pool: int = 10
-    """As many as each of the four services has"""
-    platform_url: str
-    platform_secret: SecretStr
-    token_keys: str
-    token_issuer: str = ISSUER
-    port: int = 0
+from tests.bench import serving
+from tests.bench.serving import LIFETIME, Settings
 
 
 class Facade:
@@ -181,15 +161,7 @@ async def create_tables(url: str) -> None:
 
 def create_app(settings: Settings) -> FastAPI:
     """The facade behind the same interface as payment_svc; nothing is opened before it starts."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Facade.of(settings) as app.state.facade:
-            yield
-
-    app = FastAPI(title="facade", lifespan=lifespan)
-    app.state.bearers = Bearers(settings.token_keys, settings.token_issuer, "payment_svc")
-    problem.install(app)
+    app = serving.create_app(settings, Facade.of)
 
     @app.post("/checkouts")
     async def check_out(order: Order, user_id: CurrentUser, facade: Used, later: BackgroundTasks) -> CheckoutState:
@@ -199,27 +171,11 @@ def create_app(settings: Settings) -> FastAPI:
         shown = attempt.model_dump(include=set(CheckoutState.model_fields))
         return CheckoutState.model_validate(shown | {"status": attempt.status.lower()})
 
-    @app.get("/livez")
-    async def live() -> dict[str, str]:
-        """The process answers."""
-        return {"status": "ok"}
-
     return app
 
 
-async def _facade(request: Request) -> Facade:
-    found: Facade = request.app.state.facade
-    return found
-
-
-Used = Annotated[Facade, Depends(_facade)]
-
-
-def main() -> None:
-    """Serve until SIGTERM, as the four services do."""
-    settings = Settings.model_validate({})
-    uvicorn.run(create_app(settings), host="127.0.0.1", port=settings.port, log_config=None, access_log=False)
+Used = Annotated[Facade, Depends(serving.current)]
 
 
 if __name__ == "__main__":
-    main()
+    serving.serve(create_app)

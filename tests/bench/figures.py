@@ -1,18 +1,14 @@
 """The figures of one run, as `bench.json` holds them: rates are per second, times in seconds, memory in bytes."""
 
 import math
-import os
-import platform
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
 from statistics import median
-from typing import Self
 
 from pydantic import BaseModel, Field
 
 from stack.services import EACH
 from tests.bench.fleet import Fleet
+from tests.bench.machine import Machine
 
 GROUPS = {
     **{service.package: "services" for service in EACH},
@@ -25,30 +21,6 @@ GROUPS = {
     "window sessions": "window",
 }
 """What the processor time of a process is counted as."""
-
-
-class Machine(BaseModel):
-    """Where the figures come from."""
-
-    processor: str
-    cores: int
-    memory: int
-    system: str
-    python: str
-    at: datetime
-
-    @classmethod
-    def this(cls) -> Self:
-        """The machine that this runs on."""
-        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        return cls(
-            processor=models[0].partition(":")[2].strip() if models else platform.processor(),
-            cores=len(os.sched_getaffinity(0)),
-            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            system=platform.platform(),
-            python=platform.python_version(),
-            at=datetime.now(UTC),
-        )
 
 
 class Contest(BaseModel):
@@ -299,14 +271,3 @@ class Figures(BaseModel):
     def latency_of(self, contender: str, rate: float) -> Latency | None:
         """The latency of a contender at this rate."""
         return next((one for one in self.latency if (one.contender, one.rate) == (contender, rate)), None)
-
-
-def ratio(values: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
-    """Lower quartile, median and upper quartile of what the values are to the others, round by round."""
-    found = [value / other for value, other in zip(values, others, strict=True)]
-    return percentile(found, 25), median(found), percentile(found, 75)
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of the values that so many percent of them, or more, do not exceed (nearest rank)."""
-    return sorted(values)[max(math.ceil(len(values) * percent / 100), 1) - 1]

@@ -2,8 +2,8 @@
 
 One round trip, one commit: every row that is judged is locked, judged and written by one statement over a driver
 without a mapper. The fan's key is stored with its answer, tokens are checked and rates counted as the services do it.
-The platform is told as the facade tells it, and its answers are stored many at once. Nobody else would have to read or
-change this: that is its price, and nothing here makes it pay.
+The platform is told as the facade tells it, and its answers are stored many at once. What it costs to read, to test and
+to change such a statement is not measured here.
 """
 
 import asyncio
@@ -18,13 +18,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-import uvicorn
-from fastapi import BackgroundTasks, Depends, FastAPI, Request
+from fastapi import BackgroundTasks, Depends, FastAPI
 
 from chassis.arrivals import Arrivals
 from chassis.ids import new_id
-from chassis.web import problem
-from chassis.web.bearer import Bearers, CurrentUser
+from chassis.web.bearer import CurrentUser
 from chassis.web.guard import Guard
 from chassis.web.idempotency import IdempotencyKey
 from chassis.web.problem import Problem, not_found
@@ -33,7 +31,8 @@ from contracts.checkout import Completed
 from payment_svc.api import CheckoutState, Order
 from payment_svc.platform import Platform
 from stack.services import GENEROUS
-from tests.bench.facade import LIFETIME, Settings
+from tests.bench import serving
+from tests.bench.serving import LIFETIME, Settings
 
 MAX_STORED = 200
 """Answers of the platform that are stored at once"""
@@ -144,7 +143,7 @@ class HandWritten:
         found = await self._pool.fetchrow(
             CHECK_OUT, payment_id, user_id, key, checkout_id, new_id(), now, now + LIFETIME, fingerprint
         )
-        assert found is not None  # for the type checker: a statement without a FROM that could be empty
+        assert found is not None  # for the type checker: there is always one verdict
         if found["objection"] is not None:
             return await self._again(found, user_id, key, fingerprint), None
         state = CheckoutState(
@@ -198,17 +197,10 @@ class HandWritten:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """It behind the same interface as payment_svc; nothing is opened before it starts."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with HandWritten.of(settings) as app.state.handwritten:
-            yield
-
-    app = FastAPI(title="handwritten", lifespan=lifespan)
-    app.state.bearers = Bearers(settings.token_keys, settings.token_issuer, "payment_svc")
-    app.add_middleware(Guard, bearers=app.state.bearers, rates=_rates())
-    problem.install(app)
+    """It behind the same interface as payment_svc, with the limits that the stack gives its services."""
+    app = serving.create_app(settings, HandWritten.of)
+    rates = Rates(int(GENEROUS["user_requests"]), int(GENEROUS["address_requests"]))
+    app.add_middleware(Guard, bearers=app.state.bearers, rates=rates)
 
     @app.post("/checkouts")
     async def check_out(
@@ -220,32 +212,11 @@ def create_app(settings: Settings) -> FastAPI:
             later.add_task(used.deliver, completed)
         return state
 
-    @app.get("/livez")
-    async def live() -> dict[str, str]:
-        """The process answers."""
-        return {"status": "ok"}
-
     return app
 
 
-def _rates() -> Rates:
-    """The limits that the stack gives its services."""
-    return Rates(int(GENEROUS["user_requests"]), int(GENEROUS["address_requests"]))
-
-
-async def _handwritten(request: Request) -> HandWritten:
-    found: HandWritten = request.app.state.handwritten
-    return found
-
-
-Used = Annotated[HandWritten, Depends(_handwritten)]
-
-
-def main() -> None:
-    """Serve until SIGTERM, as the four services do."""
-    settings = Settings.model_validate({})
-    uvicorn.run(create_app(settings), host="127.0.0.1", port=settings.port, log_config=None, access_log=False)
+Used = Annotated[HandWritten, Depends(serving.current)]
 
 
 if __name__ == "__main__":
-    main()
+    serving.serve(create_app)

@@ -16,9 +16,10 @@ import aio_pika
 from aio_pika.abc import AbstractChannel
 
 from tests.bench.contenders import WARM_UP, Ids, finished, job_for_facade, job_for_saga
-from tests.bench.figures import Floor, Latency, percentile
+from tests.bench.figures import Floor, Latency
 from tests.bench.load import Outcome
 from tests.bench.messages import of_checkout
+from tests.bench.quantiles import percentile
 from tests.bench.stand import FACADE, Session, Stand
 from tests.bench.workers import Kind, ask, served
 

@@ -10,10 +10,11 @@ from rich.table import Table
 
 from tests.bench import chart, of_window
 from tests.bench.chart import Chart, Line
-from tests.bench.figures import Driver, Figures, Large, ratio
+from tests.bench.figures import Driver, Figures, Large
 from tests.bench.fleet import Fleet
 from tests.bench.goals import MIB
 from tests.bench.measures import LABELS
+from tests.bench.quantiles import ratio
 from tests.bench.wishes import Wish
 
 GIB = 2**30

@@ -14,10 +14,9 @@ from tests.bench.figures import (
     Latency,
     Overload,
     Watched,
-    percentile,
-    ratio,
 )
 from tests.bench.goals import goals, half_of
+from tests.bench.quantiles import percentile, ratio
 from tests.bench.scale import CALM, MAX_BATCH
 
 

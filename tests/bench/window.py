@@ -11,8 +11,9 @@ from aio_pika.abc import AbstractChannel
 from chassis.store.outbox import Outgoing
 from stack.servers.definitions import WINDOW_QUEUE, window_hears
 from stack.services import EACH
-from tests.bench.figures import Lag, percentile
+from tests.bench.figures import Lag
 from tests.bench.messages import of_checkout
+from tests.bench.quantiles import percentile
 from tests.bench.stand import Stand
 from tests.end_to_end.eventually import eventually
 

@@ -1,6 +1,6 @@
 """Wishes: what a fan may ask of a service, how it is asked, and how it is seen that it is done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from stack.tokens import token
@@ -64,6 +64,15 @@ def _ends(table: str, condition: str) -> str:
 
 _HELD = "payment_id > $1 AND status = 'TEMP'"
 _ANSWERED = "payment_id > $1 AND status IN ('TEMP', 'REJECTED')"
+_HOLD = Manner(
+    service="reservation",
+    path="/reservations",
+    body='{{"seat_ids":[{seat_id}]}}',
+    id_name="payment_id",
+    rows=FREE,
+    done=f"SELECT count(*) FROM reservation WHERE {_HELD}",  # noqa: S608
+    ends=_ends("reservation", _HELD),
+)
 MANNERS = {
     Wish.CHARGE: Manner(
         service="point",
@@ -74,21 +83,9 @@ MANNERS = {
         done="SELECT count(*) FROM point_history WHERE entry_id > $1",
         ends=_ends("point_history", "entry_id > $1"),
     ),
-    Wish.HOLD: Manner(
-        service="reservation",
-        path="/reservations",
-        body='{{"seat_ids":[{seat_id}]}}',
-        id_name="payment_id",
-        rows=FREE,
-        done=f"SELECT count(*) FROM reservation WHERE {_HELD}",  # noqa: S608
-        ends=_ends("reservation", _HELD),
-    ),
-    Wish.RUSH: Manner(
-        service="reservation",
-        path="/reservations",
-        body='{{"seat_ids":[{seat_id}]}}',
-        id_name="payment_id",
-        rows=FREE,
+    Wish.HOLD: _HOLD,
+    Wish.RUSH: replace(
+        _HOLD,
         done=f"SELECT count(*) FROM reservation WHERE {_ANSWERED}",  # noqa: S608
         ends=_ends("reservation", _ANSWERED),
         rivals=RIVALS,
